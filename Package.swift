@@ -1,0 +1,176 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// What every target is compiled with: Swift 6 mode is the default at this tools version.
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+    .enableUpcomingFeature("ImmutableWeakCaptures"),
+    .treatAllWarnings(as: .error),
+]
+/// The modules that decide. They may import only what they list, and the standard library.
+let pure = strict + [.strictMemorySafety()]
+/// Generated code keeps its generator's style.
+let generated: [SwiftSetting] = []
+
+let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "ganglion",
+    products: [
+        .library(name: "RegistryServer", targets: ["RegistryServer"]),
+        .library(name: "RegistryClient", targets: ["RegistryClient"]),
+        .executable(name: "registryd", targets: ["registryd"]),
+        .executable(name: "registryctl", targets: ["registryctl"]),
+        .executable(name: "nerve", targets: ["nerve"]),
+        .executable(name: "synapse", targets: ["synapse"]),
+        .executable(name: "simulate", targets: ["simulate"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+    ],
+    targets: [
+        // System libraries
+        .systemLibrary(
+            name: "CSQLite", path: "Sources/System/CSQLite", pkgConfig: "sqlite3",
+            providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(
+            name: "CLZ4", path: "Sources/System/CLZ4", pkgConfig: "liblz4",
+            providers: [.apt(["liblz4-dev"])]),
+        .systemLibrary(
+            name: "CNghttp2", path: "Sources/System/CNghttp2", pkgConfig: "libnghttp2",
+            providers: [.apt(["libnghttp2-dev"])]),
+
+        // Words
+        .target(name: "Primitives", swiftSettings: pure),
+        .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: strict),
+        .target(name: "RegistryModel", dependencies: ["Primitives"], swiftSettings: pure),
+        .testTarget(
+            name: "RegistryModelTests", dependencies: ["RegistryModel", "Primitives"],
+            swiftSettings: strict),
+
+        // Cores
+        .target(name: "Raft", dependencies: ["Primitives", deque], swiftSettings: pure),
+        .testTarget(name: "RaftTests", dependencies: ["Raft", "Primitives"], swiftSettings: strict),
+        .target(name: "KVStore", dependencies: ["Primitives", "RegistryModel", deque], swiftSettings: pure),
+        .testTarget(
+            name: "KVStoreTests", dependencies: ["KVStore", "RegistryModel", "Primitives"],
+            swiftSettings: strict),
+        .target(name: "Watch", dependencies: ["Primitives", "RegistryModel", deque], swiftSettings: pure),
+        .testTarget(
+            name: "WatchTests", dependencies: ["Watch", "RegistryModel", "Primitives"],
+            swiftSettings: strict),
+        .target(name: "AgentCore", dependencies: ["Primitives"], path: "Sources/Agents/Core", swiftSettings: pure),
+        .testTarget(
+            name: "AgentCoreTests", dependencies: ["AgentCore", "Primitives"], swiftSettings: strict),
+
+        // One member as a value
+        .target(
+            name: "Replica", dependencies: ["Raft", "KVStore", "Watch", "RegistryModel", "Primitives", deque],
+            swiftSettings: pure),
+        .testTarget(
+            name: "ReplicaTests",
+            dependencies: ["Replica", "Raft", "KVStore", "Watch", "RegistryModel", "Primitives"],
+            swiftSettings: strict),
+
+        // Adapters
+        .target(
+            name: "Storage",
+            dependencies: ["Raft", "RegistryModel", "Primitives", "CSQLite", "CLZ4"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "StorageTests", dependencies: ["Storage", "Raft", "RegistryModel", "Primitives"],
+            swiftSettings: strict),
+        .target(
+            name: "Transport", dependencies: ["Primitives", nio, nioPosix, logging], swiftSettings: strict),
+        .testTarget(
+            name: "TransportTests", dependencies: ["Transport", "Primitives", nio, nioPosix, logging],
+            swiftSettings: strict),
+        .target(
+            name: "GRPC", dependencies: ["CNghttp2", nio, nioPosix, nioHTTP1],
+            swiftSettings: strict),
+        .testTarget(
+            name: "GRPCTests", dependencies: ["GRPC", nio, nioPosix, nioHTTP1], swiftSettings: strict),
+        .target(name: "EtcdProto", dependencies: [protobuf], exclude: ["protos"], swiftSettings: generated),
+        .target(
+            name: "EtcdAPI",
+            dependencies: ["RegistryModel", "Primitives", "EtcdProto", "GRPC", protobuf, nio],
+            swiftSettings: strict),
+        .testTarget(
+            name: "EtcdAPITests",
+            dependencies: ["EtcdAPI", "EtcdProto", "RegistryModel", "Primitives", "GRPC", protobuf, nio, nioPosix],
+            swiftSettings: strict),
+
+        // Shells
+        .target(
+            name: "RegistryServer",
+            dependencies: [
+                "Replica", "Raft", "KVStore", "Watch", "Storage", "Transport", "EtcdAPI", "GRPC",
+                "RegistryModel", "Primitives", nio, nioPosix, logging,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "RegistryServerTests",
+            dependencies: ["RegistryServer", "RegistryModel", "Primitives", "Storage", "Replica"],
+            swiftSettings: strict),
+        .target(
+            name: "RegistryClient",
+            dependencies: ["EtcdProto", "GRPC", protobuf, nio, nioPosix, logging],
+            swiftSettings: strict),
+        .testTarget(
+            name: "RegistryClientTests", dependencies: ["RegistryClient", "GRPC", "EtcdProto", protobuf, nio, nioPosix],
+            swiftSettings: strict),
+        .target(
+            name: "AgentShell",
+            dependencies: ["AgentCore", "RegistryClient", "Primitives", nio, nioPosix, nioHTTP1, logging, yams],
+            path: "Sources/Agents/Shell", swiftSettings: strict),
+        .testTarget(
+            name: "AgentShellTests",
+            dependencies: ["AgentShell", "AgentCore", "RegistryClient", "Primitives", nio, nioPosix],
+            swiftSettings: strict),
+
+        // Programs
+        .executableTarget(
+            name: "registryd", dependencies: ["RegistryServer", arguments, logging], swiftSettings: strict),
+        .executableTarget(
+            name: "registryctl", dependencies: ["RegistryClient", arguments], swiftSettings: strict),
+        .executableTarget(
+            name: "nerve", dependencies: ["AgentShell", arguments], path: "Sources/Agents/Nerve",
+            swiftSettings: strict),
+        .executableTarget(
+            name: "synapse", dependencies: ["AgentShell", arguments], path: "Sources/Agents/Synapse",
+            swiftSettings: strict),
+
+        // Simulation
+        .target(
+            name: "Simulator",
+            dependencies: ["Replica", "Raft", "KVStore", "Watch", "Storage", "RegistryModel", "Primitives", "CSQLite", deque],
+            path: "Simulation/Simulator", swiftSettings: strict),
+        .testTarget(
+            name: "SimulatorTests", dependencies: ["Simulator", "Replica", "Raft", "Storage", "RegistryModel", "Primitives"],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "simulate", dependencies: ["Simulator", arguments], path: "Simulation/simulate",
+            swiftSettings: strict),
+
+        // The house itself
+        .testTarget(name: "TidyTests", swiftSettings: strict),
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["Primitives"], exclude: ["Embedding"],
+            swiftSettings: strict),
+    ]
+)
