@@ -1,0 +1,29 @@
+package import Primitives
+
+/// What the replicated state machine carries out. A command holds every choice: ids, names and time.
+package struct Command: Hashable, Sendable {
+    package enum Operation: Hashable, Sendable {
+        case put(PutRequest)
+        case deleteRange(DeleteRangeRequest)
+        case txn(TxnRequest)
+        case compact(Revision)
+        /// The id is chosen by the member that proposes, never 0.
+        case leaseGrant(LeaseID, ttlMilliseconds: Int64)
+        case leaseRevoke(LeaseID)
+        /// Takes effect only when the entry's term is `issuedTerm`: a deposed leader's expiries die here.
+        case leaseExpire([LeaseID], issuedTerm: Term)
+        /// A member tells its name and client addresses.
+        case publishMember(MemberDescription)
+    }
+
+    /// The leader's wall clock in milliseconds since 1970; stamped by the leader, monotone along the log.
+    package var wallMilliseconds: Int64
+    package var origin: Origin
+    package var operation: Operation
+
+    package init(wallMilliseconds: Int64, origin: Origin, operation: Operation) {
+        self.wallMilliseconds = wallMilliseconds
+        self.origin = origin
+        self.operation = operation
+    }
+}

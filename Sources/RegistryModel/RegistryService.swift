@@ -1,0 +1,217 @@
+package import Primitives
+
+/// Who is asking, as a front door knows it.
+package struct RequestContext: Hashable, Sendable {
+    /// The authenticated user; empty when there is none.
+    package var user: String
+    /// The client's address, for audit; empty inside the process.
+    package var peer: String
+    /// Refuse at once when this member knows no leader (etcd's `hasleader` metadata).
+    package var requiresLeader: Bool
+
+    package init(user: String = "", peer: String = "", requiresLeader: Bool = false) {
+        self.user = user
+        self.peer = peer
+        self.requiresLeader = requiresLeader
+    }
+}
+
+/// Names a request between a front door and the core: the door's registration and its own number.
+package struct RequestToken: Hashable, Sendable {
+    package var sink: UInt32
+    package var serial: UInt64
+
+    package init(sink: UInt32, serial: UInt64) {
+        self.sink = sink
+        self.serial = serial
+    }
+}
+
+/// One watch stream of one front door. Watch ids are unique within it.
+package struct StreamID: Hashable, Comparable, Sendable {
+    package var sink: UInt32
+    package var number: UInt64
+
+    package init(sink: UInt32, number: UInt64) {
+        self.sink = sink
+        self.number = number
+    }
+
+    package static func < (left: StreamID, right: StreamID) -> Bool {
+        (left.sink, left.number) < (right.sink, right.number)
+    }
+}
+
+package struct WatchRequest: Hashable, Sendable {
+    /// An empty start key means "from the first key" (etcd reads it as a zero byte).
+    package var range: KeyRange
+    /// First revision wanted; 0 is "from now on".
+    package var startRevision: Revision
+    /// nil lets the member choose: the smallest free number of the stream from 0.
+    package var watchID: Int64?
+    package var wantsPrevious: Bool
+    package var wantsPuts: Bool
+    package var wantsDeletes: Bool
+    /// Send a progress notice when the watch was idle for the configured interval.
+    package var progressNotify: Bool
+
+    package init(range: KeyRange, startRevision: Revision = .zero, watchID: Int64? = nil) {
+        self.range = range
+        self.startRevision = startRevision
+        self.watchID = watchID
+        wantsPrevious = false
+        wantsPuts = true
+        wantsDeletes = true
+        progressNotify = false
+    }
+}
+
+/// What front doors ask of a member. Static validation (empty keys, operation limits, duplicate keys) is done by
+/// `RequestValidation` before a request is submitted.
+package enum Request: Sendable {
+    case range(RangeRequest)
+    /// A transaction without writes; `serializable` when every range in it is.
+    case readTxn(TxnRequest, serializable: Bool)
+    /// put, deleteRange, txn, compact, leaseGrant (id 0: the member picks one), leaseRevoke.
+    case write(Command.Operation)
+    case keepAlive(LeaseID)
+    case leaseTimeToLive(LeaseID, wantsKeys: Bool)
+    case leases
+    case memberList(linearizable: Bool)
+    case status
+    /// Answered once a quorum has confirmed the leader and this member has applied up to it.
+    case readBarrier
+    /// Hand leadership to a member; `MemberID(0)` lets the leader choose.
+    case moveLeader(MemberID)
+    /// Answered by `watchCreated` or a `Rejection` whose message is etcd's cancel reason.
+    case watchCreate(StreamID, WatchRequest)
+    /// No answer of its own: a `canceled` delivery follows when the watch existed.
+    case watchCancel(StreamID, watchID: Int64)
+    /// No answer of its own: a `progress` delivery with watch id -1 follows when every watch is caught up.
+    case watchProgress(StreamID)
+    /// No answer: the front door wrote this many events of the stream to the network.
+    case watchConsumed(StreamID, events: Int)
+    /// No answer: the stream is gone, with all its watches.
+    case watchStreamClosed(StreamID)
+}
+
+package struct MemberStatus: Hashable, Sendable {
+    package var leader: MemberID?
+    package var term: Term
+    package var commitIndex: LogIndex
+    package var appliedIndex: LogIndex
+    package var isLearner: Bool
+    /// Bytes of live data and retained history on disk.
+    package var databaseBytes: Int64
+    package var databaseBytesInUse: Int64
+    package var digest: Digest128
+    package var errors: [String]
+
+    package init(
+        leader: MemberID?, term: Term, commitIndex: LogIndex, appliedIndex: LogIndex, isLearner: Bool,
+        databaseBytes: Int64, databaseBytesInUse: Int64, digest: Digest128, errors: [String]
+    ) {
+        self.leader = leader
+        self.term = term
+        self.commitIndex = commitIndex
+        self.appliedIndex = appliedIndex
+        self.isLearner = isLearner
+        self.databaseBytes = databaseBytes
+        self.databaseBytesInUse = databaseBytesInUse
+        self.digest = digest
+        self.errors = errors
+    }
+}
+
+/// The body of a successful answer.
+package enum ReplyBody: Sendable {
+    case range(RangeResult)
+    case txn(TxnResult)
+    case put(previous: KeyValue?)
+    case deleteRange(deleted: Int64, previous: [KeyValue])
+    case compacted
+    case leaseGranted(LeaseID, ttlMilliseconds: Int64)
+    case leaseRevoked
+    /// 0 when the lease does not exist (any more).
+    case keptAlive(LeaseID, ttlMilliseconds: Int64)
+    /// Remaining time -1 ms when the lease does not exist.
+    case timeToLive(LeaseID, remainingMilliseconds: Int64, grantedMilliseconds: Int64, keys: [Key])
+    case leases([LeaseID])
+    case members([MemberDescription])
+    case status(MemberStatus)
+    case barrier
+    case leaderMoved
+    case watchCreated(watchID: Int64)
+}
+
+/// An answer with what every response header needs.
+package struct Reply: Sendable {
+    package var outcome: Result<ReplyBody, Rejection>
+    /// The revision the operation produced, or the store's current one when it was answered.
+    package var revision: Revision
+    package var term: Term
+
+    package init(outcome: Result<ReplyBody, Rejection>, revision: Revision, term: Term) {
+        self.outcome = outcome
+        self.revision = revision
+        self.term = term
+    }
+}
+
+/// What a watch stream receives after its creation, in order.
+package struct WatchDelivery: Sendable {
+    package enum Content: Sendable {
+        /// Whole revisions, ascending; the array is shared by every watch that wants the same.
+        case events([KVEvent])
+        /// `compactRevision` is set when the start (or the cursor) was compacted away, else the client asked.
+        case canceled(compactRevision: Revision?)
+        /// Every event up to the delivery's revision has been delivered before.
+        case progress
+    }
+
+    package var stream: StreamID
+    /// -1 for a progress answer that covers the whole stream.
+    package var watchID: Int64
+    /// For the response header: of a live event its own revision, else at least the last event's.
+    package var revision: Revision
+    package var content: Content
+    /// Whether previous pairs are to be sent (they are always present where known).
+    package var wantsPrevious: Bool
+
+    package init(
+        stream: StreamID, watchID: Int64, revision: Revision, content: Content, wantsPrevious: Bool = false
+    ) {
+        self.stream = stream
+        self.watchID = watchID
+        self.revision = revision
+        self.content = content
+        self.wantsPrevious = wantsPrevious
+    }
+}
+
+/// What the core hands to one front door, in order.
+package enum Delivery: Sendable {
+    case reply(serial: UInt64, Reply)
+    /// The term to put into the response's header travels with it.
+    case watch(WatchDelivery, term: Term)
+    /// The member knows a leader again, or has lost it: for streams that require one.
+    case leaderKnown(Bool)
+}
+
+/// A front door's end of the line: one object an event loop, so that a batch costs one wake-up.
+package protocol ReplySink: AnyObject, Sendable {
+    /// Called on the core's thread, once for each batch that concerns the sink. Must not block.
+    func deliver(_ deliveries: [Delivery])
+}
+
+/// A member as front doors see it: words in, deliveries out.
+package protocol RegistryService: AnyObject, Sendable {
+    var clusterID: ClusterID { get }
+    var memberID: MemberID { get }
+    /// Registers a sink; the number goes into its tokens and stream ids.
+    func attach(_ sink: any ReplySink) -> UInt32
+    /// Forgets the sink: its watches end and its answers are dropped.
+    func detach(_ sink: UInt32)
+    /// Puts a request into the inbox; each request that has an answer gets exactly one.
+    func submit(_ request: Request, token: RequestToken, context: RequestContext)
+}
