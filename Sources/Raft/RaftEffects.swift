@@ -4,6 +4,20 @@ package enum Role: UInt8, Sendable, CaseIterable {
     case follower, preCandidate, candidate, leader
 }
 
+/// A log as it was recovered at start.
+package struct RestoredLog: Sendable {
+    package var base: LogBase
+    /// Consecutive from `base.position.index + 1`.
+    package var entries: [Entry]
+    package var hardState: HardState
+
+    package init(base: LogBase, entries: [Entry], hardState: HardState) {
+        self.base = base
+        self.entries = entries
+        self.hardState = hardState
+    }
+}
+
 /// What the shell (through the replica) must do after a step, in this order. Appended to by steps, drained and reset
 /// by the replica.
 package struct RaftEffects: Sendable {
@@ -20,12 +34,14 @@ package struct RaftEffects: Sendable {
     package var leadership: Leadership?
     /// Peers whose log position is gone from here: send them a snapshot, then tell Raft by `snapshotSent`.
     package var snapshotsWanted: [MemberID] = []
+    /// The log lane may forget everything up to this base (whole segments; the base is recorded first).
+    package var compactTo: LogBase?
 
     package init() {}
 
     package var isEmpty: Bool {
         batches.isEmpty && envelopes.isEmpty && committed.isEmpty && readsReady.isEmpty && readsAborted.isEmpty
-            && leadership == nil && snapshotsWanted.isEmpty
+            && leadership == nil && snapshotsWanted.isEmpty && compactTo == nil
     }
 }
 
