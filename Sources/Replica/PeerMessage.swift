@@ -1,0 +1,68 @@
+package import Primitives
+package import Raft
+package import RegistryModel
+
+/// What names one snapshot on its way between members, whoever sends it.
+package struct SnapshotIdentity: Hashable, Sendable {
+    /// The last entry contained.
+    package var position: LogPosition
+    /// Digest of the whole stream.
+    package var digest: Digest128
+    /// Length of the whole stream in bytes.
+    package var bytes: UInt64
+
+    package init(position: LogPosition, digest: Digest128, bytes: UInt64) {
+        self.position = position
+        self.digest = digest
+        self.bytes = bytes
+    }
+}
+
+/// The leader's answer about one lease.
+package struct LeaseAnswer: Hashable, Sendable {
+    package var lease: LeaseID
+    /// 0: the lease does not exist (any more).
+    package var ttlMilliseconds: Int64
+
+    package init(lease: LeaseID, ttlMilliseconds: Int64) {
+        self.lease = lease
+        self.ttlMilliseconds = ttlMilliseconds
+    }
+}
+
+/// Remaining time of a lease as the leader's clock knows it.
+package struct TimeToLiveAnswer: Hashable, Sendable {
+    /// -1: the lease does not exist.
+    package var remainingMilliseconds: Int64
+    package var grantedMilliseconds: Int64
+    /// Attached keys in order, when they were asked for.
+    package var keys: [Key]
+
+    package init(remainingMilliseconds: Int64, grantedMilliseconds: Int64, keys: [Key]) {
+        self.remainingMilliseconds = remainingMilliseconds
+        self.grantedMilliseconds = grantedMilliseconds
+        self.keys = keys
+    }
+}
+
+/// Everything members say to each other: Raft's messages, forwarded requests and snapshots.
+package enum PeerMessage: Hashable, Sendable {
+    case raft(Message)
+    /// Encoded commands for the leader of `term`; refused whole by anybody else, and never forwarded again.
+    case forward(term: Term, commands: [[UInt8]])
+    /// Surely not appended: the requests with these serials of the receiver.
+    case forwardRefused(serials: [UInt64], overloaded: Bool)
+    /// Renewals that arrived at the sender; `id` is fresh for each attempt.
+    case renew(id: UInt64, leases: [LeaseID])
+    case renewed(id: UInt64, answers: [LeaseAnswer])
+    case timeToLive(id: UInt64, lease: LeaseID, wantsKeys: Bool)
+    case timeToLiveAnswer(id: UInt64, TimeToLiveAnswer)
+    /// The receiver does not lead (yet, or any more): ask again.
+    case leaseRefused(id: UInt64)
+    case snapshotChunk(SnapshotIdentity, offset: UInt64, bytes: [UInt8])
+    /// Bytes up to `nextOffset` are stored durably; continue there.
+    case snapshotStored(SnapshotIdentity, nextOffset: UInt64)
+    /// The receiver's state contains the snapshot's position.
+    case snapshotInstalled(SnapshotIdentity)
+    case snapshotRefused(SnapshotIdentity)
+}

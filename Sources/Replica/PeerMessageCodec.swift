@@ -1,0 +1,194 @@
+package import Primitives
+import Raft
+import RegistryModel
+
+/// Bytes of a peer message inside a transport frame: a tag and its fields. The frame carries checksum and version.
+extension PeerMessage {
+    private enum Tag: UInt8 {
+        case raft = 1
+        case forward, forwardRefused, renew, renewed, timeToLive, timeToLiveAnswer, leaseRefused
+        case snapshotChunk, snapshotStored, snapshotInstalled, snapshotRefused
+    }
+
+    package func encoded() -> [UInt8] {
+        var writer = ByteWriter(reserving: 64)
+        encode(into: &writer)
+        return writer.bytes
+    }
+
+    package func encode(into writer: inout ByteWriter) {
+        switch self {
+        case .raft(let message):
+            writer.byte(Tag.raft.rawValue)
+            message.encode(into: &writer)
+        case .forward(let term, let commands):
+            writer.byte(Tag.forward.rawValue)
+            writer.varint(term.number)
+            writer.varint(UInt64(commands.count))
+            for command in commands { writer.prefixed(command) }
+        case .forwardRefused(let serials, let overloaded):
+            writer.byte(Tag.forwardRefused.rawValue)
+            writer.varint(UInt64(serials.count))
+            for serial in serials { writer.varint(serial) }
+            writer.bool(overloaded)
+        case .renew, .renewed, .timeToLive, .timeToLiveAnswer, .leaseRefused:
+            encodeLease(into: &writer)
+        case .snapshotChunk, .snapshotStored, .snapshotInstalled, .snapshotRefused:
+            encodeSnapshot(into: &writer)
+        }
+    }
+
+    private func encodeLease(into writer: inout ByteWriter) {
+        switch self {
+        case .renew(let id, let leases):
+            writer.byte(Tag.renew.rawValue)
+            writer.varint(id)
+            writer.varint(UInt64(leases.count))
+            for lease in leases { writer.signed(lease.number) }
+        case .renewed(let id, let answers):
+            writer.byte(Tag.renewed.rawValue)
+            writer.varint(id)
+            writer.varint(UInt64(answers.count))
+            for answer in answers {
+                writer.signed(answer.lease.number)
+                writer.signed(answer.ttlMilliseconds)
+            }
+        case .timeToLive(let id, let lease, let wantsKeys):
+            writer.byte(Tag.timeToLive.rawValue)
+            writer.varint(id)
+            writer.signed(lease.number)
+            writer.bool(wantsKeys)
+        case .timeToLiveAnswer(let id, let answer):
+            writer.byte(Tag.timeToLiveAnswer.rawValue)
+            writer.varint(id)
+            writer.signed(answer.remainingMilliseconds)
+            writer.signed(answer.grantedMilliseconds)
+            writer.varint(UInt64(answer.keys.count))
+            for key in answer.keys { writer.prefixed(key.bytes) }
+        case .leaseRefused(let id):
+            writer.byte(Tag.leaseRefused.rawValue)
+            writer.varint(id)
+        default:
+            preconditionFailure("not a lease message")
+        }
+    }
+
+    private func encodeSnapshot(into writer: inout ByteWriter) {
+        switch self {
+        case .snapshotChunk(let identity, let offset, let bytes):
+            writer.byte(Tag.snapshotChunk.rawValue)
+            identity.encode(into: &writer)
+            writer.varint(offset)
+            writer.prefixed(bytes)
+        case .snapshotStored(let identity, let nextOffset):
+            writer.byte(Tag.snapshotStored.rawValue)
+            identity.encode(into: &writer)
+            writer.varint(nextOffset)
+        case .snapshotInstalled(let identity):
+            writer.byte(Tag.snapshotInstalled.rawValue)
+            identity.encode(into: &writer)
+        case .snapshotRefused(let identity):
+            writer.byte(Tag.snapshotRefused.rawValue)
+            identity.encode(into: &writer)
+        default:
+            preconditionFailure("not a snapshot message")
+        }
+    }
+
+    /// - Throws: `truncated` or `invalid`; never traps on foreign bytes.
+    package static func decode(_ bytes: [UInt8]) throws(DecodingFailure) -> PeerMessage {
+        var reader = ByteReader(bytes)
+        guard let tag = Tag(rawValue: try reader.byte("peer.tag")) else { throw .invalid("peer.tag") }
+        let message: PeerMessage
+        switch tag {
+        case .raft:
+            message = .raft(try Message.decode(from: &reader))
+        case .forward:
+            let term = Term(try reader.varint("forward.term"))
+            var commands: [[UInt8]] = []
+            for _ in 0..<(try reader.count("forward.count")) {
+                commands.append(try reader.prefixed("forward.command"))
+            }
+            message = .forward(term: term, commands: commands)
+        case .forwardRefused:
+            var serials: [UInt64] = []
+            for _ in 0..<(try reader.count("refused.count")) { serials.append(try reader.varint("refused.serial")) }
+            message = .forwardRefused(serials: serials, overloaded: try reader.bool("refused.overloaded"))
+        case .renew, .renewed, .timeToLive, .timeToLiveAnswer, .leaseRefused:
+            message = try decodeLease(tag, &reader)
+        case .snapshotChunk, .snapshotStored, .snapshotInstalled, .snapshotRefused:
+            message = try decodeSnapshot(tag, &reader)
+        }
+        guard reader.isAtEnd else { throw .invalid("peer message: trailing bytes") }
+        return message
+    }
+
+    private static func decodeLease(
+        _ tag: Tag, _ reader: inout ByteReader
+    ) throws(DecodingFailure) -> PeerMessage {
+        let id = try reader.varint("lease.id")
+        switch tag {
+        case .renew:
+            var leases: [LeaseID] = []
+            for _ in 0..<(try reader.count("renew.count")) { leases.append(LeaseID(try reader.signed("renew.lease"))) }
+            return .renew(id: id, leases: leases)
+        case .renewed:
+            var answers: [LeaseAnswer] = []
+            for _ in 0..<(try reader.count("renewed.count", unit: 2)) {
+                let lease = LeaseID(try reader.signed("renewed.lease"))
+                answers.append(LeaseAnswer(lease: lease, ttlMilliseconds: try reader.signed("renewed.ttl")))
+            }
+            return .renewed(id: id, answers: answers)
+        case .timeToLive:
+            let lease = LeaseID(try reader.signed("ttl.lease"))
+            return .timeToLive(id: id, lease: lease, wantsKeys: try reader.bool("ttl.keys"))
+        case .timeToLiveAnswer:
+            let remaining = try reader.signed("ttl.remaining")
+            let granted = try reader.signed("ttl.granted")
+            var keys: [Key] = []
+            for _ in 0..<(try reader.count("ttl.keys")) { keys.append(Key(try reader.prefixed("ttl.key"))) }
+            return .timeToLiveAnswer(
+                id: id,
+                TimeToLiveAnswer(remainingMilliseconds: remaining, grantedMilliseconds: granted, keys: keys))
+        default:
+            return .leaseRefused(id: id)
+        }
+    }
+
+    private static func decodeSnapshot(
+        _ tag: Tag, _ reader: inout ByteReader
+    ) throws(DecodingFailure) -> PeerMessage {
+        let identity = try SnapshotIdentity.decode(from: &reader)
+        switch tag {
+        case .snapshotChunk:
+            let offset = try reader.varint("chunk.offset")
+            return .snapshotChunk(identity, offset: offset, bytes: try reader.prefixed("chunk.bytes"))
+        case .snapshotStored:
+            return .snapshotStored(identity, nextOffset: try reader.varint("chunk.next"))
+        case .snapshotInstalled:
+            return .snapshotInstalled(identity)
+        default:
+            return .snapshotRefused(identity)
+        }
+    }
+}
+
+extension SnapshotIdentity {
+    fileprivate func encode(into writer: inout ByteWriter) {
+        writer.varint(position.index.number)
+        writer.varint(position.term.number)
+        writer.fixed64(digest.low)
+        writer.fixed64(digest.high)
+        writer.varint(bytes)
+    }
+
+    fileprivate static func decode(from reader: inout ByteReader) throws(DecodingFailure) -> SnapshotIdentity {
+        let index = LogIndex(try reader.varint("snapshot.index"))
+        let term = Term(try reader.varint("snapshot.term"))
+        let low = try reader.fixed64("snapshot.digest")
+        let high = try reader.fixed64("snapshot.digest")
+        return SnapshotIdentity(
+            position: LogPosition(index: index, term: term), digest: Digest128(low: low, high: high),
+            bytes: try reader.varint("snapshot.bytes"))
+    }
+}

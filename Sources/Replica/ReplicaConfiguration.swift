@@ -1,0 +1,62 @@
+package import Primitives
+package import Raft
+package import RegistryModel
+
+/// Time as the shell read it when it woke: one moment for a whole step.
+package struct Moment: Hashable, Sendable {
+    /// This process's monotonic clock; drives every deadline.
+    package var now: Instant
+    /// Wall clock, milliseconds since 1970; only stamped into commands, never compared with deadlines.
+    package var wallMilliseconds: Int64
+
+    package init(now: Instant, wallMilliseconds: Int64) {
+        self.now = now
+        self.wallMilliseconds = wallMilliseconds
+    }
+}
+
+/// How long history is kept without anybody asking (etcd's `--auto-compaction-*`).
+package enum AutoCompaction: Hashable, Sendable {
+    case off
+    /// Keep what is younger than `retention`, and always at least `revisionsMin` revisions.
+    case periodic(retention: TimeSpan, revisionsMin: Int64)
+    /// Keep the last `revisions` revisions.
+    case revisions(Int64)
+
+    /// One hour and at least 10 000 revisions.
+    package static let standard = AutoCompaction.periodic(retention: .seconds(3_600), revisionsMin: 10_000)
+}
+
+/// What one member is told at its start. Everything that decides is in here; nothing is read from elsewhere.
+package struct ReplicaConfiguration: Sendable {
+    package var member: MemberID
+    package var cluster: ClusterID
+    package var incarnation: Incarnation
+    /// Published to the cluster once there is a leader; shown by member lists.
+    package var description: MemberDescription
+    /// Seeds every draw of this member's life: election timeouts, lease ids.
+    package var seed: UInt64
+    package var timings = RaftTimings()
+    package var limits = RaftLimits()
+    /// A request that found no end is answered after this long (etcd: 5 s + 2 × election timeout).
+    package var requestTimeout = TimeSpan.seconds(6)
+    /// Shorter leases are raised to this.
+    package var minLeaseTTLMilliseconds: Int64 = 2_000
+    package var autoCompaction = AutoCompaction.standard
+    /// Applied entries between two orders to make the state durable (etcd's `--snapshot-count`).
+    package var snapshotCount: Int64 = 10_000
+    /// Requests in flight at this member; more are refused.
+    package var requestsMax = 100_000
+    /// Interval of per-watch progress notices.
+    package var watchProgressInterval = TimeSpan.seconds(600)
+
+    package init(
+        member: MemberID, cluster: ClusterID, incarnation: Incarnation, description: MemberDescription, seed: UInt64
+    ) {
+        self.member = member
+        self.cluster = cluster
+        self.incarnation = incarnation
+        self.description = description
+        self.seed = seed
+    }
+}

@@ -1,0 +1,32 @@
+package import NIOCore
+package import Primitives
+
+/// Frames on a member link: payload length (u32), CRC32C of the payload (u32), payload; little-endian.
+package enum Frame {
+    package static let headerByteCount = 8
+    /// Larger than any append or snapshot chunk a member sends.
+    package static let payloadBytesMax = 16 * 1024 * 1024
+
+    package static func write(_ payload: [UInt8], into buffer: inout ByteBuffer) {
+        precondition(payload.count <= payloadBytesMax, "a frame of \(payload.count) bytes")
+        buffer.writeInteger(UInt32(payload.count), endianness: .little)
+        buffer.writeInteger(CRC32C.of(payload), endianness: .little)
+        buffer.writeBytes(payload)
+    }
+
+    /// Takes the next whole frame from `buffer`; nil while it is incomplete.
+    ///
+    /// - Throws: `invalid` when the length exceeds the bound or the checksum does not match: the link must be closed.
+    package static func read(from buffer: inout ByteBuffer) throws(DecodingFailure) -> [UInt8]? {
+        let start = buffer.readerIndex
+        guard
+            let length = buffer.getInteger(at: start, endianness: .little, as: UInt32.self),
+            let checksum = buffer.getInteger(at: start + 4, endianness: .little, as: UInt32.self)
+        else { return nil }
+        guard length <= UInt32(payloadBytesMax) else { throw .invalid("frame.length \(length)") }
+        guard let payload = buffer.getBytes(at: start + headerByteCount, length: Int(length)) else { return nil }
+        guard CRC32C.of(payload) == checksum else { throw .invalid("frame.checksum") }
+        buffer.moveReaderIndex(forwardBy: headerByteCount + Int(length))
+        return payload
+    }
+}

@@ -1,0 +1,30 @@
+package import Primitives
+
+/// What the transport reports; called on its event loop, must not block.
+package enum TransportEvent: Sendable {
+    /// Our link to this member stands.
+    case up(MemberID)
+    /// Its host closed an established link (end of stream or reset), in either direction.
+    case closed(MemberID)
+    /// Messages to it are being dropped: cannot connect, refused, or too much is waiting.
+    case unreachable(MemberID)
+    /// Payloads in the order they were sent on one connection.
+    case frames(MemberID, [[UInt8]])
+}
+
+/// Where a member listens.
+package struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
+    package var host: String
+    package var port: Int
+
+    package init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+
+    package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}
+
+package struct TransportError: Error, Hashable, CustomStringConvertible {
+    package var description: String
+}
