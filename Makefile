@@ -1,0 +1,46 @@
+# A table of contents: the work is done by the scripts in bin/.
+.DEFAULT_GOAL := help
+SEEDS ?= 1...100
+SEED ?=
+MEMBERS ?= 3
+FILTER ?=
+KEEP ?=
+
+.PHONY: help setup build test demo lint format sim sim-seed protos check-deploy clean
+
+help: ## this list
+	@sed --quiet --regexp-extended 's/^([a-z-]+):[^#]*## (.*)/  make \1|\2/p' Makefile | column --table --separator '|'
+
+setup: ## install the Debian packages that are missing; nothing happens when all are there
+	@bin/setup
+
+build: ## release programs in .build/release
+	@bin/build
+
+test: ## build once, then everything that proves the project; FILTER=regex for some of the tests
+	@bin/test --seeds '$(SEEDS)' $(if $(FILTER),--filter '$(FILTER)')
+
+demo: ## the whole stack on loopback, with failures and measured times; KEEP=1 leaves it running
+	@bin/demo $(if $(filter-out 0,$(KEEP)),--keep)
+
+lint: ## formatting, warnings, purity and import walls
+	@bin/lint
+
+format: ## format the Swift files in place
+	@bin/lint --fix
+
+sim: build ## simulate many seeds: SEEDS=1...1000 MEMBERS=3
+	@.build/release/simulate run --seeds '$(SEEDS)' --members '$(MEMBERS)'
+
+sim-seed: build ## replay one seed: SEED=42
+	@test -n '$(SEED)' || { echo 'usage: make sim-seed SEED=42' >&2; exit 2; }
+	@.build/release/simulate run --seeds '$(SEED)...$(SEED)' --members '$(MEMBERS)'
+
+protos: ## regenerate Sources/EtcdProto from its .proto files
+	@bin/generate-protos
+
+check-deploy: ## systemd-analyze verify over the units in deploy/
+	@bin/check-deploy
+
+clean: ## remove build products
+	@rm -rf .build run
