@@ -9,7 +9,7 @@ KEEP ?=
 .PHONY: help setup build test demo lint format sim sim-seed protos check-deploy clean
 
 help: ## this list
-	@sed --quiet --regexp-extended 's/^([a-z-]+):[^#]*## (.*)/  make \1|\2/p' Makefile | column --table --separator '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: ## install the Debian packages that are missing; nothing happens when all are there
 	@bin/setup
