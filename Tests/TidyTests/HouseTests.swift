@@ -65,6 +65,8 @@ import Testing
             "nonisolated func f() {}",
             "/// Guarded by `lock`.\nfinal class A: @unchecked Sendable {}", "struct RaftNode {}",
             "case open, closed(open: Bool)",
+            "var ending = Ending.open\nvar next = 1",
+            "#if canImport(FoundationEssentials)\nimport FoundationEssentials\n#else\nimport Foundation\n#endif",
         ])
     func innocent(_ source: String) {
         #expect(violations(source).isEmpty, "\(violations(source))")
