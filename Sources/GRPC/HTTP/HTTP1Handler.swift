@@ -1,0 +1,199 @@
+import NIOCore
+import NIOHTTP1
+
+/// Requests over HTTP/1.1, one at a time per connection (the pipelining handler in front holds the next one back).
+final class HTTP1Handler: ChannelInboundHandler, HTTPResponseSink {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    private static let drainMark = 64 * 1024
+
+    private let router: (any HTTPRouter)?
+    private let info: ConnectionInfo
+    private let bodyBytesMax: Int
+    private let idleTimeout: TimeAmount
+    private var context: ChannelHandlerContext?
+    private var head: HTTPRequestHead?
+    private var body: [UInt8] = []
+    private var responder: HTTPResponder?
+    private var keepAlive = true
+    private var isShuttingDown = false
+    private var lastActivity = NIODeadline.now()
+    private var idleTimer: Scheduled<Void>?
+    private(set) var bufferedBytes = 0
+
+    init(router: (any HTTPRouter)?, info: ConnectionInfo, bodyBytesMax: Int, idleTimeout: TimeAmount) {
+        self.router = router
+        self.info = info
+        self.bodyBytesMax = bodyBytesMax
+        self.idleTimeout = idleTimeout
+    }
+
+    /// Adds the codec of HTTP/1.1 and this handler behind what the channel has.
+    func install(on channel: any Channel) throws {
+        try channel.pipeline.syncOperations.configureHTTPServerPipeline(
+            withPipeliningAssistance: true, withErrorHandling: true)
+        try channel.pipeline.syncOperations.addHandler(self)
+    }
+
+    // MARK: Channel events
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        scheduleIdleCheck(context, after: idleTimeout)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        teardown()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        teardown()
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.close(promise: nil)
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is ShutdownRequested {
+            isShuttingDown = true
+            if let responder {
+                responder.onShutdown?()
+            } else if head == nil {
+                context.close(promise: nil)
+            }
+        } else if event is ShutdownDeadlinePassed {
+            context.close(promise: nil)
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        lastActivity = .now()
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            self.head = head
+            body = []
+            keepAlive = head.isKeepAlive
+            if head.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" }) {
+                context.writeAndFlush(
+                    wrapOutboundOut(.head(HTTPResponseHead(version: head.version, status: .continue))), promise: nil)
+            }
+        case .body(let buffer):
+            guard head != nil else { return }
+            guard body.count + buffer.readableBytes <= bodyBytesMax else {
+                refuseBody()
+                return
+            }
+            body.append(contentsOf: buffer.readableBytesView)
+        case .end:
+            route()
+        }
+    }
+
+    private func route() {
+        guard let head else { return }
+        var headers = Metadata()
+        for (name, value) in head.headers {
+            headers.add(name, value)
+        }
+        let request = HTTPRequest(
+            method: head.method.rawValue, target: head.uri, host: headers["host"] ?? "", headers: headers, body: body)
+        self.head = nil
+        body = []
+        guard let responder = makeResponder(isHead: request.method == "HEAD") else { return }
+        guard let router else {
+            responder.respond(
+                status: 404, headers: Metadata(["content-type": "text/plain; charset=utf-8"]),
+                body: Array("404 page not found\n".utf8))
+            return
+        }
+        router.handle(request, responder)
+    }
+
+    private func refuseBody() {
+        head = nil
+        body = []
+        keepAlive = false
+        makeResponder(isHead: false)?.respond(
+            status: 413, headers: Metadata(["content-type": "text/plain; charset=utf-8"]),
+            body: Array("request body too large\n".utf8))
+    }
+
+    private func makeResponder(isHead: Bool) -> HTTPResponder? {
+        guard let context else { return nil }
+        let responder = HTTPResponder(self, eventLoop: context.eventLoop, connection: info, isHead: isHead)
+        self.responder = responder
+        return responder
+    }
+
+    private func teardown() {
+        idleTimer?.cancel()
+        context = nil
+        let responder = self.responder
+        self.responder = nil
+        responder?.closed(isComplete: false)
+    }
+
+    private func scheduleIdleCheck(_ context: ChannelHandlerContext, after delay: TimeAmount) {
+        idleTimer = context.eventLoop.assumeIsolated().scheduleTask(in: delay) {
+            guard let context = self.context else { return }
+            let idle = NIODeadline.now() - self.lastActivity
+            if self.responder == nil, idle >= self.idleTimeout {
+                context.close(promise: nil)
+            } else {
+                self.scheduleIdleCheck(context, after: max(self.idleTimeout - idle, .milliseconds(10)))
+            }
+        }
+    }
+
+    // MARK: HTTPResponseSink
+
+    func writeHead(status: Int, headers: Metadata) {
+        guard let context else { return }
+        if isShuttingDown {
+            keepAlive = false
+        }
+        var head = HTTPResponseHead(version: .http1_1, status: HTTPResponseStatus(statusCode: status))
+        for (name, value) in headers.fields {
+            head.headers.add(name: name, value: value)
+        }
+        if !keepAlive {
+            head.headers.replaceOrAdd(name: "connection", value: "close")
+        }
+        context.write(wrapOutboundOut(.head(head)), promise: nil)
+    }
+
+    func writeBody(_ bytes: [UInt8]) {
+        guard let context else { return }
+        bufferedBytes += bytes.count
+        let written = context.eventLoop.makePromise(of: Void.self)
+        written.futureResult.assumeIsolated().whenComplete { _ in
+            let before = self.bufferedBytes
+            self.bufferedBytes -= bytes.count
+            if before > Self.drainMark, self.bufferedBytes <= Self.drainMark {
+                self.responder?.onDrained?()
+            }
+        }
+        context.writeAndFlush(
+            wrapOutboundOut(.body(.byteBuffer(context.channel.allocator.buffer(bytes: bytes)))), promise: written)
+    }
+
+    func writeEnd() {
+        guard let context else { return }
+        lastActivity = .now()
+        let responder = self.responder
+        self.responder = nil
+        let closes = !keepAlive
+        let written = context.eventLoop.makePromise(of: Void.self)
+        written.futureResult.assumeIsolated().whenComplete { result in
+            responder?.closed(isComplete: (try? result.get()) != nil)
+            if closes {
+                self.context?.close(promise: nil)
+            }
+        }
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: written)
+    }
+}

@@ -1,0 +1,106 @@
+import CNghttp2
+import NIOCore
+
+/// Delivery and flow control of what peers send.
+///
+/// Connection credit is returned as bytes arrive, so that one slow reader does not stop the other streams; stream credit
+/// is returned as a consumer takes messages. What a peer can make us hold is a window per stream, plus what is being
+/// assembled, which has a bound for the connection.
+extension HTTP2Connection {
+    func deliver(_ input: HTTP2Stream.Input, to stream: HTTP2Stream) {
+        guard stream.connection != nil else { return }
+        if stream.isPaused || !stream.heldInput.isEmpty {
+            stream.heldInput.append(input)
+            return
+        }
+        hand(input, to: stream)
+    }
+
+    private func hand(_ input: HTTP2Stream.Input, to stream: HTTP2Stream) {
+        switch input {
+        case .headers(let headers, let status, let endStream):
+            stream.consumer?.headersReceived(headers, status: status, endStream: endStream)
+        case .message(let bytes):
+            if stream.discardsInput { return }
+            stream.consumer?.messageReceived(bytes)
+            credit(stream)
+            if !starved.isEmpty {
+                releaseStarved()
+            }
+        case .ended:
+            stream.consumer?.inputEnded()
+        case .failed(let status):
+            stream.consumer?.inputFailed(status)
+        }
+    }
+
+    func resumeInput(_ stream: HTTP2Stream) {
+        let held = stream.heldInput
+        stream.heldInput = []
+        for (index, input) in held.enumerated() {
+            guard stream.connection != nil else { return }
+            if stream.isPaused {
+                stream.heldInput = Array(held[index...]) + stream.heldInput
+                return
+            }
+            hand(input, to: stream)
+        }
+        if let reason = stream.heldClose {
+            close(stream, reason)
+            return
+        }
+        credit(stream)
+        // Credit may have produced a WINDOW_UPDATE.
+        scheduleFlush()
+    }
+
+    /// Gives the peer stream credit for what was taken, in steps of a quarter window.
+    func credit(_ stream: HTTP2Stream) {
+        guard let session, stream.connection != nil, !stream.remoteEnded, !stream.isPaused else { return }
+        if assemblyBytes > options.assemblyBytesMax, stream.assembler.partialCount > 0, !isPrivileged(stream) {
+            if !stream.isStarved {
+                stream.isStarved = true
+                starved.append(stream)
+            }
+            return
+        }
+        guard stream.uncreditedBytes >= options.streamWindowBytes / 4 else { return }
+        nghttp2_session_consume_stream(session, stream.id, stream.uncreditedBytes)
+        stream.uncreditedBytes = 0
+    }
+
+    private func isPrivileged(_ stream: HTTP2Stream) -> Bool {
+        if privileged == nil {
+            privileged = stream
+        }
+        return privileged === stream
+    }
+
+    /// Called from callbacks when a stream's incomplete message grew, was completed or dropped.
+    func assemblyChanged(_ stream: HTTP2Stream, from before: Int) {
+        let now = stream.assembler.partialCount
+        assemblyBytes += now - before
+        if now == 0, privileged === stream {
+            privileged = nil
+        }
+    }
+
+    func releaseAssembly(of stream: HTTP2Stream) {
+        let before = stream.assembler.partialCount
+        stream.assembler = MessageAssembler()
+        assemblyChanged(stream, from: before)
+        releaseStarved()
+    }
+
+    /// Lets waiting streams go on: all of them below the bound, the next in line above it.
+    func releaseStarved() {
+        guard !starved.isEmpty, privileged == nil || assemblyBytes <= options.assemblyBytesMax else { return }
+        let waiting = starved
+        starved = []
+        for stream in waiting where stream.connection != nil {
+            stream.isStarved = false
+            credit(stream)
+        }
+        scheduleFlush()
+    }
+}

@@ -1,0 +1,425 @@
+import CNghttp2
+import NIOCore
+
+/// What one side of a connection does that the other does not.
+protocol HTTP2ConnectionDelegate: AnyObject {
+    /// A peer opened a stream and its head is complete: give it a consumer, or answer it at once.
+    func streamOpened(_ stream: HTTP2Stream)
+    /// The peer's first SETTINGS arrived: it speaks HTTP/2.
+    func peerReady()
+    /// The peer will take no more streams.
+    func goAwayReceived(_ error: HTTP2ErrorCode, text: String)
+    /// The connection is gone. Exactly once.
+    func connectionClosed(_ reason: String)
+}
+
+/// One HTTP/2 connection, either side: the only owner of an nghttp2 session.
+///
+/// Rules that keep the C library and Swift apart: its callbacks only record (see `HTTP2Callbacks`); what they
+/// recorded is dispatched after the library returned; consumers only queue, and `flush` alone submits and sends. So no
+/// consumer ever runs inside the library and the library is never entered twice. Confined to the channel's event loop.
+final class HTTP2Connection: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = Never
+    typealias OutboundIn = Never
+    typealias OutboundOut = ByteBuffer
+
+    enum Role {
+        case server
+        case client
+    }
+
+    /// What a callback recorded for dispatch.
+    enum Event {
+        case opened(HTTP2Stream)
+        case headers(HTTP2Stream, Metadata, status: Int, endStream: Bool)
+        case message(HTTP2Stream, [UInt8])
+        /// Bytes of a message not yet complete arrived.
+        case progress(HTTP2Stream)
+        case ended(HTTP2Stream)
+        case failed(HTTP2Stream, GRPCStatus)
+        case drained(HTTP2Stream)
+        case closed(HTTP2Stream, StreamCloseReason)
+        case settings
+        case ping
+        case pong
+        case goAway(HTTP2ErrorCode, String)
+    }
+
+    let role: Role
+    let options: HTTP2Options
+    let eventLoop: any EventLoop
+    private(set) var delegate: (any HTTP2ConnectionDelegate)?
+
+    var context: ChannelHandlerContext?
+    /// Freed on teardown only, which never happens inside a callback.
+    var session: OpaquePointer?
+    var streams: [Int32: HTTP2Stream] = [:]
+    /// The stream used last by a callback; most frames in a row concern one stream.
+    var recentStream: HTTP2Stream?
+    var paths = PathCache()
+
+    // Recorded by callbacks
+    var events: [Event] = []
+    var receivedDataBytes = 0
+    var controlFrames = 0
+    var lastLibraryError = ""
+    /// Streams whose last DATA frame was cut and whose trailers come next.
+    var awaitingTrailers: [HTTP2Stream] = []
+    /// Streams we ended while their peer may still be sending.
+    var awaitingReset: [HTTP2Stream] = []
+    /// Output pulled from the library in this turn.
+    var pulled = ByteBuffer()
+
+    // Input bounds
+    var assemblyBytes = 0
+    /// The stream that may go on while the connection is over `assemblyBytesMax`.
+    var privileged: HTTP2Stream?
+    var starved: [HTTP2Stream] = []
+    private var controlWindowStart = NIODeadline.distantPast
+    private var holdsReads = false
+    private var readWasHeld = false
+
+    // Output
+    var dirty: [HTTP2Stream] = []
+    /// Bytes queued on all streams.
+    var outputBytes = 0
+    private var isReading = false
+    private var isFlushing = false
+    private var isFlushScheduled = false
+    private var isDispatching = false
+    private(set) var isClosed = false
+    private var closeReason: String?
+    private var hasStarted = false
+    private var peerIsReady = false
+
+    // Timers; see HTTP2Connection+Timers.swift
+    var lastRead = NIODeadline.now()
+    var lastStreamEnd = NIODeadline.now()
+    var maintenanceTimer: Scheduled<Void>?
+    var pingSentAt: NIODeadline?
+    var deadlineTimer: Scheduled<Void>?
+    var deadlineTimerAt = NIODeadline.distantFuture
+    var lastPeerPing: NIODeadline?
+    var pingStrikes = 0
+    var sentSincePing = false
+    var isShuttingDown = false
+    var shutdownAnnounced = false
+    var shutdownGoAwaySent = false
+
+    init(role: Role, options: HTTP2Options, eventLoop: any EventLoop, delegate: any HTTP2ConnectionDelegate) {
+        self.role = role
+        self.options = options
+        self.eventLoop = eventLoop
+        self.delegate = delegate
+    }
+
+    var channel: (any Channel)? { context?.channel }
+
+    // MARK: Channel events
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        session = HTTP2Callbacks.makeSession(for: self)
+        guard session != nil else {
+            fail("cannot create an HTTP/2 session: out of memory")
+            return
+        }
+        if context.channel.isActive {
+            start()
+        }
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        start()
+        context.fireChannelActive()
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        teardown("handler removed")
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        teardown(closeReason ?? "connection closed by peer")
+        context.fireChannelInactive()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        fail("\(error)")
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is ShutdownRequested {
+            beginShutdown()
+        } else if event is ShutdownDeadlinePassed {
+            fail("server shut down")
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    private func start() {
+        guard let session, !hasStarted else { return }
+        hasStarted = true
+        lastRead = .now()
+        lastStreamEnd = lastRead
+        if let problem = HTTP2Callbacks.submitSettings(session, options, role) {
+            fail(problem)
+            return
+        }
+        scheduleMaintenance()
+        flush()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        isReading = true
+        lastRead = .now()
+        pingSentAt = nil
+        receive(unwrapInboundIn(data))
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        isReading = false
+        flush()
+        context.fireChannelReadComplete()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable {
+            flush()
+        }
+        context.fireChannelWritabilityChanged()
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if holdsReads {
+            readWasHeld = true
+        } else {
+            context.read()
+        }
+    }
+
+    // MARK: Receiving
+
+    private func receive(_ buffer: ByteBuffer) {
+        guard let session, !isClosed else { return }
+        let result = buffer.withUnsafeReadableBytes { bytes in
+            nghttp2_session_mem_recv(session, bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count)
+        }
+        if receivedDataBytes > 0 {
+            nghttp2_session_consume_connection(session, receivedDataBytes)
+            receivedDataBytes = 0
+        }
+        recentStream = nil
+        dispatch()
+        if result < 0 {
+            failLibrary(Int32(result))
+        } else if controlFrames > 0 {
+            countControlFrames()
+        }
+    }
+
+    /// Frames that cost us work and move nothing.
+    private func countControlFrames() {
+        if lastRead - controlWindowStart >= .seconds(1) {
+            controlWindowStart = lastRead
+            controlFrames = 0
+        } else if controlFrames > options.controlFramesPerSecondMax {
+            terminate(.enhanceYourCalm, "too many control frames")
+        }
+    }
+
+    func dispatch() {
+        guard !isDispatching else { return }
+        isDispatching = true
+        var index = 0
+        while index < events.count {
+            let event = events[index]
+            index += 1
+            handle(event)
+        }
+        events.removeAll(keepingCapacity: events.count <= 1024)
+        isDispatching = false
+    }
+
+    private func handle(_ event: Event) {
+        switch event {
+        case .opened(let stream): delegate?.streamOpened(stream)
+        case .headers(let stream, let headers, let status, let endStream):
+            deliver(.headers(headers, status: status, endStream: endStream), to: stream)
+        case .message(let stream, let bytes): deliver(.message(bytes), to: stream)
+        case .progress(let stream): credit(stream)
+        case .ended(let stream): deliver(.ended, to: stream)
+        case .failed(let stream, let status): deliver(.failed(status), to: stream)
+        case .drained(let stream): stream.consumer?.drained()
+        case .closed(let stream, let reason): close(stream, reason)
+        case .settings:
+            guard !peerIsReady else { return }
+            peerIsReady = true
+            delegate?.peerReady()
+        case .ping: peerPinged()
+        case .pong: peerAnsweredPing()
+        case .goAway(let error, let text): delegate?.goAwayReceived(error, text: text)
+        }
+    }
+
+    func close(_ stream: HTTP2Stream, _ reason: StreamCloseReason) {
+        guard stream.connection != nil else { return }
+        if stream.remoteEnded, stream.resetCode == nil, !stream.heldInput.isEmpty {
+            stream.heldClose = reason
+            return
+        }
+        stream.dropOutput()
+        stream.connection = nil
+        releaseAssembly(of: stream)
+        stream.heldInput = []
+        if streams.isEmpty {
+            lastStreamEnd = .now()
+        }
+        let consumer = stream.consumer
+        stream.consumer = nil
+        consumer?.closed(reason)
+    }
+
+    // MARK: Sending
+
+    func markDirty(_ stream: HTTP2Stream) {
+        guard !stream.isDirty else { return }
+        stream.isDirty = true
+        dirty.append(stream)
+        scheduleFlush()
+    }
+
+    /// One flush per turn: at the end of the read in progress, or once after everything else queued on the loop now.
+    func scheduleFlush() {
+        guard !isReading, !isFlushing, !isFlushScheduled, !isClosed else { return }
+        isFlushScheduled = true
+        eventLoop.assumeIsolated().execute {
+            self.isFlushScheduled = false
+            self.flush()
+        }
+    }
+
+    /// Submits what consumers queued, pulls what the library may send now and writes it, as few times as possible.
+    func flush() {
+        guard !isFlushing, let context, session != nil, !isClosed else { return }
+        isFlushing = true
+        defer { isFlushing = false }
+        var budget = HTTP2Options.outputTurnBytes
+        while context.channel.isWritable, !isClosed {
+            guard pull() else { break }
+            dispatch()
+            let written = pulled.readableBytes
+            if written >= HTTP2Options.outputChunkBytes {
+                write(context)
+                budget -= written
+                if budget <= 0 {
+                    isFlushing = false
+                    scheduleFlush()
+                    break
+                }
+            } else if dirty.isEmpty {
+                break
+            }
+        }
+        if pulled.readableBytes > 0, !isClosed {
+            write(context)
+        }
+        updateReadHold(context)
+        closeIfDone(context)
+    }
+
+    private func write(_ context: ChannelHandlerContext) {
+        context.writeAndFlush(wrapOutboundOut(pulled), promise: nil)
+        // Small storage is used again if the socket took it all; an idle connection keeps no large one.
+        if pulled.storageCapacity <= 8 * 1024 {
+            pulled.clear()
+        } else {
+            pulled = ByteBuffer()
+        }
+    }
+
+    /// A peer that sends and does not read makes the library queue acknowledgements and resets: stop reading it.
+    private func updateReadHold(_ context: ChannelHandlerContext) {
+        guard let session else { return }
+        let queued = nghttp2_session_get_outbound_queue_size(session)
+        holdsReads = !context.channel.isWritable && queued > HTTP2Options.outboundFramesMax
+        if !holdsReads, readWasHeld {
+            readWasHeld = false
+            context.read()
+        }
+    }
+
+    private func closeIfDone(_ context: ChannelHandlerContext) {
+        guard let session, !isClosed else { return }
+        if nghttp2_session_want_read(session) == 0, nghttp2_session_want_write(session) == 0 {
+            if closeReason == nil {
+                closeReason = lastLibraryError.isEmpty ? "connection finished" : lastLibraryError
+            }
+            context.close(promise: nil)
+        }
+    }
+
+    // MARK: Ending
+
+    /// Says why with GOAWAY, then closes.
+    func terminate(_ error: HTTP2ErrorCode, _ reason: String) {
+        guard let session, !isClosed else { return }
+        if closeReason == nil {
+            closeReason = reason
+        }
+        if error == .enhanceYourCalm {
+            let text = Array(reason.utf8)
+            nghttp2_submit_goaway(
+                session, 0, nghttp2_session_get_last_proc_stream_id(session),
+                error.rawValue, text, text.count)
+        }
+        nghttp2_session_terminate_session(session, error.rawValue)
+        scheduleFlush()
+    }
+
+    func failLibrary(_ code: Int32) {
+        let text = lastLibraryError.isEmpty ? String(cString: nghttp2_strerror(code)) : lastLibraryError
+        fail("HTTP/2 error: \(text)")
+    }
+
+    /// Closes at once.
+    func fail(_ reason: String) {
+        guard !isClosed else { return }
+        if closeReason == nil {
+            closeReason = reason
+        }
+        if let context {
+            context.close(promise: nil)
+        } else {
+            teardown(reason)
+        }
+    }
+
+    private func teardown(_ reason: String) {
+        guard !isClosed else { return }
+        isClosed = true
+        maintenanceTimer?.cancel()
+        deadlineTimer?.cancel()
+        let open = allStreams
+        streams.removeAll()
+        recentStream = nil
+        for stream in open {
+            close(stream, stream.id < 0 ? .notSent : .connection(reason))
+        }
+        // Events of a dispatch in progress concern closed streams now.
+        dirty.removeAll()
+        awaitingTrailers.removeAll()
+        awaitingReset.removeAll()
+        starved.removeAll()
+        privileged = nil
+        pulled = ByteBuffer()
+        if let session {
+            nghttp2_session_del(session)
+        }
+        session = nil
+        context = nil
+        let delegate = self.delegate
+        self.delegate = nil
+        delegate?.connectionClosed(reason)
+    }
+}
