@@ -51,9 +51,12 @@ package struct BatchNumber: Hashable, Comparable, Sendable {
     package static func < (left: BatchNumber, right: BatchNumber) -> Bool { left.number < right.number }
 }
 
-/// One write of the log lane: truncate, then append, then hard state, then one sync for all of it.
+/// One write of the log lane: reset, truncate, append, hard state, then one sync for all of it.
 package struct LogBatch: Sendable {
     package var number: BatchNumber
+    /// The whole stored log is discarded and begins anew after this base. The state machine already stands there
+    /// durably, so a crash before this write is harmless.
+    package var resetTo: LogBase?
     /// Entries from this index on are dropped before appending.
     package var truncateFrom: LogIndex?
     /// Consecutive, beginning right after what remains.
@@ -61,9 +64,12 @@ package struct LogBatch: Sendable {
     /// nil when it did not change.
     package var hardState: HardState?
 
-    package init(number: BatchNumber, truncateFrom: LogIndex? = nil, entries: [Entry] = [], hardState: HardState? = nil)
-    {
+    package init(
+        number: BatchNumber, resetTo: LogBase? = nil, truncateFrom: LogIndex? = nil, entries: [Entry] = [],
+        hardState: HardState? = nil
+    ) {
         self.number = number
+        self.resetTo = resetTo
         self.truncateFrom = truncateFrom
         self.entries = entries
         self.hardState = hardState

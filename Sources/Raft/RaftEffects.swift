@@ -21,7 +21,8 @@ package struct RestoredLog: Sendable {
 /// What the shell (through the replica) must do after a step, in this order. Appended to by steps, drained and reset
 /// by the replica.
 package struct RaftEffects: Sendable {
-    /// Numbered, consecutive; handed to the log lane in order.
+    /// Numbered, consecutive; handed to the log lane in order. A later step adds to the last one while it has not
+    /// been drained, so that one drain costs one write.
     package var batches: [LogBatch] = []
     package var envelopes: [Envelope] = []
     /// Entries to apply, ascending and gap-free from one step to the next.
@@ -92,8 +93,8 @@ package enum RaftEvent: Sendable {
     case snapshotSent(MemberID, LogPosition)
     /// Sending failed or the peer refused: probe again.
     case snapshotFailed(MemberID)
-    /// This member's state machine now stands at `base` (a snapshot was installed durably and the stored log
-    /// was reset to it, or kept when it already contained the position).
+    /// This member's state machine now stands at `base`: a snapshot was installed durably. When the log does not
+    /// contain the position, the answer is a batch that resets the stored log.
     case snapshotInstalled(LogBase)
     /// The state machine is durable up to this index; the log may forget entries up to it, less what it keeps.
     case stateDurable(LogIndex)
