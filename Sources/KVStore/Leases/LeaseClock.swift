@@ -1,0 +1,143 @@
+package import Primitives
+package import RegistryModel
+
+/// When leases end: volatile, and only the leader's. The replicated state knows nothing of it.
+///
+/// The promise: a lease does not end before its TTL after the arrival of its last acknowledged renewal. So deadlines
+/// only move later, except by `shorten`, and a new leader starts every lease anew.
+package struct LeaseClock: Sendable {
+    package enum Renewal: Hashable, Sendable {
+        case renewed(ttlMilliseconds: Int64)
+        /// Its end was proposed: answer when that is decided.
+        case expiring
+        case unknown
+    }
+
+    private struct Entry: Sendable {
+        var id: LeaseID
+        var ttlMilliseconds: Int64
+        var deadline: Instant
+        var isExpiring = false
+    }
+
+    private var slots: [LeaseID: Int] = [:]
+    private var entries: [Entry] = []
+    private var free: [Int] = []
+    /// A timer may fire before its lease's deadline, when a renewal moved that: it is then armed again. So a renewal
+    /// costs one write.
+    private var wheel: TimerWheel?
+
+    /// A clock that stands still.
+    package init() {}
+
+    /// Between `promote` and `demote`.
+    package var isRunning: Bool { wheel != nil }
+    package var count: Int { slots.count }
+
+    /// Starts with every lease at its full TTL plus `extend` (an election timeout): renewals that an earlier leader
+    /// acknowledged are thereby kept.
+    package mutating func promote(at now: Instant, leases: [LeaseRow], extend: TimeSpan) {
+        self = LeaseClock()
+        wheel = TimerWheel(at: now)
+        slots.reserveCapacity(leases.count)
+        for lease in leases { insert(lease, deadline: now + span(lease.ttlMilliseconds) + extend) }
+    }
+
+    /// Stops and forgets all deadlines.
+    package mutating func demote() {
+        self = LeaseClock()
+    }
+
+    /// A grant was applied; on a clock that stands still nothing happens.
+    package mutating func grant(_ lease: LeaseRow, at now: Instant) {
+        guard isRunning, slots[lease.id] == nil else { return }
+        insert(lease, deadline: now + span(lease.ttlMilliseconds))
+    }
+
+    /// A renewal that arrived at `arrivedAt`, once leadership was confirmed after it.
+    package mutating func renew(_ id: LeaseID, arrivedAt: Instant) -> Renewal {
+        guard let slot = slots[id] else { return .unknown }
+        if entries[slot].isExpiring { return .expiring }
+        let ttl = entries[slot].ttlMilliseconds
+        let deadline = arrivedAt + span(ttl)
+        if entries[slot].deadline < deadline { entries[slot].deadline = deadline }
+        return .renewed(ttlMilliseconds: ttl)
+    }
+
+    /// Ends a lease sooner than assumed, for a leader that learned what earlier renewals really promised.
+    package mutating func shorten(_ id: LeaseID, to deadline: Instant) {
+        guard let slot = slots[id], !entries[slot].isExpiring, deadline < entries[slot].deadline else { return }
+        entries[slot].deadline = deadline
+        wheel?.schedule(slot, at: entries[slot].deadline)
+    }
+
+    /// A revocation or expiry was applied.
+    package mutating func remove(_ id: LeaseID) {
+        guard let slot = slots.removeValue(forKey: id) else { return }
+        wheel?.cancel(slot)
+        free.append(slot)
+    }
+
+    /// Pushes every deadline back, after this process stood still: renewals may wait unread.
+    package mutating func postpone(by span: TimeSpan) {
+        for slot in entries.indices { entries[slot].deadline = entries[slot].deadline + span }
+    }
+
+    /// Leases whose time is over, earliest first; they count as expiring from now on.
+    package mutating func expired(at now: Instant, limit: Int) -> [LeaseID] {
+        var due: [LeaseID] = []
+        while due.count < limit, let slot = wheel?.popDue(at: now) {
+            if now < entries[slot].deadline {
+                wheel?.schedule(slot, at: entries[slot].deadline)
+            } else {
+                entries[slot].isExpiring = true
+                due.append(entries[slot].id)
+            }
+        }
+        return due
+    }
+
+    /// The proposal to end them failed: they are due again at once, and may be renewed.
+    package mutating func unmark(_ ids: [LeaseID], at now: Instant) {
+        for id in ids {
+            guard let slot = slots[id], entries[slot].isExpiring else { continue }
+            entries[slot].isExpiring = false
+            wheel?.schedule(slot, at: now)
+        }
+    }
+
+    package func isExpiring(_ id: LeaseID) -> Bool {
+        slots[id].map { entries[$0].isExpiring } ?? false
+    }
+
+    /// Time left; never negative, nil when the lease is not known here.
+    package func remaining(_ id: LeaseID, at now: Instant) -> TimeSpan? {
+        guard let slot = slots[id] else { return nil }
+        return max(.zero, entries[slot].deadline - now)
+    }
+
+    /// When to ask `expired` next; it may then turn out that nothing is due.
+    package var nextDeadline: Instant {
+        wheel?.nextDeadline ?? .distantFuture
+    }
+
+    private mutating func insert(_ lease: LeaseRow, deadline: Instant) {
+        let entry = Entry(id: lease.id, ttlMilliseconds: lease.ttlMilliseconds, deadline: deadline)
+        let slot: Int
+        if let reused = free.popLast() {
+            slot = reused
+            entries[slot] = entry
+        } else {
+            slot = entries.count
+            entries.append(entry)
+        }
+        slots[lease.id] = slot
+        wheel?.schedule(slot, at: deadline)
+    }
+
+    /// A TTL as a span; centuries are cut to what a span holds.
+    private func span(_ milliseconds: Int64) -> TimeSpan {
+        let (nanoseconds, overflow) = milliseconds.multipliedReportingOverflow(by: 1_000_000)
+        return TimeSpan(nanoseconds: overflow ? Int64.max : max(0, nanoseconds))
+    }
+}

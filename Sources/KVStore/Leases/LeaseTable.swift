@@ -1,0 +1,125 @@
+internal import RegistryModel
+
+/// The replicated leases with the keys attached to each. Deadlines are not here.
+struct LeaseTable: Sendable {
+    private var tree = OrderedTree<LeaseState>()
+
+    /// The rows must ascend strictly by id.
+    init(ascending rows: [LeaseRow] = []) {
+        tree = OrderedTree(ascending: rows.map { ($0.id, LeaseState(ttlMilliseconds: $0.ttlMilliseconds)) })
+    }
+
+    var count: Int { tree.count }
+
+    subscript(id: LeaseID) -> LeaseRow? {
+        tree[id].map { LeaseRow(id: id, ttlMilliseconds: $0.ttlMilliseconds) }
+    }
+
+    func contains(_ id: LeaseID) -> Bool {
+        tree[id] != nil
+    }
+
+    /// In id order.
+    var rows: [LeaseRow] {
+        var rows: [LeaseRow] = []
+        rows.reserveCapacity(tree.count)
+        tree.forEach(in: OrderedTree<LeaseState>.Bounds(start: nil, end: nil)) { id, state in
+            rows.append(LeaseRow(id: id, ttlMilliseconds: state.ttlMilliseconds))
+            return true
+        }
+        return rows
+    }
+
+    /// In key order.
+    func keys(of id: LeaseID) -> [Key]? {
+        tree[id]?.keys.sorted
+    }
+
+    mutating func insert(_ row: LeaseRow) {
+        tree.put(row.id, LeaseState(ttlMilliseconds: row.ttlMilliseconds))
+    }
+
+    mutating func remove(_ id: LeaseID) {
+        tree.remove(id)
+    }
+
+    /// False when there is no such lease.
+    @discardableResult
+    mutating func attach(_ key: Key, to id: LeaseID) -> Bool {
+        tree.update(id) { $0.keys.insert(key) }
+    }
+
+    mutating func detach(_ key: Key, from id: LeaseID) {
+        tree.update(id) { $0.keys.remove(key) }
+    }
+}
+
+private struct LeaseState: TreeValue {
+    var ttlMilliseconds: Int64
+    var keys = KeySet()
+
+    func weight(under index: LeaseID) -> Int { 0 }
+}
+
+/// A sorted set of keys. Most leases hold one to three, some a hundred thousand.
+private struct KeySet: Sendable {
+    /// More keys than this go into a tree.
+    private static let fewMax = 32
+
+    private enum Form: Sendable {
+        case few([Key])
+        case many(OrderedTree<Member>)
+    }
+
+    private struct Member: TreeValue {
+        func weight(under index: Key) -> Int { 0 }
+    }
+
+    private var form = Form.few([])
+
+    var sorted: [Key] {
+        switch form {
+        case .few(let keys): return keys
+        case .many(let tree): return tree.indexes
+        }
+    }
+
+    mutating func insert(_ key: Key) {
+        switch form {
+        case .few(var keys):
+            form = .few([])
+            let place = KeySet.lowerBound(of: key, in: keys)
+            if place == keys.count || keys[place] != key { keys.insert(key, at: place) }
+            form = keys.count <= KeySet.fewMax ? .few(keys) : .many(OrderedTree(ascending: keys.map { ($0, Member()) }))
+        case .many(var tree):
+            form = .few([])
+            tree.put(key, Member())
+            form = .many(tree)
+        }
+    }
+
+    mutating func remove(_ key: Key) {
+        switch form {
+        case .few(var keys):
+            form = .few([])
+            let place = KeySet.lowerBound(of: key, in: keys)
+            if place < keys.count, keys[place] == key { keys.remove(at: place) }
+            form = .few(keys)
+        case .many(var tree):
+            form = .few([])
+            tree.remove(key)
+            // Half the bound, so that a set at the bound does not change its form again and again.
+            form = tree.count > KeySet.fewMax / 2 ? .many(tree) : .few(tree.indexes)
+        }
+    }
+
+    private static func lowerBound(of key: Key, in keys: [Key]) -> Int {
+        var low = 0
+        var high = keys.count
+        while low < high {
+            let middle = (low + high) / 2
+            if keys[middle] < key { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}

@@ -1,0 +1,68 @@
+package import Primitives
+
+/// The digest of each kind of record that the replicated state consists of. Members of one cluster must agree on
+/// these bit by bit: a change here is a change of the log format.
+package enum RecordDigest {
+    private enum Kind: UInt64 {
+        case pair = 1
+        case tombstone, lease, member, header
+    }
+
+    /// One version of a key, live or superseded.
+    package static func pair(_ pair: KeyValue) -> Digest128 {
+        var hasher = RecordHasher(kind: Kind.pair.rawValue)
+        hasher.word(pair.createRevision.number)
+        hasher.word(pair.modRevision.number)
+        hasher.word(pair.version)
+        hasher.word(pair.lease.number)
+        hasher.bytes(pair.key.bytes)
+        hasher.bytes(pair.value)
+        return hasher.finish()
+    }
+
+    /// The deletion of `key` at `revision`.
+    package static func tombstone(_ key: Key, at revision: Revision) -> Digest128 {
+        var hasher = RecordHasher(kind: Kind.tombstone.rawValue)
+        hasher.word(revision.number)
+        hasher.bytes(key.bytes)
+        return hasher.finish()
+    }
+
+    package static func lease(_ lease: LeaseRow) -> Digest128 {
+        var hasher = RecordHasher(kind: Kind.lease.rawValue)
+        hasher.word(lease.id.number)
+        hasher.word(lease.ttlMilliseconds)
+        return hasher.finish()
+    }
+
+    package static func member(_ member: MemberDescription) -> Digest128 {
+        var hasher = RecordHasher(kind: Kind.member.rawValue)
+        hasher.word(member.id.number)
+        hasher.word(UInt64(member.isLearner ? 1 : 0))
+        hasher.text(member.name)
+        for urls in [member.peerURLs, member.clientURLs] {
+            hasher.word(UInt64(urls.count))
+            for url in urls { hasher.text(url) }
+        }
+        return hasher.finish()
+    }
+
+    fileprivate static func header(_ header: StateHeader) -> Digest128 {
+        var hasher = RecordHasher(kind: Kind.header.rawValue)
+        hasher.word(header.revision.number)
+        hasher.word(header.compactRevision.number)
+        hasher.word(header.wallMilliseconds)
+        for digest in [header.liveDigest, header.pastDigest] {
+            hasher.word(digest.low)
+            hasher.word(digest.high)
+        }
+        return hasher.finish()
+    }
+}
+
+extension StateHeader {
+    /// One digest of the whole applied state: equal on all members that applied the same entries.
+    package var digest: Digest128 {
+        RecordDigest.header(self)
+    }
+}
