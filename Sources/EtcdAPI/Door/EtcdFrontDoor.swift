@@ -1,0 +1,181 @@
+import GRPC
+import NIOCore
+import Primitives
+import RegistryModel
+
+/// The etcd v3 front door of one event loop: decodes calls, hands requests to the member, encodes its answers.
+///
+/// Everything but `deliver` happens on `eventLoop`: a door serves the connections of its own loop only.
+final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
+    // `@unchecked Sendable`: `deliver` is the only entry from other threads, and it touches nothing but `eventLoop`.
+    // All other state is confined to the loop.
+
+    /// Who waits for an answer of the member.
+    enum Waiting {
+        case unary(ServerCall, UnaryMethod, MethodCounters)
+        case keepAlive(KeepAliveStream, position: UInt64, lease: LeaseID)
+        case watchCreate(WatchStream, fragments: Bool)
+        /// The HTTP side.
+        case http((Reply) -> Void)
+    }
+
+    let eventLoop: any EventLoop
+    let service: any RegistryService
+    let options: EtcdDoorOptions
+    let metrics: DoorMetrics
+    private let clusterID: UInt64
+    private let memberID: UInt64
+    /// All doors of the member.
+    private(set) weak var doors: EtcdFrontDoors?
+    /// The number of this door in tokens and stream ids. Set before the first connection comes.
+    private(set) var sink: UInt32 = 0
+
+    private var waiting = Slab<Waiting>()
+    var watchStreams = Slab<WatchStream>()
+    var keepAliveStreams = Slab<KeepAliveStream>()
+    private var eventCache = EventCache()
+    /// Streams that received events in the batch at hand.
+    private var streamsToSettle: [WatchStream] = []
+
+    /// Whether the member knows a leader, as last heard; true until told otherwise.
+    private(set) var knowsLeader = true
+    private var leaderLossTimer: Scheduled<Void>?
+    private var isDetached = false
+
+    /// By path; see `EtcdFrontDoor+Calls`.
+    var openings: [String: CallOpening] = [:]
+
+    init(service: any RegistryService, eventLoop: any EventLoop, options: EtcdDoorOptions) {
+        self.service = service
+        self.eventLoop = eventLoop
+        self.options = options
+        clusterID = service.clusterID.number
+        memberID = service.memberID.number
+        metrics = DoorMetrics(methods: EtcdMethods.all)
+        registerOpenings()
+    }
+
+    /// Registers with the member, once, before the first connection comes.
+    func attach(within doors: EtcdFrontDoors) {
+        self.doors = doors
+        sink = service.attach(self)
+    }
+
+    /// Leaves the member: requests are refused from now on. On the loop.
+    func detach() {
+        eventLoop.preconditionInEventLoop()
+        guard !isDetached else { return }
+        isDetached = true
+        leaderLossTimer?.cancel()
+        service.detach(sink)
+    }
+
+    // MARK: To the member
+
+    /// Hands a request with an answer to the member.
+    func submit(_ request: Request, context: RequestContext, waiting entry: Waiting) {
+        eventLoop.assertInEventLoop()
+        let serial = waiting.insert(entry)
+        guard !isDetached else {
+            let stopped = Reply(outcome: .failure(Rejection(.stopped)), revision: .zero, term: .zero)
+            receive(reply: stopped, serial: serial)
+            return
+        }
+        service.submit(request, token: RequestToken(sink: sink, serial: serial), context: context)
+    }
+
+    /// Hands a request without an answer to the member.
+    func notify(_ request: Request) {
+        eventLoop.assertInEventLoop()
+        guard !isDetached else { return }
+        service.submit(request, token: RequestToken(sink: sink, serial: .max), context: RequestContext())
+    }
+
+    // MARK: From the member
+
+    func deliver(_ deliveries: [Delivery]) {
+        eventLoop.execute { self.receive(deliveries) }
+    }
+
+    private func receive(_ deliveries: [Delivery]) {
+        for delivery in deliveries {
+            switch delivery {
+            case .reply(let serial, let reply): receive(reply: reply, serial: serial)
+            case .watch(let delivery, let term): receive(delivery, term: term)
+            case .leaderKnown(let known): leaderKnown(known)
+            }
+        }
+        eventCache.removeAll()
+        for stream in streamsToSettle {
+            stream.settle()
+        }
+        streamsToSettle.removeAll(keepingCapacity: true)
+    }
+
+    private func receive(reply: Reply, serial: UInt64) {
+        guard let entry = waiting.take(serial) else {
+            preconditionFailure("answer to request \(serial), which is not waiting")
+        }
+        switch entry {
+        case .unary(let call, let method, let counters):
+            answer(call, method, counters, reply)
+        case .keepAlive(let stream, let position, let lease):
+            stream.answered(reply, position: position, lease: lease)
+        case .watchCreate(let stream, let fragments):
+            stream.createAnswered(reply, fragments: fragments)
+        case .http(let completion):
+            completion(reply)
+        }
+    }
+
+    private func receive(_ delivery: WatchDelivery, term: Term) {
+        // A delivery may cross the news that its stream is closed.
+        guard let stream = watchStreams[delivery.stream.number] else { return }
+        switch delivery.content {
+        case .events(let events):
+            let encoded = eventCache.encoded(events, withPrevious: delivery.wantsPrevious)
+            if !stream.isUnsettled {
+                streamsToSettle.append(stream)
+            }
+            stream.send(events, encoded: encoded, delivery, term: term)
+        case .canceled(let compactRevision):
+            stream.sendCanceled(delivery, compactRevision: compactRevision, term: term)
+        case .progress:
+            stream.sendProgress(delivery, term: term)
+        }
+    }
+
+    // MARK: Streams that require a leader
+
+    private func leaderKnown(_ known: Bool) {
+        knowsLeader = known
+        leaderLossTimer?.cancel()
+        leaderLossTimer = nil
+        guard !known else { return }
+        // A short election disturbs nobody.
+        leaderLossTimer = eventLoop.scheduleTask(in: options.leaderLossGrace) { [weak self] in
+            self?.endStreamsRequiringLeader()
+        }
+    }
+
+    private func endStreamsRequiringLeader() {
+        let status = ErrorTable.status(Rejection(.noLeader))
+        for stream in watchStreams.values where stream.requiresLeader {
+            stream.end(status)
+        }
+        for stream in keepAliveStreams.values where stream.requiresLeader {
+            stream.end(status)
+        }
+    }
+
+    // MARK: Headers
+
+    func header(_ reply: Reply) -> HeaderFields {
+        header(revision: reply.revision, term: reply.term)
+    }
+
+    func header(revision: Revision, term: Term) -> HeaderFields {
+        HeaderFields(
+            clusterID: clusterID, memberID: memberID, revision: revision.number, term: term.number)
+    }
+}

@@ -1,0 +1,56 @@
+package import GRPC
+package import RegistryModel
+
+/// The one table from refusals to what etcd clients see. Clients decide by the text, so texts are etcd's to the byte.
+///
+/// Source: etcd `api/v3rpc/rpctypes/error.go`.
+package enum ErrorTable {
+    /// The gRPC status of a refusal. Only `internalError` shows the rejection's own message: etcd has no words for it.
+    package static func status(_ rejection: Rejection) -> GRPCStatus {
+        let (code, text) = entry(rejection.code)
+        if rejection.code == .internalError, !rejection.message.isEmpty {
+            return GRPCStatus(code, "etcdserver: " + rejection.message)
+        }
+        return GRPCStatus(code, text)
+    }
+
+    /// A request whose bytes are not the message they should be, in grpc-go's words.
+    static func status(_ failure: WireFailure) -> GRPCStatus {
+        GRPCStatus(.internal, "grpc: error unmarshalling request: \(failure.message)")
+    }
+
+    private static func entry(_ code: Rejection.Code) -> (GRPCStatus.Code, String) {
+        switch code {
+        case .emptyKey: (.invalidArgument, "etcdserver: key is not provided")
+        case .keyNotFound: (.invalidArgument, "etcdserver: key not found")
+        case .valueProvided: (.invalidArgument, "etcdserver: value is provided")
+        case .leaseProvided: (.invalidArgument, "etcdserver: lease is provided")
+        case .tooManyOperations: (.invalidArgument, "etcdserver: too many operations in txn request")
+        case .duplicateKey: (.invalidArgument, "etcdserver: duplicate key given in txn request")
+        case .invalidSortOption: (.invalidArgument, "etcdserver: invalid sort option")
+        case .requestTooLarge: (.invalidArgument, "etcdserver: request is too large")
+        case .leaseNotFound: (.notFound, "etcdserver: requested lease not found")
+        case .leaseExists: (.failedPrecondition, "etcdserver: lease already exists")
+        case .leaseTTLTooLarge: (.outOfRange, "etcdserver: too large lease TTL")
+        case .compacted: (.outOfRange, "etcdserver: mvcc: required revision has been compacted")
+        case .futureRevision: (.outOfRange, "etcdserver: mvcc: required revision is a future revision")
+        case .noSpace: (.resourceExhausted, "etcdserver: mvcc: database space exceeded")
+        case .corrupt: (.dataLoss, "etcdserver: corrupt cluster")
+        case .tooManyRequests: (.resourceExhausted, "etcdserver: too many requests")
+        case .noLeader: (.unavailable, "etcdserver: no leader")
+        case .leaderChanged: (.unavailable, "etcdserver: leader changed")
+        case .timedOut: (.unavailable, "etcdserver: request timed out")
+        case .timedOutLeaderFailed:
+            (.unavailable, "etcdserver: request timed out, possibly due to previous leader failure")
+        case .timedOutConnectionLost:
+            (.unavailable, "etcdserver: request timed out, possibly due to connection lost")
+        case .stopped: (.unavailable, "etcdserver: server stopped")
+        case .notLeader: (.failedPrecondition, "etcdserver: not leader")
+        case .badTransferee: (.failedPrecondition, "etcdserver: bad leader transferee")
+        case .memberNotFound: (.notFound, "etcdserver: member not found")
+        case .notSupportedForLearner: (.failedPrecondition, "etcdserver: rpc not supported for learner")
+        case .cancelled: (.cancelled, "etcdserver: request canceled")
+        case .internalError: (.unknown, "etcdserver: internal error")
+        }
+    }
+}
