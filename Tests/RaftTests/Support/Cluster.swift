@@ -1,0 +1,331 @@
+import Primitives
+import Raft
+
+/// What goes wrong in a run.
+struct Faults {
+    var dropPercent: UInt64 = 0
+    var duplicatePercent: UInt64 = 0
+    var delayMax = TimeSpan.milliseconds(2)
+    var syncMax = TimeSpan.milliseconds(3)
+    /// A member dies and comes back about this often.
+    var crashEvery: TimeSpan?
+    /// Links are cut at random, and healed, about this often.
+    var cutEvery: TimeSpan?
+}
+
+/// A whole cluster in one value: hosts with disks, a network that drops, delays, duplicates and reorders, all drawn
+/// from one seed. Invariants are checked at every step.
+struct Cluster {
+    struct Host {
+        var node: RaftNode?
+        var disk: SimulatedDisk
+        /// What the state machine contains, and what of it survives a crash.
+        var state: LogBase
+        var durableState: LogBase
+        var life = 0
+        var held: [Envelope] = []
+        var timerAt = Instant.distantFuture
+        var isSyncing = false
+        var lastCommit = LogIndex.zero
+    }
+
+    enum Happening {
+        case deliver(Message)
+        case synced(Int, life: Int, BatchNumber)
+        case timer(Int, life: Int, Instant)
+        case crash(Int)
+        case restart(Int)
+        case crashSomebody
+        case cutSomething
+        case propose
+        case read
+        case stateDurable
+        case snapshotArrives(from: Int, to: Int, LogBase)
+        case snapshotAnswered(from: Int, by: Int, LogPosition?)
+    }
+
+    private(set) var hosts: [Host]
+    var faults: Faults
+    var random: SeededGenerator
+    private(set) var now = Instant(nanoseconds: 1_000_000_000)
+    var checks = InvariantChecks()
+    /// Directed pairs (from, to) that carry nothing.
+    var cuts: [[Bool]]
+    private(set) var proposed = 0
+    private(set) var isCalm = false
+    /// How many steps the members took.
+    private(set) var steps = 0
+    private var agenda = Agenda<Happening>()
+    private let limits: RaftLimits
+    private let timings: RaftTimings
+
+    init(
+        members count: Int, seed: UInt64, faults: Faults = Faults(), limits: RaftLimits = RaftLimits(),
+        timings: RaftTimings = RaftTimings()
+    ) {
+        let ids = (1...UInt64(count)).map { MemberID($0) }
+        let base = LogBase(position: position(1, 1), configuration: Configuration(voters: ids))
+        hosts = ids.map { _ in Host(disk: SimulatedDisk(base: base), state: base, durableState: base) }
+        cuts = Array(repeating: Array(repeating: false, count: count), count: count)
+        random = SeededGenerator(seed: seed)
+        self.faults = faults
+        self.limits = limits
+        self.timings = timings
+        checks.canonical[1] = Entry(index: index(1), term: Term(1), kind: .configuration, payload: [])
+        for host in hosts.indices { start(host) }
+        schedule(.milliseconds(1), .propose)
+        schedule(.milliseconds(3), .read)
+        schedule(.milliseconds(50), .stateDurable)
+        if faults.crashEvery != nil { schedule(.milliseconds(700), .crashSomebody) }
+        if faults.cutEvery != nil { schedule(.milliseconds(900), .cutSomething) }
+    }
+
+    private func slot(_ member: MemberID) -> Int { Int(member.number) - 1 }
+
+    private mutating func schedule(_ after: TimeSpan, _ happening: Happening) {
+        agenda.add(happening, at: now + after)
+    }
+
+    // MARK: - Running
+
+    mutating func run(for span: TimeSpan) {
+        let end = now + span
+        while let next = agenda.nextInstant, next <= end {
+            now = max(now, next)
+            if let happening = agenda.removeNext() { handle(happening) }
+        }
+        now = end
+    }
+
+    /// No more faults; everybody comes back.
+    mutating func calm() {
+        isCalm = true
+        faults = Faults()
+        for row in cuts.indices { cuts[row] = Array(repeating: false, count: cuts.count) }
+        for host in hosts.indices where hosts[host].node == nil { start(host) }
+    }
+
+    var leaders: [Int] { hosts.indices.filter { hosts[$0].node?.role == .leader } }
+
+    private mutating func handle(_ happening: Happening) {
+        switch happening {
+        case .deliver(let message): step(slot(message.to), .received(message))
+        case .synced(let host, let life, let batch): synced(host, life: life, batch)
+        case .timer(let host, let life, let at):
+            if hosts[host].life == life, hosts[host].timerAt == at {
+                hosts[host].timerAt = .distantFuture
+                step(host, .timer)
+            }
+        case .crash(let host): crash(host)
+        case .restart(let host): if hosts[host].node == nil { start(host) }
+        case .crashSomebody: crashSomebody()
+        case .cutSomething: cutSomething()
+        case .propose: proposeSomewhere()
+        case .read: readSomewhere()
+        case .stateDurable: makeStateDurable()
+        case .snapshotArrives(let sender, let receiver, let base): snapshotArrives(sender, receiver, base)
+        case .snapshotAnswered(let sender, let receiver, let position):
+            let id = MemberID(UInt64(receiver + 1))
+            step(sender, position.map { .snapshotSent(id, $0) } ?? .snapshotFailed(id))
+        }
+    }
+
+    private mutating func step(_ host: Int, _ event: RaftEvent) {
+        guard hosts[host].node != nil else { return }
+        var effects = RaftEffects()
+        steps += 1
+        hosts[host].node?.step(event, at: now, into: &effects)
+        settle(host, effects)
+    }
+
+    /// Does what the member ordered, and looks at it.
+    private mutating func settle(_ host: Int, _ effects: RaftEffects) {
+        for batch in effects.batches {
+            checks.written(batch.entries, after: batchPrevious(batch, on: host))
+            hosts[host].disk.submit(batch)
+        }
+        for envelope in effects.envelopes {
+            if envelope.gate == .none { leave(envelope.message, host) } else { hosts[host].held.append(envelope) }
+        }
+        for entry in effects.committed { apply(entry, on: host) }
+        for ready in effects.readsReady { checks.readReady(ready) }
+        for wanted in effects.snapshotsWanted { sendSnapshot(from: host, to: slot(wanted)) }
+        if let base = effects.compactTo { hosts[host].disk.compact(to: base) }
+        checks.look(at: host, in: hosts)
+        if let node = hosts[host].node { hosts[host].lastCommit = node.commitIndex }
+        beginSync(host)
+        rearm(host)
+    }
+
+    private func batchPrevious(_ batch: LogBatch, on host: Int) -> LogPosition? {
+        guard let first = batch.entries.first, let node = hosts[host].node else { return nil }
+        return node.term(at: first.index.previous).map { LogPosition(index: first.index.previous, term: $0) }
+    }
+
+    private mutating func apply(_ entry: Entry, on host: Int) {
+        checks.applied(entry, after: hosts[host].state.position.index)
+        hosts[host].state.position = entry.position
+    }
+
+    private mutating func rearm(_ host: Int) {
+        guard let node = hosts[host].node, node.nextDeadline != hosts[host].timerAt,
+            node.nextDeadline != .distantFuture
+        else { return }
+        hosts[host].timerAt = max(node.nextDeadline, now)
+        agenda.add(.timer(host, life: hosts[host].life, hosts[host].timerAt), at: hosts[host].timerAt)
+    }
+
+    // MARK: - Network
+
+    private mutating func leave(_ message: Message, _ host: Int) {
+        checks.leaving(message, disk: hosts[host].disk, durableState: hosts[host].durableState)
+        let to = slot(message.to)
+        guard !cuts[host][to], !random.chance(faults.dropPercent, in: 100) else { return }
+        schedule(delay(), .deliver(message))
+        if random.chance(faults.duplicatePercent, in: 100) {
+            schedule(delay() + delay(), .deliver(message))
+        }
+    }
+
+    private mutating func delay() -> TimeSpan {
+        random.span(.microseconds(50), faults.delayMax)
+    }
+
+    private mutating func sendSnapshot(from sender: Int, to receiver: Int) {
+        let base = hosts[sender].state
+        if cuts[sender][receiver] || random.chance(faults.dropPercent, in: 100) {
+            schedule(.milliseconds(20), .snapshotAnswered(from: sender, by: receiver, nil))
+        } else {
+            schedule(delay(), .snapshotArrives(from: sender, to: receiver, base))
+        }
+    }
+
+    private mutating func snapshotArrives(_ sender: Int, _ receiver: Int, _ base: LogBase) {
+        guard hosts[receiver].node != nil else {
+            schedule(.milliseconds(20), .snapshotAnswered(from: sender, by: receiver, nil))
+            return
+        }
+        if base.position.index > hosts[receiver].state.position.index {
+            hosts[receiver].state = base
+            hosts[receiver].durableState = base
+            step(receiver, .snapshotInstalled(base))
+        }
+        let isDurable = hosts[receiver].durableState.position.index >= base.position.index
+        schedule(delay(), .snapshotAnswered(from: sender, by: receiver, isDurable ? base.position : nil))
+    }
+
+    // MARK: - Disk
+
+    private mutating func beginSync(_ host: Int) {
+        guard !hosts[host].isSyncing, let last = hosts[host].disk.queue.last else { return }
+        hosts[host].isSyncing = true
+        schedule(
+            random.span(.microseconds(100), faults.syncMax), .synced(host, life: hosts[host].life, last.number))
+    }
+
+    private mutating func synced(_ host: Int, life: Int, _ batch: BatchNumber) {
+        guard hosts[host].life == life, hosts[host].node != nil else { return }
+        hosts[host].isSyncing = false
+        guard let done = hosts[host].disk.sync(through: batch) else { return }
+        let free = hosts[host].held.filter { $0.gate <= done }
+        hosts[host].held.removeAll { $0.gate <= done }
+        for envelope in free { leave(envelope.message, host) }
+        step(host, .persisted(done))
+    }
+
+    private mutating func makeStateDurable() {
+        for host in hosts.indices where hosts[host].node != nil && random.chance(1, in: 2) {
+            hosts[host].durableState = hosts[host].state
+            step(host, .stateDurable(hosts[host].state.position.index))
+        }
+        schedule(random.span(.milliseconds(20), .milliseconds(200)), .stateDurable)
+    }
+
+    // MARK: - Life and death
+
+    private mutating func start(_ host: Int) {
+        hosts[host].life += 1
+        hosts[host].state = hosts[host].durableState
+        let disk = hosts[host].disk
+        let restored = RestoredLog(base: disk.base, entries: disk.entries, hardState: disk.hardState)
+        let node = RaftNode(
+            id: MemberID(UInt64(host + 1)), restored: restored, applied: hosts[host].durableState, timings: timings,
+            limits: limits, seed: random.next(), now: now)
+        checks.restarted(host, node)
+        hosts[host].lastCommit = node.commitIndex
+        hosts[host].node = node
+        step(host, .timer)
+    }
+
+    mutating func crash(_ host: Int) {
+        guard let node = hosts[host].node else { return }
+        let leader = node.role == .leader
+        hosts[host].node = nil
+        hosts[host].held = []
+        hosts[host].isSyncing = false
+        hosts[host].timerAt = .distantFuture
+        hosts[host].life += 1
+        hosts[host].disk.crash(&random)
+        guard leader else { return }
+        for other in hosts.indices where other != host && !cuts[host][other] {
+            step(other, .linkClosed(MemberID(UInt64(host + 1))))
+        }
+    }
+
+    private mutating func crashSomebody() {
+        guard !isCalm, let every = faults.crashEvery else { return }
+        // Now and then all at once: then only what was synced is left.
+        let victims =
+            random.chance(1, in: 10) ? Array(hosts.indices) : [Int(random.below(UInt64(hosts.count)))]
+        for host in victims {
+            crash(host)
+            schedule(random.span(.milliseconds(10), .milliseconds(800)), .restart(host))
+        }
+        schedule(random.span(.milliseconds(50), every), .crashSomebody)
+    }
+
+    private mutating func cutSomething() {
+        guard !isCalm, let every = faults.cutEvery else { return }
+        for from in hosts.indices {
+            for to in hosts.indices where from != to { cuts[from][to] = random.chance(1, in: 4) }
+        }
+        if random.chance(1, in: 2) {
+            for row in cuts.indices { cuts[row] = Array(repeating: false, count: cuts.count) }
+        }
+        schedule(random.span(.milliseconds(50), every), .cutSomething)
+    }
+
+    // MARK: - Clients
+
+    private mutating func proposeSomewhere() {
+        let host = Int(random.below(UInt64(hosts.count)))
+        propose(at: host)
+        schedule(random.span(.milliseconds(1), .milliseconds(20)), .propose)
+    }
+
+    /// - Returns: whether this host took it.
+    @discardableResult
+    mutating func propose(at host: Int) -> Bool {
+        guard hosts[host].node != nil else { return false }
+        var effects = RaftEffects()
+        let payloads = (0..<(1 + random.below(3))).map { _ in
+            proposed += 1
+            return Array("p\(proposed)".utf8)
+        }
+        let result = hosts[host].node?.propose(payloads, at: now, into: &effects)
+        settle(host, effects)
+        if case .success = result { return true }
+        return false
+    }
+
+    private mutating func readSomewhere() {
+        let host = Int(random.below(UInt64(hosts.count)))
+        schedule(random.span(.milliseconds(2), .milliseconds(30)), .read)
+        guard hosts[host].node != nil else { return }
+        var effects = RaftEffects()
+        // The first life of a member and the next ones must not share ids; the checks would notice.
+        let read = hosts[host].node?.requestRead(at: now, into: &effects)
+        if let read { checks.readAsked(read) }
+        settle(host, effects)
+    }
+}

@@ -1,0 +1,111 @@
+import Primitives
+import Raft
+
+/// One member under test: events in by hand, effects out drained.
+struct Subject {
+    var node: RaftNode
+    var now = Instant(nanoseconds: 1_000_000_000)
+    /// Every batch handed out so far.
+    var batches: [LogBatch] = []
+
+    init(
+        id: UInt64 = 1, voters: [UInt64] = [1, 2, 3], learners: [UInt64] = [], log: [Entry] = [],
+        hardState: HardState = HardState(), base: LogPosition = .zero, applied: LogPosition? = nil,
+        limits: RaftLimits = RaftLimits(), timings: RaftTimings = RaftTimings(), seed: UInt64 = 7
+    ) {
+        let configuration = Configuration(
+            voters: voters.map { MemberID($0) }, learners: learners.map { MemberID($0) })
+        let start = LogBase(position: base, configuration: configuration)
+        node = RaftNode(
+            id: MemberID(id), restored: RestoredLog(base: start, entries: log, hardState: hardState),
+            applied: LogBase(position: applied ?? base, configuration: configuration), timings: timings,
+            limits: limits, seed: seed, now: now)
+    }
+
+    /// Takes the event and returns all it caused.
+    mutating func step(_ event: RaftEvent) -> RaftEffects {
+        var effects = RaftEffects()
+        node.step(event, at: now, into: &effects)
+        batches += effects.batches
+        return effects
+    }
+
+    @discardableResult
+    mutating func receive(from sender: UInt64, term: UInt64, _ body: Message.Body) -> RaftEffects {
+        step(.received(Message(from: MemberID(sender), to: node.id, term: Term(term), body: body)))
+    }
+
+    @discardableResult
+    mutating func propose(_ texts: String...) -> RaftEffects {
+        var effects = RaftEffects()
+        guard case .success = node.propose(texts.map { Array($0.utf8) }, at: now, into: &effects) else {
+            return effects
+        }
+        batches += effects.batches
+        return effects
+    }
+
+    mutating func read() -> (ReadID, RaftEffects) {
+        var effects = RaftEffects()
+        let read = node.requestRead(at: now, into: &effects)
+        return (read, effects)
+    }
+
+    /// All writes handed out so far become durable.
+    @discardableResult
+    mutating func persist() -> RaftEffects {
+        guard let last = batches.last else { return RaftEffects() }
+        return step(.persisted(last.number))
+    }
+
+    mutating func advance(_ span: TimeSpan) {
+        now = now + span
+    }
+
+    /// Moves to the next deadline and fires it.
+    @discardableResult
+    mutating func fireDeadline() -> RaftEffects {
+        now = max(now, node.nextDeadline)
+        return step(.timer)
+    }
+
+    /// Campaigns and wins with the given voters' help. The own writes become durable.
+    ///
+    /// - Returns: what winning caused.
+    @discardableResult
+    mutating func becomeLeader(helpedBy voters: [UInt64] = [2]) -> RaftEffects {
+        fireDeadline()
+        for voter in voters where node.role == .preCandidate {
+            receive(from: voter, term: node.term.number + 1, .preVoteResponse(granted: true))
+        }
+        precondition(node.role == .candidate, "no pre-vote won, \(node.role)")
+        var effects = persist()
+        for voter in voters where node.role == .candidate {
+            effects = receive(from: voter, term: node.term.number, .voteResponse(granted: true))
+        }
+        precondition(node.role == .leader, "no election won")
+        return effects
+    }
+
+    /// Becomes a leader whose no-op is committed and whose peers are all in step with it.
+    mutating func becomeEstablishedLeader(peers: [UInt64] = [2, 3]) {
+        becomeLeader(helpedBy: peers)
+        persist()
+        for peer in peers { accept(from: peer) }
+        precondition(node.isEstablishedLeader, "not established")
+    }
+
+    /// `peer` acknowledges everything, or up to `match`.
+    @discardableResult
+    mutating func accept(from peer: UInt64, match: UInt64? = nil, readPosition: UInt64 = 0) -> RaftEffects {
+        receive(
+            from: peer, term: node.term.number,
+            .appendAccepted(match: LogIndex(match ?? node.lastIndex.number), readPosition: readPosition))
+    }
+
+    /// A leader of `term` makes itself known.
+    @discardableResult
+    mutating func hearLeader(_ leader: UInt64, term: UInt64, commit: UInt64 = 0) -> RaftEffects {
+        receive(from: leader, term: term, .heartbeat(commit: LogIndex(commit), readPosition: 0))
+    }
+}
