@@ -97,6 +97,7 @@ package struct RaftNode: Sendable {
     // MARK: - What others may ask
 
     package var lastIndex: LogIndex { log.lastIndex }
+    package var lastPosition: LogPosition { log.lastPosition }
     package var durableIndex: LogIndex { writes.durable }
     package var base: LogBase {
         let position = log.basePosition

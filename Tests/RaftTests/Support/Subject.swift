@@ -2,7 +2,7 @@ import Primitives
 import Raft
 
 /// One member under test: events in by hand, effects out drained.
-struct Subject {
+final class Subject {
     var node: RaftNode
     var now = Instant(nanoseconds: 1_000_000_000)
     /// Every batch handed out so far.
@@ -23,7 +23,7 @@ struct Subject {
     }
 
     /// Takes the event and returns all it caused.
-    mutating func step(_ event: RaftEvent) -> RaftEffects {
+    func step(_ event: RaftEvent) -> RaftEffects {
         var effects = RaftEffects()
         node.step(event, at: now, into: &effects)
         batches += effects.batches
@@ -31,12 +31,12 @@ struct Subject {
     }
 
     @discardableResult
-    mutating func receive(from sender: UInt64, term: UInt64, _ body: Message.Body) -> RaftEffects {
+    func receive(from sender: UInt64, term: UInt64, _ body: Message.Body) -> RaftEffects {
         step(.received(Message(from: MemberID(sender), to: node.id, term: Term(term), body: body)))
     }
 
     @discardableResult
-    mutating func propose(_ texts: String...) -> RaftEffects {
+    func propose(_ texts: String...) -> RaftEffects {
         var effects = RaftEffects()
         guard case .success = node.propose(texts.map { Array($0.utf8) }, at: now, into: &effects) else {
             return effects
@@ -45,26 +45,32 @@ struct Subject {
         return effects
     }
 
-    mutating func read() -> (ReadID, RaftEffects) {
+    func read() -> (ReadID, RaftEffects) {
         var effects = RaftEffects()
         let read = node.requestRead(at: now, into: &effects)
         return (read, effects)
     }
 
+    func transfer(to target: UInt64?) -> (isStarted: Bool, effects: RaftEffects) {
+        var effects = RaftEffects()
+        let isStarted = node.transferLeadership(to: target.map { MemberID($0) }, at: now, into: &effects)
+        return (isStarted, effects)
+    }
+
     /// All writes handed out so far become durable.
     @discardableResult
-    mutating func persist() -> RaftEffects {
+    func persist() -> RaftEffects {
         guard let last = batches.last else { return RaftEffects() }
         return step(.persisted(last.number))
     }
 
-    mutating func advance(_ span: TimeSpan) {
+    func advance(_ span: TimeSpan) {
         now = now + span
     }
 
     /// Moves to the next deadline and fires it.
     @discardableResult
-    mutating func fireDeadline() -> RaftEffects {
+    func fireDeadline() -> RaftEffects {
         now = max(now, node.nextDeadline)
         return step(.timer)
     }
@@ -73,7 +79,7 @@ struct Subject {
     ///
     /// - Returns: what winning caused.
     @discardableResult
-    mutating func becomeLeader(helpedBy voters: [UInt64] = [2]) -> RaftEffects {
+    func becomeLeader(helpedBy voters: [UInt64] = [2]) -> RaftEffects {
         fireDeadline()
         for voter in voters where node.role == .preCandidate {
             receive(from: voter, term: node.term.number + 1, .preVoteResponse(granted: true))
@@ -88,7 +94,7 @@ struct Subject {
     }
 
     /// Becomes a leader whose no-op is committed and whose peers are all in step with it.
-    mutating func becomeEstablishedLeader(peers: [UInt64] = [2, 3]) {
+    func becomeEstablishedLeader(peers: [UInt64] = [2, 3]) {
         becomeLeader(helpedBy: peers)
         persist()
         for peer in peers { accept(from: peer) }
@@ -97,7 +103,7 @@ struct Subject {
 
     /// `peer` acknowledges everything, or up to `match`.
     @discardableResult
-    mutating func accept(from peer: UInt64, match: UInt64? = nil, readPosition: UInt64 = 0) -> RaftEffects {
+    func accept(from peer: UInt64, match: UInt64? = nil, readPosition: UInt64 = 0) -> RaftEffects {
         receive(
             from: peer, term: node.term.number,
             .appendAccepted(match: LogIndex(match ?? node.lastIndex.number), readPosition: readPosition))
@@ -105,7 +111,7 @@ struct Subject {
 
     /// A leader of `term` makes itself known.
     @discardableResult
-    mutating func hearLeader(_ leader: UInt64, term: UInt64, commit: UInt64 = 0) -> RaftEffects {
+    func hearLeader(_ leader: UInt64, term: UInt64, commit: UInt64 = 0) -> RaftEffects {
         receive(from: leader, term: term, .heartbeat(commit: LogIndex(commit), readPosition: 0))
     }
 }
