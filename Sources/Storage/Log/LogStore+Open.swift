@@ -12,7 +12,7 @@ extension LogStore {
 
     /// Creates the files of an empty log that begins after `base`. The directory must exist and be empty; its names
     /// are durable on return.
-    static func create(
+    package static func create(
         _ directory: String, on fileSystem: any FileSystem, base: LogBase, options: StorageOptions
     ) throws(StorageError) {
         let hardState = HardStateRecord(
