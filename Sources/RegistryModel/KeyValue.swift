@@ -82,6 +82,11 @@ package struct KVEvent: Hashable, Sendable {
     }
 
     package var revision: Revision { kv.modRevision }
+
+    /// Bytes of the keys and values it holds.
+    package var payloadBytes: Int {
+        kv.key.bytes.count + kv.value.count + (previous.map { $0.key.bytes.count + $0.value.count } ?? 0)
+    }
 }
 
 /// All events of one revision: the unit that watchers receive whole.

@@ -47,7 +47,7 @@ package struct WatchRequest: Hashable, Sendable {
     package var range: KeyRange
     /// First revision wanted; 0 is "from now on".
     package var startRevision: Revision
-    /// nil lets the member choose: the smallest free number of the stream from 0.
+    /// nil lets the member choose: it counts up from 0 for each stream and skips numbers in use.
     package var watchID: Int64?
     package var wantsPrevious: Bool
     package var wantsPuts: Bool

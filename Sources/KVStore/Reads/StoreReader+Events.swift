@@ -23,7 +23,7 @@ extension StoreReader {
         while next <= revision, looked < revisionsMax, found.count < eventsMax, bytes < bytesMax {
             for event in window[next].events where range.contains(event.kv.key) {
                 found.append(event)
-                bytes += event.size
+                bytes += event.payloadBytes
                 if next.number - 1 < compactRevision.number { found[found.count - 1].previous = nil }
             }
             looked += 1

@@ -1,6 +1,6 @@
 /// What an `OrderedTree` can hold: it names the type of its index.
 package protocol TreeValue: Sendable {
-    associatedtype Index: Comparable & Sendable
+    associatedtype Index: TreeIndex
 
     /// The entry's share in the sums that the tree keeps for every subtree: bytes, or whatever the owner wants summed.
     func weight(under index: Index) -> Int

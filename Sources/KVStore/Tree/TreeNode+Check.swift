@@ -16,6 +16,7 @@ extension TreeNode {
         for place in keys.indices.dropFirst() where !(keys[place - 1] < keys[place]) {
             return (TreeTotals(), "keys out of order at depth \(depth)")
         }
+        if !headsAreTrue { return (TreeTotals(), "heads that are not the keys' at depth \(depth)") }
         if let lower, let first = keys.first, isLeaf ? first < lower : !(lower < first) {
             return (TreeTotals(), "a key below its node's separator at depth \(depth)")
         }

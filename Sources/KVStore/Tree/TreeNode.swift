@@ -14,7 +14,12 @@ final class TreeNode<Value: TreeValue>: @unchecked Sendable {
     static var sparse: Int { 16 }
 
     let isLeaf: Bool
-    var keys: [Index]
+    /// Change them through `setKeys`, `insertKey` and `removeKey`, which keep `heads` true.
+    private(set) var keys: [Index] = []
+    /// Leading bytes that all keys share; those after a removal may share more.
+    private var prefix = 0
+    /// `head(after: prefix)` of each key.
+    private var heads: [UInt64] = []
     var values: [Value]
     var children: [TreeNode]
     var sums: [TreeTotals]
@@ -33,7 +38,6 @@ final class TreeNode<Value: TreeValue>: @unchecked Sendable {
 
     init(isLeaf: Bool) {
         self.isLeaf = isLeaf
-        keys = []
         values = []
         children = []
         sums = []
@@ -42,17 +46,19 @@ final class TreeNode<Value: TreeValue>: @unchecked Sendable {
     /// A new root above an old one that was split.
     init(joining left: TreeNode, rootTotals: TreeTotals, split: Split) {
         isLeaf = false
-        keys = [split.separator]
         values = []
         children = [left, split.right]
         let rest = TreeTotals(
             count: rootTotals.count - split.rightTotals.count, weight: rootTotals.weight - split.rightTotals.weight)
         sums = [rest, split.rightTotals]
+        setKeys([split.separator])
     }
 
     private init(copying other: TreeNode) {
         isLeaf = other.isLeaf
         keys = other.keys
+        prefix = other.prefix
+        heads = other.heads
         values = other.values
         children = other.children
         sums = other.sums
@@ -66,8 +72,7 @@ final class TreeNode<Value: TreeValue>: @unchecked Sendable {
 
     /// The first place whose key is not below `index`.
     func lowerBound(_ index: Index) -> Int {
-        var low = 0
-        var high = keys.count
+        guard var (low, high) = sameHead(as: index) else { return keys.isEmpty || index < keys[0] ? 0 : keys.count }
         while low < high {
             let middle = (low &+ high) &>> 1
             if keys[middle] < index { low = middle &+ 1 } else { high = middle }
@@ -77,13 +82,60 @@ final class TreeNode<Value: TreeValue>: @unchecked Sendable {
 
     /// The child that holds `index` if any does.
     func child(for index: Index) -> Int {
-        var low = 0
-        var high = keys.count
+        guard var (low, high) = sameHead(as: index) else { return keys.isEmpty || index < keys[0] ? 0 : keys.count }
         while low < high {
             let middle = (low &+ high) &>> 1
             if index < keys[middle] { high = middle } else { low = middle &+ 1 }
         }
         return low
+    }
+
+    /// The places whose heads do not tell how they compare with `index`: those before are below, those after above.
+    /// Nil when `index` does not share the prefix: it then lies below or above all keys.
+    private func sameHead(as index: Index) -> (low: Int, high: Int)? {
+        guard let first = keys.first, index.shares(prefix, with: first) else { return nil }
+        let head = index.head(after: prefix)
+        return unsafe heads.withUnsafeBufferPointer { heads in
+            var low = 0
+            var high = heads.count
+            while low < high {
+                let middle = (low &+ high) &>> 1
+                if unsafe heads[middle] < head { low = middle &+ 1 } else { high = middle }
+            }
+            while high < heads.count, unsafe heads[high] == head { high &+= 1 }
+            return (low, high)
+        }
+    }
+
+    // MARK: - Keys
+
+    /// For structure checks.
+    var headsAreTrue: Bool {
+        heads == keys.map { $0.head(after: prefix) } && keys.allSatisfy { $0.shares(prefix, with: keys[0]) }
+    }
+
+    private func setKeys(_ keys: [Index]) {
+        self.keys = keys
+        prefix = keys.isEmpty ? 0 : keys[0].commonPrefix(with: keys[keys.count - 1])
+        heads = keys.map { $0.head(after: prefix) }
+    }
+
+    private func insertKey(_ key: Index, at place: Int) {
+        if keys.isEmpty {
+            setKeys([key])
+        } else if key.shares(prefix, with: keys[0]) {
+            keys.insert(key, at: place)
+            heads.insert(key.head(after: prefix), at: place)
+        } else {
+            keys.insert(key, at: place)
+            prefix = key.commonPrefix(with: keys[place == 0 ? 1 : 0])
+            heads = keys.map { $0.head(after: prefix) }
+        }
+    }
+
+    private func removeKey(at place: Int) {
+        keys.remove(at: place)
+        heads.remove(at: place)
     }
 
     /// Totals of the entries in `start..<end`, nil meaning no bound on that side.
@@ -121,7 +173,7 @@ final class TreeNode<Value: TreeValue>: @unchecked Sendable {
         guard let split = outcome.split else { return outcome }
         sums[place].count -= split.rightTotals.count
         sums[place].weight -= split.rightTotals.weight
-        keys.insert(split.separator, at: place)
+        insertKey(split.separator, at: place)
         children.insert(split.right, at: place + 1)
         sums.insert(split.rightTotals, at: place + 1)
         let isFull = children.count > TreeNode.fanOut
@@ -139,15 +191,15 @@ final class TreeNode<Value: TreeValue>: @unchecked Sendable {
             return PutOutcome(replaced: replaced, growth: growth)
         }
         let value = make(nil)
-        keys.insert(index, at: place)
+        insertKey(index, at: place)
         values.insert(value, at: place)
         var outcome = PutOutcome(growth: TreeTotals(count: 1, weight: value.weight(under: index)))
         guard keys.count > TreeNode.fanOut else { return outcome }
         let middle = place == keys.count - 1 ? place : keys.count / 2
         let right = TreeNode(isLeaf: true)
-        right.keys = Array(keys[middle...])
+        right.setKeys(Array(keys[middle...]))
         right.values = Array(values[middle...])
-        keys.removeSubrange(middle...)
+        setKeys(Array(keys[..<middle]))
         values.removeSubrange(middle...)
         outcome.split = Split(separator: right.keys[0], right: right, rightTotals: right.ownTotals)
         return outcome
@@ -158,11 +210,11 @@ final class TreeNode<Value: TreeValue>: @unchecked Sendable {
         let right = TreeNode(isLeaf: false)
         right.children = Array(children[middle...])
         right.sums = Array(sums[middle...])
-        right.keys = Array(keys[middle...])
+        right.setKeys(Array(keys[middle...]))
         let separator = keys[middle - 1]
         children.removeSubrange(middle...)
         sums.removeSubrange(middle...)
-        keys.removeSubrange((middle - 1)...)
+        setKeys(Array(keys[..<(middle - 1)]))
         return Split(separator: separator, right: right, rightTotals: right.ownTotals)
     }
 
@@ -170,7 +222,7 @@ final class TreeNode<Value: TreeValue>: @unchecked Sendable {
         if isLeaf {
             let place = lowerBound(index)
             guard place < keys.count, keys[place] == index else { return nil }
-            keys.remove(at: place)
+            removeKey(at: place)
             return values.remove(at: place)
         }
         let place = child(for: index)
@@ -217,7 +269,7 @@ final class TreeNode<Value: TreeValue>: @unchecked Sendable {
             // An only child may go too: the node is then empty itself and its parent drops it.
             children.remove(at: place)
             sums.remove(at: place)
-            if !keys.isEmpty { keys.remove(at: max(place - 1, 0)) }
+            if !keys.isEmpty { removeKey(at: max(place - 1, 0)) }
             return
         }
         for left in [place - 1, place] where left >= 0 && left + 1 < children.count {
@@ -227,15 +279,14 @@ final class TreeNode<Value: TreeValue>: @unchecked Sendable {
             sums[left] += sums[left + 1]
             children.remove(at: left + 1)
             sums.remove(at: left + 1)
-            keys.remove(at: left)
+            removeKey(at: left)
             return
         }
     }
 
     /// Takes over what `right` holds; it may be shared and is not changed.
     private func append(_ right: TreeNode, separator: Index) {
-        if !isLeaf { keys.append(separator) }
-        keys.append(contentsOf: right.keys)
+        setKeys(keys + (isLeaf ? [] : [separator]) + right.keys)
         values.append(contentsOf: right.values)
         children.append(contentsOf: right.children)
         sums.append(contentsOf: right.sums)
@@ -250,7 +301,7 @@ final class TreeNode<Value: TreeValue>: @unchecked Sendable {
         while start < entries.count {
             let end = min(start + mergeMax, entries.count)
             let leaf = TreeNode(isLeaf: true)
-            leaf.keys = entries[start..<end].map(\.0)
+            leaf.setKeys(entries[start..<end].map(\.0))
             leaf.values = entries[start..<end].map(\.1)
             level.append((leaf.keys[0], leaf, leaf.ownTotals))
             start = end
@@ -264,7 +315,7 @@ final class TreeNode<Value: TreeValue>: @unchecked Sendable {
                 let inner = TreeNode(isLeaf: false)
                 inner.children = level[start..<end].map(\.node)
                 inner.sums = level[start..<end].map(\.totals)
-                inner.keys = level[(start + 1)..<end].map(\.first)
+                inner.setKeys(level[(start + 1)..<end].map(\.first))
                 above.append((level[start].first, inner, inner.ownTotals))
                 start = end
             }
