@@ -82,8 +82,8 @@ package struct ByteReader: Sendable {
     /// Reads `range` of `bytes` only.
     package init(_ bytes: [UInt8], in range: Range<Int>) {
         self.bytes = bytes
-        offset = range.lowerBound
         end = min(range.upperBound, bytes.count)
+        offset = min(range.lowerBound, end)
     }
 
     package var remaining: Int { end - offset }

@@ -8,6 +8,7 @@ package import Primitives
 extension Command {
     package static let formatVersion: UInt8 = 1
     private static let wallOffset = 1
+    private static let serialOffset = wallOffset + 8 + 8 + 8
 
     package func encoded() -> [UInt8] {
         var writer = ByteWriter(reserving: 128)
@@ -31,6 +32,13 @@ extension Command {
             payload[wallOffset + position] = UInt8(truncatingIfNeeded: bits >> UInt64(8 * position))
         }
         return true
+    }
+
+    /// The origin's serial of an encoded command; nil when the bytes are no command of a known version.
+    package static func serial(of payload: [UInt8]) -> UInt64? {
+        guard let version = payload.first, version <= formatVersion else { return nil }
+        var reader = ByteReader(payload, in: serialOffset..<payload.count)
+        return try? reader.fixed64("command.serial")
     }
 
     /// - Throws: `truncated`, `invalid` or `newerVersion`; never traps on foreign bytes.

@@ -2,22 +2,6 @@ package import Primitives
 package import Raft
 package import RegistryModel
 
-/// What names one snapshot on its way between members, whoever sends it.
-package struct SnapshotIdentity: Hashable, Sendable {
-    /// The last entry contained.
-    package var position: LogPosition
-    /// Digest of the whole stream.
-    package var digest: Digest128
-    /// Length of the whole stream in bytes.
-    package var bytes: UInt64
-
-    package init(position: LogPosition, digest: Digest128, bytes: UInt64) {
-        self.position = position
-        self.digest = digest
-        self.bytes = bytes
-    }
-}
-
 /// The leader's answer about one lease.
 package struct LeaseAnswer: Hashable, Sendable {
     package var lease: LeaseID

@@ -1,3 +1,4 @@
+package import KVStore
 package import Primitives
 package import Raft
 package import RegistryModel
@@ -15,18 +16,6 @@ package struct Moment: Hashable, Sendable {
     }
 }
 
-/// How long history is kept without anybody asking (etcd's `--auto-compaction-*`).
-package enum AutoCompaction: Hashable, Sendable {
-    case off
-    /// Keep what is younger than `retention`, and always at least `revisionsMin` revisions.
-    case periodic(retention: TimeSpan, revisionsMin: Int64)
-    /// Keep the last `revisions` revisions.
-    case revisions(Int64)
-
-    /// One hour and at least 10 000 revisions.
-    package static let standard = AutoCompaction.periodic(retention: .seconds(3_600), revisionsMin: 10_000)
-}
-
 /// What one member is told at its start. Everything that decides is in here; nothing is read from elsewhere.
 package struct ReplicaConfiguration: Sendable {
     package var member: MemberID
@@ -42,7 +31,8 @@ package struct ReplicaConfiguration: Sendable {
     package var requestTimeout = TimeSpan.seconds(6)
     /// Shorter leases are raised to this.
     package var minLeaseTTLMilliseconds: Int64 = 2_000
-    package var autoCompaction = AutoCompaction.standard
+    /// How long history is kept without anybody asking (etcd's `--auto-compaction-*`).
+    package var retention = HistoryRetention.standard
     /// Applied entries between two orders to make the state durable (etcd's `--snapshot-count`).
     package var snapshotCount: Int64 = 10_000
     /// Requests in flight at this member; more are refused.

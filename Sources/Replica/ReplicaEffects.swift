@@ -24,7 +24,9 @@ package struct ReadJob: Sendable {
         case txnInMemory(StoreReader, TxnRequest)
         /// In the state store, once it contains `minimum`.
         case rangeInHistory(RangeRequest)
-        case eventsInHistory(KeyRange, from: Revision, through: Revision, limit: Int)
+        /// The transaction's old-revision ranges in the state store, everything else on the copy.
+        case txnInHistory(StoreReader, TxnRequest)
+        case eventsInHistory(KeyRange, from: Revision, through: Revision, eventsMax: Int, bytesMax: Int)
     }
 
     package var id: ReadJobID
@@ -56,8 +58,6 @@ package struct ReplicaEffects: Sendable {
     /// Make the state store durable; answered by `stateDurable`.
     package var makeStateDurable = false
     package var compactLog: LogBase?
-    /// The state machine is ahead of the stored log: the log lane starts anew at this base.
-    package var resetLog: LogBase?
     /// In order for each sink.
     package var deliveries: [(sink: UInt32, delivery: Delivery)] = []
     package var reads: [ReadJob] = []
@@ -76,7 +76,6 @@ package struct ReplicaEffects: Sendable {
         stateBatches.removeAll(keepingCapacity: true)
         makeStateDurable = false
         compactLog = nil
-        resetLog = nil
         deliveries.removeAll(keepingCapacity: true)
         reads.removeAll(keepingCapacity: true)
         snapshots.removeAll(keepingCapacity: true)

@@ -14,7 +14,7 @@ package enum ReadOutcome: Sendable {
     case range(Result<RangeResult, Rejection>)
     case txn(Result<TxnResult, Rejection>)
     /// Whole revisions, ascending. `through` is the last revision the answer covers.
-    case events([RevisionEvents], through: Revision)
+    case events([KVEvent], through: Revision)
     /// Part of the asked history was compacted meanwhile.
     case compacted(Revision)
     /// The store could not be read; the message says why.
@@ -36,6 +36,8 @@ package enum ReplicaEvent: Sendable {
     case logDurable(BatchNumber)
     /// The state store contains everything up to this index (readable, not yet durable).
     case stateWritten(LogIndex)
+    /// What the state takes on disk, in bytes: all of it, and without the holes.
+    case stateSizes(bytes: Int64, inUse: Int64)
     /// The state store is durable up to this index.
     case stateDurable(LogIndex)
     case readFinished(ReadJobID, ReadOutcome)

@@ -1,0 +1,94 @@
+import DequeModule
+import Primitives
+import Raft
+import RegistryModel
+
+/// Who waits for the answer of a lease request.
+enum LeaseAsker: Sendable {
+    case local(RequestToken)
+    /// A member that forwarded it, and its number for it.
+    case member(MemberID, id: UInt64)
+}
+
+/// Something that needs a confirmed read index before it may be done.
+struct PendingRead: Sendable {
+    enum Work: Sendable {
+        case range(RequestToken, RangeRequest)
+        case txn(RequestToken, TxnRequest)
+        case barrier(RequestToken)
+        case members(RequestToken)
+        /// Renewals that arrived at `arrivedAt`; the round proves that nobody else led at that time.
+        case renew([(lease: LeaseID, asker: LeaseAsker)], arrivedAt: Instant)
+        case renewForMember(MemberID, id: UInt64, [LeaseID], arrivedAt: Instant)
+        case timeToLive(LeaseID, wantsKeys: Bool, LeaseAsker)
+    }
+
+    var work: Work
+    var deadline: Instant
+}
+
+/// Reads from arrival to service: collected for the next round, waiting for a round, waiting for apply.
+struct PendingReads: Sendable {
+    /// Joined into one round at the end of the step.
+    var fresh: [PendingRead] = []
+    private var rounds: [(id: ReadID, reads: [PendingRead])] = []
+    private var confirmed = Deque<(index: LogIndex, reads: [PendingRead])>()
+    private(set) var count = 0
+
+    mutating func add(_ read: PendingRead) {
+        fresh.append(read)
+        count += 1
+    }
+
+    /// What was collected becomes the round `id`.
+    mutating func startRound(_ id: ReadID) {
+        rounds.append((id, fresh))
+        fresh = []
+    }
+
+    mutating func roundConfirmed(_ id: ReadID, at index: LogIndex) {
+        guard let position = rounds.firstIndex(where: { $0.id == id }) else { return }
+        confirmed.append((index, rounds.remove(at: position).reads))
+    }
+
+    /// The round came to nothing: its reads join the next one.
+    mutating func roundAborted(_ id: ReadID) {
+        guard let position = rounds.firstIndex(where: { $0.id == id }) else { return }
+        fresh += rounds.remove(at: position).reads
+    }
+
+    /// Reads whose index is applied, in order.
+    mutating func takeServable(applied: LogIndex) -> [PendingRead] {
+        var ready: [PendingRead] = []
+        while let first = confirmed.first, first.index <= applied {
+            ready += first.reads
+            confirmed.removeFirst()
+        }
+        count -= ready.count
+        return ready
+    }
+
+    mutating func takeOverdue(at now: Instant) -> [PendingRead] {
+        guard nextDeadline <= now else { return [] }
+        var overdue: [PendingRead] = []
+        func keep(_ read: PendingRead) -> Bool {
+            if read.deadline <= now { overdue.append(read) }
+            return read.deadline > now
+        }
+        for position in rounds.indices { rounds[position].reads = rounds[position].reads.filter(keep) }
+        rounds.removeAll { $0.reads.isEmpty }
+        for position in confirmed.indices { confirmed[position].reads = confirmed[position].reads.filter(keep) }
+        confirmed.removeAll { $0.reads.isEmpty }
+        fresh = fresh.filter(keep)
+        count -= overdue.count
+        return overdue
+    }
+
+    /// Reads of one batch arrive together, so the first of each is its earliest.
+    var nextDeadline: Instant {
+        var next = Instant.distantFuture
+        for round in rounds { next = min(next, round.reads.first?.deadline ?? .distantFuture) }
+        for batch in confirmed { next = min(next, batch.reads.first?.deadline ?? .distantFuture) }
+        return min(next, fresh.first?.deadline ?? .distantFuture)
+    }
+}

@@ -1,0 +1,124 @@
+import KVStore
+import Primitives
+import Raft
+import RegistryModel
+import Watch
+
+/// Committed entries become state, answers and events.
+extension Replica {
+    mutating func apply(_ entries: [Entry], into effects: inout ReplicaEffects) {
+        guard !entries.isEmpty, fatal == nil else { return }
+        if snapshots.isInstalling {
+            held += entries
+            return
+        }
+        for entry in entries {
+            guard applyOne(entry, into: &effects) else { return }
+        }
+        noteLeaseChanges()
+        if !changes.revisions.isEmpty { hub.publish(changes.revisions, into: &watchDeliveries) }
+        for change in changes.changes {
+            if case .compacted(let revision) = change { hub.compacted(to: revision, into: &watchDeliveries) }
+        }
+        effects.stateBatches.append(StateBatch(header: store.header, changes: changes.changes))
+        changes.removeAll()
+        answerAfterExpiry(into: &effects)
+    }
+
+    /// False when the member must stop.
+    private mutating func applyOne(_ entry: Entry, into effects: inout ReplicaEffects) -> Bool {
+        for write in writes.takeOlder(than: entry.term) {
+            reject(write, Rejection(.leaderChanged), into: &effects)
+        }
+        switch entry.kind {
+        case .noop:
+            store.advance(to: entry.position, into: &changes)
+        case .configuration:
+            store.advance(to: entry.position, configuration: entry.payload, into: &changes)
+        case .command:
+            let command: Command
+            do throws(DecodingFailure) {
+                command = try Command.decode(entry.payload)
+            } catch {
+                fatal = "entry \(entry.index.number) of term \(entry.term.number) cannot be read: \(error)"
+                return false
+            }
+            applyCommand(command, at: entry.position, into: &effects)
+        }
+        return true
+    }
+
+    private mutating func applyCommand(
+        _ command: Command, at position: LogPosition, into effects: inout ReplicaEffects
+    ) {
+        let result = store.apply(command, at: position, into: &changes)
+        let history = changes.historyReads
+        changes.historyReads.removeAll(keepingCapacity: true)
+        let origin = command.origin
+        guard origin.member == configuration.member, origin.incarnation == configuration.incarnation,
+            let write = writes.finish(origin.serial), let token = write.token
+        else { return }
+        switch result {
+        case .failure(let rejection):
+            reply(.failure(rejection), to: token, into: &effects)
+        case .success(.txn(let txn)) where !history.isEmpty:
+            fill(txn, from: history, token: token, revision: store.revision, into: &effects)
+        case .success(let result):
+            guard let body = ReplyBody(result) else { return }
+            reply(.success(body), to: token, into: &effects)
+        }
+    }
+
+    func reject(_ write: QueuedWrite, _ rejection: Rejection, into effects: inout ReplicaEffects) {
+        if let token = write.token { reply(.failure(rejection), to: token, into: &effects) }
+    }
+
+    private mutating func noteLeaseChanges() {
+        guard leaseClock.isRunning else { return }
+        for change in changes.changes {
+            switch change {
+            case .leaseGranted(let row): leaseClock.grant(row, at: moment.now)
+            case .leaseRemoved(let id): leaseClock.remove(id)
+            default: break
+            }
+        }
+    }
+
+    var needsPublishing: Bool {
+        let wanted = configuration.description
+        guard let known = store.members.first(where: { $0.id == configuration.member }) else { return false }
+        return known.name != wanted.name || known.clientURLs != wanted.clientURLs
+    }
+
+    /// Tells the cluster this member's name and client addresses, until it is known.
+    mutating func publishSelf() {
+        guard knownLeader != nil, publishAgainAt <= moment.now, needsPublishing else { return }
+        publishAgainAt = moment.now + configuration.requestTimeout
+        enqueueOwn(.publishMember(configuration.description))
+    }
+
+    /// The leader's retention of history (etcd's auto-compaction).
+    mutating func compactHistory() {
+        guard raft.isEstablishedLeader, compactionCheckAt <= moment.now else { return }
+        compactionCheckAt = moment.now + .seconds(1)
+        revisionClock.record(wallMilliseconds: moment.wallMilliseconds, revision: store.revision)
+        let target = revisionClock.target(
+            wallMilliseconds: moment.wallMilliseconds, current: store.revision, compactRevision: store.compactRevision)
+        if let target { proposeOwn(.compact(target), reason: .system) }
+    }
+}
+
+extension ReplyBody {
+    /// nil for results that nobody asks for.
+    fileprivate init?(_ result: CommandResult) {
+        switch result {
+        case .put(let previous): self = .put(previous: previous)
+        case .deleteRange(let deleted, let previous): self = .deleteRange(deleted: deleted, previous: previous)
+        case .txn(let result): self = .txn(result)
+        case .compacted: self = .compacted
+        case .leaseGranted(let id, let ttl): self = .leaseGranted(id, ttlMilliseconds: ttl)
+        case .leaseRevoked: self = .leaseRevoked
+        case .leasesExpired, .memberPublished: return nil
+        }
+    }
+}

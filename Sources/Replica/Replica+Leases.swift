@@ -1,0 +1,215 @@
+import KVStore
+import Primitives
+import Raft
+import RegistryModel
+
+/// Renewals, remaining times and expiry. Deadlines live in the leader's clock only; a renewal counts when a read round
+/// that began after its arrival has proved that nobody else leads (raft.md §19.3).
+extension Replica {
+    /// Leases in one expiry entry, and expiry entries proposed in one step: foreground writes come between.
+    private static let expireBatch = 200
+    private static let expireEntriesPerStep = 8
+
+    mutating func flushLeaseCalls(into effects: inout ReplicaEffects) {
+        guard !leaseCalls.queue.isEmpty, leaseCalls.heldUntil <= moment.now else { return }
+        if raft.role == .leader {
+            serveLocally(leaseCalls.takeQueue())
+        } else if let leader = raft.leader, leader != configuration.member {
+            forward(leaseCalls.takeQueue(), to: leader, into: &effects)
+        }
+    }
+
+    private mutating func serveLocally(_ calls: [LeaseCall]) {
+        // One round for all; the earliest arrival counts for each, which can only be the holder's loss of a step's length.
+        var renewals: [(lease: LeaseID, asker: LeaseAsker)] = []
+        var arrivedAt = moment.now
+        var deadline = Instant.distantFuture
+        for call in calls {
+            switch call.work {
+            case .renew(let lease):
+                renewals.append((lease, .local(call.token)))
+                arrivedAt = min(arrivedAt, call.arrivedAt)
+                deadline = min(deadline, call.deadline)
+            case .timeToLive(let lease, let wantsKeys):
+                let work = PendingRead.Work.timeToLive(lease, wantsKeys: wantsKeys, .local(call.token))
+                reads.add(PendingRead(work: work, deadline: call.deadline))
+            }
+        }
+        if !renewals.isEmpty {
+            reads.add(PendingRead(work: .renew(renewals, arrivedAt: arrivedAt), deadline: deadline))
+        }
+    }
+
+    private mutating func forward(_ calls: [LeaseCall], to leader: MemberID, into effects: inout ReplicaEffects) {
+        var renewals: [LeaseCall] = []
+        for call in calls {
+            switch call.work {
+            case .renew: renewals.append(call)
+            case .timeToLive(let lease, let wantsKeys):
+                let id = leaseCalls.markSent([call], at: moment.now)
+                let message = PeerMessage.timeToLive(id: id, lease: lease, wantsKeys: wantsKeys)
+                effects.sends.append(PeerSend(to: leader, message: message))
+            }
+        }
+        guard !renewals.isEmpty else { return }
+        let id = leaseCalls.markSent(renewals, at: moment.now)
+        effects.sends.append(PeerSend(to: leader, message: .renew(id: id, leases: renewals.map(\.lease))))
+    }
+
+    mutating func receiveLeaseMessage(
+        _ message: PeerMessage, from member: MemberID, into effects: inout ReplicaEffects
+    ) {
+        let deadline = moment.now + configuration.requestTimeout
+        switch message {
+        case .renew(let id, let leases):
+            guard raft.role == .leader else { return refuseLease(id, to: member, into: &effects) }
+            let work = PendingRead.Work.renewForMember(member, id: id, leases, arrivedAt: moment.now)
+            reads.add(PendingRead(work: work, deadline: deadline))
+        case .timeToLive(let id, let lease, let wantsKeys):
+            guard raft.role == .leader else { return refuseLease(id, to: member, into: &effects) }
+            let work = PendingRead.Work.timeToLive(lease, wantsKeys: wantsKeys, .member(member, id: id))
+            reads.add(PendingRead(work: work, deadline: deadline))
+        case .renewed(let id, let answers):
+            for (call, answer) in zip(leaseCalls.answered(id), answers) {
+                let body = ReplyBody.keptAlive(answer.lease, ttlMilliseconds: answer.ttlMilliseconds)
+                reply(.success(body), to: call.token, into: &effects)
+            }
+        case .timeToLiveAnswer(let id, let answer):
+            for call in leaseCalls.answered(id) {
+                reply(.success(.timeToLive(call.lease, answer)), to: call.token, into: &effects)
+            }
+        case .leaseRefused(let id):
+            leaseCalls.refused(id, retryAt: moment.now + .milliseconds(20))
+        default:
+            preconditionFailure("not a lease message")
+        }
+    }
+
+    private func refuseLease(_ id: UInt64, to member: MemberID, into effects: inout ReplicaEffects) {
+        effects.sends.append(PeerSend(to: member, message: .leaseRefused(id: id)))
+    }
+
+    mutating func retryLeaseCalls() {
+        leaseCalls.requeueUnanswered(at: moment.now, patience: LeaseCalls.patience)
+    }
+
+    /// The round of these renewals is confirmed and applied.
+    mutating func serveRenewal(_ read: PendingRead, into effects: inout ReplicaEffects) {
+        guard leaseClock.isRunning else { return redirectLease(read, into: &effects) }
+        switch read.work {
+        case .renew(let renewals, let arrivedAt):
+            var waiting: [(lease: LeaseID, asker: LeaseAsker)] = []
+            for renewal in renewals {
+                guard case .local(let token) = renewal.asker else { continue }
+                switch leaseClock.renew(renewal.lease, arrivedAt: arrivedAt) {
+                case .renewed(let ttl):
+                    reply(.success(.keptAlive(renewal.lease, ttlMilliseconds: ttl)), to: token, into: &effects)
+                case .unknown:
+                    reply(.success(.keptAlive(renewal.lease, ttlMilliseconds: 0)), to: token, into: &effects)
+                case .expiring:
+                    waiting.append(renewal)
+                }
+            }
+            if !waiting.isEmpty {
+                waitingForExpiry.append(
+                    PendingRead(work: .renew(waiting, arrivedAt: arrivedAt), deadline: read.deadline))
+            }
+        case .renewForMember(let member, let id, let leases, let arrivedAt):
+            if leases.contains(where: { leaseClock.isExpiring($0) }) { return waitingForExpiry.append(read) }
+            let answers = leases.map { lease -> LeaseAnswer in
+                if case .renewed(let ttl) = leaseClock.renew(lease, arrivedAt: arrivedAt) {
+                    return LeaseAnswer(lease: lease, ttlMilliseconds: ttl)
+                }
+                return LeaseAnswer(lease: lease, ttlMilliseconds: 0)
+            }
+            effects.sends.append(PeerSend(to: member, message: .renewed(id: id, answers: answers)))
+        default:
+            preconditionFailure("not a renewal")
+        }
+    }
+
+    mutating func serveTimeToLive(
+        _ lease: LeaseID, wantsKeys: Bool, asker: LeaseAsker, read: PendingRead, into effects: inout ReplicaEffects
+    ) {
+        guard leaseClock.isRunning else { return redirectLease(read, into: &effects) }
+        var answer = TimeToLiveAnswer(remainingMilliseconds: -1, grantedMilliseconds: 0, keys: [])
+        if let row = store.lease(lease) {
+            let remaining = leaseClock.remaining(lease, at: moment.now) ?? .zero
+            // A fresh leader's extension is its own caution: nobody is told more than was granted.
+            answer.remainingMilliseconds = min(remaining.milliseconds, row.ttlMilliseconds)
+            answer.grantedMilliseconds = row.ttlMilliseconds
+            if wantsKeys { answer.keys = store.keys(of: lease) ?? [] }
+        }
+        switch asker {
+        case .local(let token):
+            reply(.success(.timeToLive(lease, answer)), to: token, into: &effects)
+        case .member(let member, let id):
+            effects.sends.append(PeerSend(to: member, message: .timeToLiveAnswer(id: id, answer)))
+        }
+    }
+
+    /// Leadership went away between the round and its service: local calls start over, members ask elsewhere.
+    private mutating func redirectLease(_ read: PendingRead, into effects: inout ReplicaEffects) {
+        switch read.work {
+        case .renew(let renewals, _):
+            for renewal in renewals {
+                guard case .local(let token) = renewal.asker else { continue }
+                leaseCalls.add(
+                    LeaseCall(
+                        work: .renew(renewal.lease), token: token, arrivedAt: moment.now, deadline: read.deadline))
+            }
+        case .renewForMember(let member, let id, _, _), .timeToLive(_, _, .member(let member, let id)):
+            refuseLease(id, to: member, into: &effects)
+        case .timeToLive(let lease, let wantsKeys, .local(let token)):
+            leaseCalls.add(
+                LeaseCall(
+                    work: .timeToLive(lease, wantsKeys: wantsKeys), token: token, arrivedAt: moment.now,
+                    deadline: read.deadline))
+        default:
+            preconditionFailure("not a lease read")
+        }
+    }
+
+    /// This member stopped leading: nothing may wait here for an expiry that others decide now.
+    mutating func abandonLeaseService(into effects: inout ReplicaEffects) {
+        let waiting = waitingForExpiry
+        waitingForExpiry = []
+        for read in waiting { redirectLease(read, into: &effects) }
+    }
+
+    /// Applied entries may have decided an expiry: renewals that waited for it are looked at again.
+    mutating func answerAfterExpiry(into effects: inout ReplicaEffects) {
+        guard !waitingForExpiry.isEmpty else { return }
+        let waiting = waitingForExpiry
+        waitingForExpiry = []
+        for read in waiting { serveRenewal(read, into: &effects) }
+    }
+
+    /// Proposes the end of overdue leases, many an entry; never forwarded, and void in any other term.
+    mutating func expireLeases() {
+        guard leaseClock.isRunning, raft.isEstablishedLeader, !raft.isTransferring else { return }
+        for _ in 0..<Replica.expireEntriesPerStep where leaseClock.nextDeadline <= moment.now {
+            let leases = leaseClock.expired(at: moment.now, limit: Replica.expireBatch)
+            guard !leases.isEmpty else { return }
+            let before = raft.lastIndex
+            proposeOwn(.leaseExpire(leases, issuedTerm: raft.term), reason: .leaseExpired)
+            if raft.lastIndex == before { return leaseClock.unmark(leases, at: moment.now + .milliseconds(50)) }
+        }
+    }
+}
+
+extension LeaseCall {
+    fileprivate var lease: LeaseID {
+        switch work {
+        case .renew(let lease), .timeToLive(let lease, _): lease
+        }
+    }
+}
+
+extension ReplyBody {
+    fileprivate static func timeToLive(_ lease: LeaseID, _ answer: TimeToLiveAnswer) -> ReplyBody {
+        .timeToLive(
+            lease, remainingMilliseconds: answer.remainingMilliseconds,
+            grantedMilliseconds: answer.grantedMilliseconds, keys: answer.keys)
+    }
+}

@@ -1,0 +1,112 @@
+import KVStore
+import Primitives
+import Raft
+import RegistryModel
+import Watch
+
+/// Messages of other members.
+extension Replica {
+    mutating func receive(_ message: PeerMessage, from member: MemberID, into effects: inout ReplicaEffects) {
+        switch message {
+        case .raft(let raftMessage):
+            guard raftMessage.from == member, raftMessage.to == configuration.member else { return }
+            // The log is about to be replaced: appends would be written into the wrong one.
+            if snapshots.isInstalling, case .append = raftMessage.body { return }
+            raft.step(.received(raftMessage), at: moment.now, into: &raftEffects)
+        case .forward(let term, let commands):
+            receiveForward(commands, term: term, from: member, into: &effects)
+        case .forwardRefused(let serials, let overloaded):
+            receiveRefusal(serials, overloaded: overloaded, into: &effects)
+        case .renew, .renewed, .timeToLive, .timeToLiveAnswer, .leaseRefused:
+            receiveLeaseMessage(message, from: member, into: &effects)
+        case .snapshotChunk(let identity, let offset, let bytes):
+            receiveChunk(identity, offset: offset, bytes: bytes, from: member, into: &effects)
+        case .snapshotStored(let identity, let nextOffset):
+            snapshots.stored(identity, nextOffset: nextOffset, by: member, at: moment.now, into: &effects)
+        case .snapshotInstalled(let identity):
+            snapshots.end(member, into: &effects)
+            raft.step(.snapshotSent(member, identity.position), at: moment.now, into: &raftEffects)
+        case .snapshotRefused:
+            snapshots.end(member, into: &effects)
+            raft.step(.snapshotFailed(member), at: moment.now, into: &raftEffects)
+        }
+    }
+
+    private mutating func receiveChunk(
+        _ identity: SnapshotIdentity, offset: UInt64, bytes: [UInt8], from member: MemberID,
+        into effects: inout ReplicaEffects
+    ) {
+        if identity.position.index <= store.applied.index {
+            effects.sends.append(PeerSend(to: member, message: .snapshotInstalled(identity)))
+            return
+        }
+        guard !snapshots.isInstalling else { return }
+        effects.snapshots.append(.store(identity, offset: offset, bytes: bytes, sender: member))
+    }
+
+    mutating func handleSnapshot(_ event: ReplicaEvent, into effects: inout ReplicaEffects) {
+        switch event {
+        case .snapshotOpened(let peer, let identity):
+            if let identity {
+                snapshots.opened(peer, identity, at: moment.now, into: &effects)
+            } else {
+                snapshots.end(peer, into: &effects)
+                raft.step(.snapshotFailed(peer), at: moment.now, into: &raftEffects)
+            }
+        case .snapshotRead(let peer, let identity, let offset, let bytes):
+            let message = PeerMessage.snapshotChunk(identity, offset: offset, bytes: bytes)
+            effects.sends.append(PeerSend(to: peer, message: message))
+        case .snapshotStored(let identity, let nextOffset, let sender):
+            let message = PeerMessage.snapshotStored(identity, nextOffset: nextOffset)
+            effects.sends.append(PeerSend(to: sender, message: message))
+            if nextOffset >= identity.bytes, !snapshots.isInstalling, identity.position.index > store.applied.index {
+                snapshots.beginInstalling(identity)
+                effects.snapshots.append(.install(identity, sender: sender))
+            }
+        case .snapshotInstalled(let identity, let state, let base, let sender):
+            installed(identity, state, base, sender: sender, into: &effects)
+        case .snapshotRejected(let identity, let sender):
+            snapshots.endInstalling()
+            effects.sends.append(PeerSend(to: sender, message: .snapshotRefused(identity)))
+            applyHeld(into: &effects)
+        default:
+            preconditionFailure("not a snapshot event")
+        }
+    }
+
+    /// The new state is durable and open: memory follows it.
+    private mutating func installed(
+        _ identity: SnapshotIdentity, _ state: RestoredState, _ base: LogBase, sender: MemberID,
+        into effects: inout ReplicaEffects
+    ) {
+        do {
+            store = try KVStore(restoring: state)
+        } catch {
+            fatal = "the installed snapshot contradicts itself: \(error)"
+            return
+        }
+        snapshots.endInstalling()
+        stateWritten = store.applied.index
+        stateDurable = store.applied.index
+        durableOrdered = nil
+        hub.reset(
+            revision: store.revision, compactRevision: store.compactRevision, into: &watchDeliveries)
+        raft.step(.snapshotInstalled(base), at: moment.now, into: &raftEffects)
+        effects.sends.append(PeerSend(to: sender, message: .snapshotInstalled(identity)))
+        applyHeld(into: &effects)
+    }
+
+    /// Entries that became committed while the state was being replaced.
+    private mutating func applyHeld(into effects: inout ReplicaEffects) {
+        let entries = held.filter { $0.index > store.applied.index }
+        held = []
+        apply(entries, into: &effects)
+    }
+
+    mutating func dropStalledSnapshots(into effects: inout ReplicaEffects) {
+        for peer in snapshots.stalled(at: moment.now) {
+            snapshots.end(peer, into: &effects)
+            raft.step(.snapshotFailed(peer), at: moment.now, into: &raftEffects)
+        }
+    }
+}

@@ -1,0 +1,111 @@
+import KVStore
+import Primitives
+import Raft
+import RegistryModel
+
+/// Who gets what the reader lane finds.
+enum ReadJobOwner: Sendable {
+    case request(RequestToken, revision: Revision)
+    /// A write transaction with reads in history: the last part is missing in `result`.
+    case filling(RequestToken, TxnResult, missing: [HistoryRead], revision: Revision)
+    case watches(job: UInt64)
+}
+
+/// Reads: confirmed by a round where they are linearizable, answered here or in the reader lane.
+extension Replica {
+    /// Everything that arrived in this step shares one round.
+    mutating func startReadRound() {
+        guard !reads.fresh.isEmpty else { return }
+        reads.startRound(raft.requestRead(at: moment.now, into: &raftEffects))
+    }
+
+    mutating func serveReads(into effects: inout ReplicaEffects) {
+        for read in reads.takeServable(applied: store.applied.index) {
+            switch read.work {
+            case .range(let token, let request): serveRange(request, token: token, into: &effects)
+            case .txn(let token, let request): serveTxn(request, token: token, into: &effects)
+            case .barrier(let token): reply(.success(.barrier), to: token, into: &effects)
+            case .members(let token): reply(.success(.members(store.members)), to: token, into: &effects)
+            case .renew, .renewForMember: serveRenewal(read, into: &effects)
+            case .timeToLive(let lease, let wantsKeys, let asker):
+                serveTimeToLive(lease, wantsKeys: wantsKeys, asker: asker, read: read, into: &effects)
+            }
+        }
+    }
+
+    mutating func serveRange(_ request: RangeRequest, token: RequestToken, into effects: inout ReplicaEffects) {
+        if store.isLarge(request) {
+            return order(.rangeInMemory(store.reader, request), for: token, into: &effects)
+        }
+        switch store.range(request) {
+        case .result(let result): reply(.success(.range(result)), to: token, into: &effects)
+        case .rejected(let rejection): reply(.failure(rejection), to: token, into: &effects)
+        case .needsHistory: order(.rangeInHistory(request), for: token, into: &effects)
+        }
+    }
+
+    mutating func serveTxn(_ request: TxnRequest, token: RequestToken, into effects: inout ReplicaEffects) {
+        if store.isLarge(request) {
+            return order(.txnInMemory(store.reader, request), for: token, into: &effects)
+        }
+        switch store.readTxn(request) {
+        case .result(let result): reply(.success(.txn(result)), to: token, into: &effects)
+        case .rejected(let rejection): reply(.failure(rejection), to: token, into: &effects)
+        case .needsHistory: order(.txnInHistory(store.reader, request), for: token, into: &effects)
+        }
+    }
+
+    private mutating func order(_ work: ReadJob.Work, for token: RequestToken, into effects: inout ReplicaEffects) {
+        order(work, owner: .request(token, revision: store.revision), into: &effects)
+    }
+
+    mutating func order(_ work: ReadJob.Work, owner: ReadJobOwner, into effects: inout ReplicaEffects) {
+        lastReadJob += 1
+        let id = ReadJobID(lastReadJob)
+        readJobs[id] = owner
+        effects.reads.append(ReadJob(id: id, work: work, minimum: store.applied.index))
+    }
+
+    /// A transaction that wrote and also read old revisions that are no longer in memory.
+    mutating func fill(
+        _ result: TxnResult, from missing: [HistoryRead], token: RequestToken, revision: Revision,
+        into effects: inout ReplicaEffects
+    ) {
+        guard let last = missing.last else {
+            return reply(.success(.txn(result)), to: token, revision: revision, into: &effects)
+        }
+        order(
+            .rangeInHistory(last.request), owner: .filling(token, result, missing: missing, revision: revision),
+            into: &effects)
+    }
+
+    mutating func readFinished(_ job: ReadJobID, _ outcome: ReadOutcome, into effects: inout ReplicaEffects) {
+        guard let owner = readJobs.removeValue(forKey: job) else { return }
+        switch owner {
+        case .watches(let watchJob):
+            watchHistoryRead(watchJob, outcome)
+        case .request(let token, let revision):
+            reply(outcome.body, to: token, revision: revision, into: &effects)
+        case .filling(let token, var result, var missing, let revision):
+            guard case .range(.success(let range)) = outcome, let last = missing.popLast() else {
+                // The write is done; only the old reading beside it failed. Say so rather than invent an answer.
+                let rejection = Rejection(.internalError, "the transaction was carried out; its reading failed")
+                return reply(.failure(rejection), to: token, revision: revision, into: &effects)
+            }
+            result.fill(last.path, with: range)
+            fill(result, from: missing, token: token, revision: revision, into: &effects)
+        }
+    }
+}
+
+extension ReadOutcome {
+    fileprivate var body: Result<ReplyBody, Rejection> {
+        switch self {
+        case .range(let result): result.map { .range($0) }
+        case .txn(let result): result.map { .txn($0) }
+        case .compacted: .failure(Rejection(.compacted))
+        case .failed(let reason): .failure(Rejection(.internalError, reason))
+        case .events: .failure(Rejection(.internalError, "events for a read"))
+        }
+    }
+}

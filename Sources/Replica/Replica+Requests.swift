@@ -1,0 +1,182 @@
+import KVStore
+package import Primitives
+import Raft
+package import RegistryModel
+import Watch
+
+/// Requests from front doors: each is answered once, now or later.
+extension Replica {
+    mutating func accept(
+        _ request: Request, token: RequestToken, context: RequestContext, into effects: inout ReplicaEffects
+    ) {
+        if context.requiresLeader, knownLeader == nil, request.isAnswered {
+            return reply(.failure(Rejection(.noLeader)), to: token, into: &effects)
+        }
+        if request.isAnswered, writes.count + reads.count + leaseCalls.count >= configuration.requestsMax {
+            return reply(.failure(Rejection(.tooManyRequests)), to: token, into: &effects)
+        }
+        let deadline = moment.now + configuration.requestTimeout
+        switch request {
+        case .range(let range):
+            if range.serializable {
+                serveRange(range, token: token, into: &effects)
+            } else {
+                reads.add(PendingRead(work: .range(token, range), deadline: deadline))
+            }
+        case .readTxn(let txn, let serializable):
+            if serializable {
+                serveTxn(txn, token: token, into: &effects)
+            } else {
+                reads.add(PendingRead(work: .txn(token, txn), deadline: deadline))
+            }
+        case .write(let operation):
+            acceptWrite(operation, token: token, context: context, deadline: deadline, into: &effects)
+        case .keepAlive(let lease):
+            leaseCalls.add(LeaseCall(work: .renew(lease), token: token, arrivedAt: moment.now, deadline: deadline))
+        case .leaseTimeToLive(let lease, let wantsKeys):
+            leaseCalls.add(
+                LeaseCall(
+                    work: .timeToLive(lease, wantsKeys: wantsKeys), token: token, arrivedAt: moment.now,
+                    deadline: deadline))
+        case .leases:
+            reply(.success(.leases(store.leases.map(\.id))), to: token, into: &effects)
+        case .memberList(let linearizable):
+            if linearizable {
+                reads.add(PendingRead(work: .members(token), deadline: deadline))
+            } else {
+                reply(.success(.members(store.members)), to: token, into: &effects)
+            }
+        case .status:
+            reply(.success(.status(status)), to: token, into: &effects)
+        case .readBarrier:
+            reads.add(PendingRead(work: .barrier(token), deadline: deadline))
+        case .moveLeader(let target):
+            moveLeader(to: target, token: token, into: &effects)
+        case .watchCreate, .watchCancel, .watchProgress, .watchConsumed, .watchStreamClosed:
+            acceptWatch(request, token: token, into: &effects)
+        }
+    }
+
+    private mutating func acceptWrite(
+        _ operation: Command.Operation, token: RequestToken, context: RequestContext, deadline: Instant,
+        into effects: inout ReplicaEffects
+    ) {
+        if store.applied.index - stateWritten > Replica.stateLagMax {
+            return reply(.failure(Rejection(.tooManyRequests)), to: token, into: &effects)
+        }
+        var operation = operation
+        if case .leaseGrant(let id, let ttl) = operation {
+            // A positive random 63-bit number, as etcd's; a clash is refused like any other.
+            let chosen = id == .none ? LeaseID(Int64(bitPattern: generator.next() >> 1) | 1) : id
+            operation = .leaseGrant(chosen, ttlMilliseconds: max(ttl, configuration.minLeaseTTLMilliseconds))
+        }
+        writes.enqueue(QueuedWrite(operation: operation, token: token, context: context, deadline: deadline))
+    }
+
+    private mutating func moveLeader(to target: MemberID, token: RequestToken, into effects: inout ReplicaEffects) {
+        guard raft.role == .leader else {
+            return reply(.failure(Rejection(.notLeader)), to: token, into: &effects)
+        }
+        let chosen = target == MemberID(0) ? nil : target
+        if let chosen, !raft.configuration.isVoter(chosen) {
+            return reply(.failure(Rejection(.badTransferee)), to: token, into: &effects)
+        }
+        if chosen == configuration.member {
+            return reply(.success(.leaderMoved), to: token, into: &effects)
+        }
+        guard raft.transferLeadership(to: chosen, at: moment.now, into: &raftEffects) else {
+            return reply(.failure(Rejection(.badTransferee)), to: token, into: &effects)
+        }
+        reply(.success(.leaderMoved), to: token, into: &effects)
+    }
+
+    /// This member as its status answers show it.
+    package var status: MemberStatus {
+        MemberStatus(
+            leader: knownLeader, term: raft.term, commitIndex: raft.commitIndex, appliedIndex: store.applied.index,
+            isLearner: raft.configuration.learners.contains(configuration.member), databaseBytes: sizes.bytes,
+            databaseBytesInUse: sizes.inUse, digest: store.digest,
+            errors: knownLeader == nil ? ["etcdserver: no leader"] : [])
+    }
+
+    /// Answers what waited too long. A write that was handed to a leader may still be carried out.
+    mutating func rejectOverdue(into effects: inout ReplicaEffects) {
+        let now = moment.now
+        let timeout = timeoutRejection
+        if writes.nextDeadline <= now {
+            let overdue = writes.takeOverdue(at: now)
+            for write in overdue.queued + overdue.sent { reject(write, timeout, into: &effects) }
+        }
+        for read in reads.takeOverdue(at: now) { rejectRead(read, timeout, into: &effects) }
+        for call in leaseCalls.takeOverdue(at: now) {
+            reply(.failure(Rejection(.noLeader)), to: call.token, into: &effects)
+        }
+        let waiting = waitingForExpiry
+        if waiting.contains(where: { $0.deadline <= now }) {
+            waitingForExpiry = waiting.filter { $0.deadline > now }
+            for read in waiting where read.deadline <= now { rejectRead(read, timeout, into: &effects) }
+        }
+    }
+
+    private var timeoutRejection: Rejection {
+        if let lost = leaderLostAt,
+            moment.now - lost < configuration.requestTimeout + configuration.timings.election * 2
+        {
+            return Rejection(.timedOutLeaderFailed)
+        }
+        return Rejection(.timedOut)
+    }
+
+    func rejectRead(_ read: PendingRead, _ rejection: Rejection, into effects: inout ReplicaEffects) {
+        switch read.work {
+        case .range(let token, _), .txn(let token, _), .barrier(let token), .members(let token):
+            reply(.failure(rejection), to: token, into: &effects)
+        case .renew(let renewals, _):
+            for renewal in renewals {
+                if case .local(let token) = renewal.asker { reply(.failure(rejection), to: token, into: &effects) }
+            }
+        case .timeToLive(_, _, .local(let token)):
+            reply(.failure(rejection), to: token, into: &effects)
+        case .timeToLive, .renewForMember:
+            // The member that forwarded it has its own deadline.
+            break
+        }
+    }
+}
+
+extension Request {
+    /// Whether the request gets an answer of its own.
+    fileprivate var isAnswered: Bool {
+        switch self {
+        case .watchCancel, .watchProgress, .watchConsumed, .watchStreamClosed: false
+        default: true
+        }
+    }
+}
+
+/// Numbers of one moment, for metrics.
+package struct ReplicaGauges: Sendable {
+    package var term: Term
+    package var commitIndex: LogIndex
+    package var appliedIndex: LogIndex
+    package var revision: Revision
+    package var compactRevision: Revision
+    package var keys: Int
+    package var leases: Int
+    package var watchers: Int
+    package var watchStreams: Int
+    package var catchingUp: Int
+    package var databaseBytes: Int64
+    package var databaseBytesInUse: Int64
+}
+
+extension Replica {
+    /// Cheap: reads counters, touches no key.
+    package var gauges: ReplicaGauges {
+        ReplicaGauges(
+            term: raft.term, commitIndex: raft.commitIndex, appliedIndex: store.applied.index,
+            revision: store.revision, compactRevision: store.compactRevision, keys: store.keyCount,
+            leases: store.leaseCount, watchers: hub.watcherCount, watchStreams: hub.streamCount,
+            catchingUp: hub.catchingUpCount, databaseBytes: sizes.bytes, databaseBytesInUse: sizes.inUse)
+    }
+}

@@ -1,0 +1,116 @@
+import KVStore
+import Primitives
+import Raft
+import RegistryModel
+
+/// Writes on their way to a leader: proposed here, or forwarded with the term this member believes in.
+extension Replica {
+    /// Payload bytes in one forward message.
+    private static let forwardBytesMax = 512 * 1024
+
+    /// Queues one of the member's own commands; it goes to whoever leads.
+    mutating func enqueueOwn(_ operation: Command.Operation) {
+        let deadline = moment.now + configuration.requestTimeout
+        writes.enqueue(QueuedWrite(operation: operation, token: nil, context: RequestContext(), deadline: deadline))
+    }
+
+    /// Proposes one of the leader's own commands; dropped when this member does not lead.
+    mutating func proposeOwn(_ operation: Command.Operation, reason: ReasonCode) {
+        let origin = Origin(
+            member: configuration.member, incarnation: configuration.incarnation, serial: 0, reason: reason)
+        let command = Command(wallMilliseconds: stamp(), origin: origin, operation: operation)
+        _ = raft.propose([command.encoded()], at: moment.now, into: &raftEffects)
+    }
+
+    mutating func flushWrites(into effects: inout ReplicaEffects) {
+        guard !writes.isQueueEmpty, writes.heldUntil <= moment.now else { return }
+        if raft.role == .leader {
+            guard !raft.isTransferring else { return }
+            proposeQueued(into: &effects)
+        } else if let leader = raft.leader, leader != configuration.member {
+            forwardQueued(to: leader, into: &effects)
+        }
+    }
+
+    private mutating func proposeQueued(into effects: inout ReplicaEffects) {
+        var payloads: [[UInt8]] = []
+        var serials: [UInt64] = []
+        while let (serial, write) = writes.handOut(term: raft.term) {
+            payloads.append(command(for: write, serial: serial).encoded())
+            serials.append(serial)
+        }
+        guard case .failure(let refusal) = raft.propose(payloads, at: moment.now, into: &raftEffects) else { return }
+        for serial in serials {
+            if refusal == .overloaded {
+                if let write = writes.finish(serial) { reject(write, Rejection(.tooManyRequests), into: &effects) }
+            } else {
+                writes.giveBack(serial)
+            }
+        }
+        writes.heldUntil = moment.now + .milliseconds(5)
+    }
+
+    private mutating func forwardQueued(to leader: MemberID, into effects: inout ReplicaEffects) {
+        let term = raft.term
+        var commands: [[UInt8]] = []
+        var bytes = 0
+        while let (serial, write) = writes.handOut(term: term) {
+            let payload = command(for: write, serial: serial).encoded()
+            bytes += payload.count
+            commands.append(payload)
+            if bytes >= Replica.forwardBytesMax {
+                effects.sends.append(PeerSend(to: leader, message: .forward(term: term, commands: commands)))
+                commands = []
+                bytes = 0
+            }
+        }
+        if !commands.isEmpty {
+            effects.sends.append(PeerSend(to: leader, message: .forward(term: term, commands: commands)))
+        }
+    }
+
+    private mutating func command(for write: QueuedWrite, serial: UInt64) -> Command {
+        let origin = Origin(
+            member: configuration.member, incarnation: configuration.incarnation, serial: serial,
+            user: write.context.user, peer: write.context.peer, reason: write.token == nil ? .system : .client)
+        return Command(wallMilliseconds: stamp(), origin: origin, operation: write.operation)
+    }
+
+    /// The wall clock for a command: never earlier than one given or seen before.
+    private mutating func stamp() -> Int64 {
+        lastStamp = max(lastStamp, max(moment.wallMilliseconds, store.wallMilliseconds))
+        return lastStamp
+    }
+
+    /// Another member's clients' commands. Refused whole unless this member leads the very term the sender believed in.
+    mutating func receiveForward(
+        _ commands: [[UInt8]], term: Term, from member: MemberID, into effects: inout ReplicaEffects
+    ) {
+        let serials = commands.compactMap { Command.serial(of: $0) }
+        guard raft.role == .leader, raft.term == term, !raft.isTransferring, serials.count == commands.count else {
+            effects.sends.append(
+                PeerSend(to: member, message: .forwardRefused(serials: serials, overloaded: false)))
+            return
+        }
+        let wall = stamp()
+        var stamped = commands
+        for position in stamped.indices { _ = Command.stamp(&stamped[position], wallMilliseconds: wall) }
+        if case .failure(let refusal) = raft.propose(stamped, at: moment.now, into: &raftEffects) {
+            let overloaded = refusal == .overloaded
+            effects.sends.append(
+                PeerSend(to: member, message: .forwardRefused(serials: serials, overloaded: overloaded)))
+        }
+    }
+
+    /// The leader did not take them: surely not carried out, so they may be handed out again.
+    mutating func receiveRefusal(_ serials: [UInt64], overloaded: Bool, into effects: inout ReplicaEffects) {
+        for serial in serials {
+            if overloaded {
+                if let write = writes.finish(serial) { reject(write, Rejection(.tooManyRequests), into: &effects) }
+            } else {
+                writes.giveBack(serial)
+            }
+        }
+        if !overloaded { writes.heldUntil = moment.now + .milliseconds(20) }
+    }
+}

@@ -1,0 +1,252 @@
+import DequeModule
+package import KVStore
+package import Primitives
+package import Raft
+package import RegistryModel
+import Watch
+
+/// One member as a value: Raft, the store, the watches, the leader's lease clock and the requests in flight.
+///
+/// `step` is the only way in: events with one moment, effects out. It never waits, reads no clock, and gives the same
+/// effects for the same events; the server's loop and the simulator drive the same code.
+package struct Replica: Sendable {
+    package let configuration: ReplicaConfiguration
+    package var raft: RaftNode
+    package var store: KVStore
+    var hub: WatchHub
+    var leaseClock = LeaseClock()
+    var revisionClock: RevisionClock
+    var generator: SeededGenerator
+
+    /// The step's moment, never earlier than the one before.
+    var moment: Moment
+    var raftEffects = RaftEffects()
+    var changes = AppliedChanges()
+    var watchDeliveries: [WatchDelivery] = []
+
+    /// Registered front doors, ascending.
+    var sinks: [UInt32] = []
+    var writes = PendingWrites()
+    var reads = PendingReads()
+    var leaseCalls = LeaseCalls()
+    /// Renewals of leases whose expiry is being decided; looked at again after each apply.
+    var waitingForExpiry: [PendingRead] = []
+    /// Messages whose write batch is not durable yet, in gate order.
+    var gated = Deque<PeerSend>()
+    var durableBatch = BatchNumber.none
+    var readJobs: [ReadJobID: ReadJobOwner] = [:]
+    var lastReadJob: UInt64 = 0
+    var snapshots = SnapshotTransfers()
+    /// Committed while a snapshot is being installed: applied, or contained in it, afterwards.
+    var held: [Entry] = []
+
+    /// Who led at the last look, for front doors and lease calls.
+    var knownLeader: MemberID?
+    var leaderTerm = Term.zero
+    /// When this member last lost sight of a leader; explains timeouts.
+    var leaderLostAt: Instant?
+    var publishAgainAt = Instant.zero
+    var compactionCheckAt = Instant.zero
+    var stateWritten: LogIndex
+    var stateDurable: LogIndex
+    /// The index that a `makeStateDurable` order was given for; no second one before its answer.
+    var durableOrdered: LogIndex?
+    /// Command times this leader stamped never go back.
+    var lastStamp: Int64 = 0
+    var isHandingOver = false
+    var hasStarted = false
+    var sizes: (bytes: Int64, inUse: Int64) = (0, 0)
+    var fatal: String?
+
+    /// Applied entries the state store may lag behind before new writes are refused.
+    static let stateLagMax = 200_000
+
+    /// - Parameters:
+    ///   - log: as recovered; nothing has been sent since.
+    ///   - state: as restored from the state store, durable up to its header's position.
+    /// - Throws: when state or log contradict themselves or each other.
+    package init(
+        configuration: ReplicaConfiguration, log: RestoredLog, state: RestoredState, at moment: Moment
+    ) throws {
+        let applied = LogBase(
+            position: state.header.applied, configuration: try Configuration.decode(state.header.configuration))
+        try log.validate(applied: applied)
+        self.configuration = configuration
+        self.moment = moment
+        generator = SeededGenerator(seed: configuration.seed, purpose: "replica")
+        store = try KVStore(restoring: state)
+        raft = RaftNode(
+            id: configuration.member, restored: log, applied: applied, timings: configuration.timings,
+            limits: configuration.limits, seed: configuration.seed, now: moment.now)
+        var limits = WatchLimits()
+        limits.progressInterval = configuration.watchProgressInterval
+        hub = WatchHub(
+            revision: store.revision, compactRevision: store.compactRevision, limits: limits,
+            seed: configuration.seed, now: moment.now)
+        revisionClock = RevisionClock(retention: configuration.retention)
+        stateWritten = state.header.applied.index
+        stateDurable = state.header.applied.index
+    }
+
+    /// When `step` wants to be called again, with or without events.
+    package var nextDeadline: Instant {
+        guard hasStarted else { return moment.now }
+        var next = min(raft.nextDeadline, hub.nextDeadline)
+        next = min(next, min(writes.nextDeadline, reads.nextDeadline))
+        next = min(next, min(leaseCalls.nextDeadline, snapshots.nextDeadline))
+        if leaseClock.isRunning { next = min(next, leaseClock.nextDeadline) }
+        if raft.isEstablishedLeader { next = min(next, compactionCheckAt) }
+        if needsPublishing, knownLeader != nil { next = min(next, publishAgainAt) }
+        return next
+    }
+
+    /// Handles events in order, then whatever time has made due.
+    ///
+    /// - Parameters:
+    ///   - events: in order of arrival.
+    ///   - moment: monotonic; an earlier instant than before counts as the same.
+    ///   - effects: appended to, not cleared.
+    package mutating func step(_ events: [ReplicaEvent], at moment: Moment, into effects: inout ReplicaEffects) {
+        self.moment = Moment(now: max(moment.now, self.moment.now), wallMilliseconds: moment.wallMilliseconds)
+        for event in events { handle(event, into: &effects) }
+        runTimers(into: &effects)
+        repeat {
+            flushWrites(into: &effects)
+            flushLeaseCalls(into: &effects)
+            startReadRound()
+            drainRaft(into: &effects)
+        } while !raftEffects.isEmpty
+        catchUpWatches(into: &effects)
+        deliverWatches(into: &effects)
+        keepStateDurable(into: &effects)
+        effects.fatal = fatal
+    }
+
+    private mutating func handle(_ event: ReplicaEvent, into effects: inout ReplicaEffects) {
+        switch event {
+        case .sinkAttached(let sink):
+            if !sinks.contains(sink) { sinks = (sinks + [sink]).sorted() }
+            // Doors assume a leader until told.
+            if knownLeader == nil { effects.deliveries.append((sink, .leaderKnown(false))) }
+        case .sinkDetached(let sink):
+            sinks.removeAll { $0 == sink }
+            hub.closeSink(sink)
+        case .request(let request, let token, let context):
+            accept(request, token: token, context: context, into: &effects)
+        case .peer(let member, let message):
+            receive(message, from: member, into: &effects)
+        case .linkUp(let member):
+            snapshots.linkUp(member, into: &effects)
+        case .linkClosed(let member):
+            raft.step(.linkClosed(member), at: self.moment.now, into: &raftEffects)
+            raft.step(.unreachable(member), at: self.moment.now, into: &raftEffects)
+        case .unreachable(let member):
+            raft.step(.unreachable(member), at: self.moment.now, into: &raftEffects)
+        case .logDurable(let batch):
+            durableBatch = max(durableBatch, batch)
+            raft.step(.persisted(batch), at: self.moment.now, into: &raftEffects)
+            releaseGated(into: &effects)
+        case .stateWritten(let index):
+            stateWritten = max(stateWritten, index)
+        case .stateSizes(let bytes, let inUse):
+            sizes = (bytes, inUse)
+        case .stateDurable(let index):
+            stateDurable = max(stateDurable, index)
+            durableOrdered = nil
+            raft.step(.stateDurable(stateDurable), at: self.moment.now, into: &raftEffects)
+        case .readFinished(let job, let outcome):
+            readFinished(job, outcome, into: &effects)
+        case .snapshotOpened, .snapshotRead, .snapshotStored, .snapshotInstalled, .snapshotRejected:
+            handleSnapshot(event, into: &effects)
+        case .handOver:
+            isHandingOver = true
+            _ = raft.transferLeadership(to: nil, at: self.moment.now, into: &raftEffects)
+        }
+    }
+
+    private mutating func runTimers(into effects: inout ReplicaEffects) {
+        let now = moment.now
+        if raft.nextDeadline <= now || !hasStarted {
+            // The first step also delivers what the recovered log holds.
+            hasStarted = true
+            raft.step(.timer, at: now, into: &raftEffects)
+        }
+        rejectOverdue(into: &effects)
+        retryLeaseCalls()
+        expireLeases()
+        publishSelf()
+        compactHistory()
+        if hub.nextDeadline <= now { hub.advance(to: now, into: &watchDeliveries) }
+        snapshots.retry(at: now, into: &effects)
+        dropStalledSnapshots(into: &effects)
+    }
+
+    /// Executes Raft's orders; what they cause (new proposals, new rounds) is picked up by the caller's loop.
+    private mutating func drainRaft(into effects: inout ReplicaEffects) {
+        guard !raftEffects.isEmpty else { return }
+        var orders = RaftEffects()
+        swap(&orders, &raftEffects)
+        effects.logBatches += orders.batches
+        for envelope in orders.envelopes {
+            send(PeerSend(to: envelope.message.to, message: .raft(envelope.message), gate: envelope.gate), &effects)
+        }
+        apply(orders.committed, into: &effects)
+        if let leadership = orders.leadership { leadershipChanged(leadership, into: &effects) }
+        for ready in orders.readsReady { reads.roundConfirmed(ready.id, at: ready.index) }
+        for id in orders.readsAborted { reads.roundAborted(id) }
+        serveReads(into: &effects)
+        for peer in orders.snapshotsWanted { snapshots.want(peer, at: moment.now, into: &effects) }
+        if let base = orders.compactTo { effects.compactLog = base }
+    }
+
+    /// Sends at once, or once the gate's batch is durable.
+    mutating func send(_ send: PeerSend, _ effects: inout ReplicaEffects) {
+        if send.gate <= durableBatch { effects.sends.append(send) } else { gated.append(send) }
+    }
+
+    private mutating func releaseGated(into effects: inout ReplicaEffects) {
+        while let first = gated.first, first.gate <= durableBatch {
+            effects.sends.append(first)
+            gated.removeFirst()
+        }
+    }
+
+    private mutating func leadershipChanged(_ leadership: Leadership, into effects: inout ReplicaEffects) {
+        effects.leadership = leadership
+        writes.heldUntil = .zero
+        if leadership.isEstablished {
+            if !leaseClock.isRunning {
+                leaseClock.promote(at: moment.now, leases: store.leases, extend: configuration.timings.election)
+            }
+        } else if leaseClock.isRunning {
+            leaseClock.demote()
+            abandonLeaseService(into: &effects)
+        }
+        let changed = leadership.leader != knownLeader || leadership.term != leaderTerm
+        guard changed else { return }
+        let hadLeader = knownLeader != nil
+        if leadership.role != .leader { snapshots.endAll(into: &effects) }
+        knownLeader = leadership.leader
+        leaderTerm = leadership.term
+        if knownLeader == nil, hadLeader { leaderLostAt = moment.now }
+        leaseCalls.leaderChanged()
+        if hadLeader != (knownLeader != nil) {
+            for sink in sinks { effects.deliveries.append((sink, .leaderKnown(knownLeader != nil))) }
+        }
+    }
+
+    private mutating func keepStateDurable(into effects: inout ReplicaEffects) {
+        let applied = store.applied.index
+        guard durableOrdered == nil, Int64(applied - stateDurable) >= configuration.snapshotCount else { return }
+        durableOrdered = applied
+        effects.makeStateDurable = true
+    }
+
+    func reply(
+        _ outcome: Result<ReplyBody, Rejection>, to token: RequestToken, revision: Revision? = nil,
+        into effects: inout ReplicaEffects
+    ) {
+        let reply = Reply(outcome: outcome, revision: revision ?? store.revision, term: raft.term)
+        effects.deliveries.append((token.sink, .reply(serial: token.serial, reply)))
+    }
+}

@@ -1,0 +1,133 @@
+import Primitives
+import Raft
+import RegistryModel
+
+/// Snapshots on their way to and from this member. One chunk is in flight to a peer at a time; the shell reads and
+/// stores the bytes.
+struct SnapshotTransfers: Sendable {
+    struct Outbound: Sendable {
+        enum Stage: Sendable {
+            /// The shell writes the snapshot. Goes to `sending`, or the transfer ends.
+            case opening
+            /// `offset` is where the peer wants to continue.
+            case sending(SnapshotIdentity, offset: UInt64)
+            /// Everything is stored there; it verifies and switches.
+            case installing(SnapshotIdentity)
+        }
+
+        var peer: MemberID
+        var stage: Stage
+        /// When the peer last confirmed something new.
+        var progressAt: Instant
+        /// When to send the chunk again if nothing comes.
+        var retryAt: Instant
+    }
+
+    static let chunkBytes = 256 * 1024
+    private static let retryAfter = TimeSpan.milliseconds(1_000)
+    private static let giveUpAfter = TimeSpan.seconds(60)
+    private static let installPatience = TimeSpan.seconds(600)
+
+    private(set) var outbound: [Outbound] = []
+    /// A received snapshot is being verified and switched in: nothing may be applied meanwhile.
+    private(set) var installing: SnapshotIdentity?
+
+    var isInstalling: Bool { installing != nil }
+
+    mutating func beginInstalling(_ identity: SnapshotIdentity) {
+        installing = identity
+    }
+
+    mutating func endInstalling() {
+        installing = nil
+    }
+
+    mutating func want(_ peer: MemberID, at now: Instant, into effects: inout ReplicaEffects) {
+        guard !outbound.contains(where: { $0.peer == peer }) else { return }
+        outbound.append(Outbound(peer: peer, stage: .opening, progressAt: now, retryAt: .distantFuture))
+        effects.snapshots.append(.open(peer))
+    }
+
+    mutating func opened(
+        _ peer: MemberID, _ identity: SnapshotIdentity, at now: Instant, into effects: inout ReplicaEffects
+    ) {
+        guard let position = outbound.firstIndex(where: { $0.peer == peer }) else {
+            effects.snapshots.append(.close(peer))
+            return
+        }
+        outbound[position].stage = .sending(identity, offset: 0)
+        advance(position, at: now, into: &effects)
+    }
+
+    /// The peer has stored everything below `nextOffset`.
+    mutating func stored(
+        _ identity: SnapshotIdentity, nextOffset: UInt64, by peer: MemberID, at now: Instant,
+        into effects: inout ReplicaEffects
+    ) {
+        guard let position = outbound.firstIndex(where: { $0.peer == peer }),
+            case .sending(identity, let offset) = outbound[position].stage
+        else { return }
+        if nextOffset >= identity.bytes {
+            outbound[position].stage = .installing(identity)
+            outbound[position].progressAt = now
+            outbound[position].retryAt = .distantFuture
+            return
+        }
+        guard nextOffset != offset || outbound[position].retryAt <= now else { return }
+        outbound[position].stage = .sending(identity, offset: nextOffset)
+        advance(position, at: now, into: &effects)
+    }
+
+    /// The transfer is over; its identity when it was under way.
+    mutating func end(_ peer: MemberID, into effects: inout ReplicaEffects) {
+        guard let position = outbound.firstIndex(where: { $0.peer == peer }) else { return }
+        outbound.remove(at: position)
+        effects.snapshots.append(.close(peer))
+    }
+
+    mutating func endAll(into effects: inout ReplicaEffects) {
+        for transfer in outbound { effects.snapshots.append(.close(transfer.peer)) }
+        outbound.removeAll()
+    }
+
+    /// The link is fresh: whatever was in flight is lost.
+    mutating func linkUp(_ peer: MemberID, into effects: inout ReplicaEffects) {
+        guard let position = outbound.firstIndex(where: { $0.peer == peer }) else { return }
+        if case .sending(let identity, let offset) = outbound[position].stage {
+            effects.snapshots.append(.read(peer, identity, offset: offset, count: SnapshotTransfers.chunkBytes))
+        }
+    }
+
+    mutating func retry(at now: Instant, into effects: inout ReplicaEffects) {
+        for position in outbound.indices where outbound[position].retryAt <= now {
+            guard case .sending(let identity, let offset) = outbound[position].stage else { continue }
+            outbound[position].retryAt = now + SnapshotTransfers.retryAfter
+            let peer = outbound[position].peer
+            effects.snapshots.append(.read(peer, identity, offset: offset, count: SnapshotTransfers.chunkBytes))
+        }
+    }
+
+    /// Peers whose transfer has made no progress for too long.
+    func stalled(at now: Instant) -> [MemberID] {
+        outbound.filter { deadline(of: $0) <= now }.map(\.peer)
+    }
+
+    var nextDeadline: Instant {
+        outbound.reduce(.distantFuture) { min($0, min($1.retryAt, deadline(of: $1))) }
+    }
+
+    private func deadline(of transfer: Outbound) -> Instant {
+        switch transfer.stage {
+        case .opening, .installing: transfer.progressAt + SnapshotTransfers.installPatience
+        case .sending: transfer.progressAt + SnapshotTransfers.giveUpAfter
+        }
+    }
+
+    private mutating func advance(_ position: Int, at now: Instant, into effects: inout ReplicaEffects) {
+        guard case .sending(let identity, let offset) = outbound[position].stage else { return }
+        outbound[position].progressAt = now
+        outbound[position].retryAt = now + SnapshotTransfers.retryAfter
+        let peer = outbound[position].peer
+        effects.snapshots.append(.read(peer, identity, offset: offset, count: SnapshotTransfers.chunkBytes))
+    }
+}
