@@ -61,11 +61,10 @@ enum HTTP2Callbacks {
             return 0
         }
         nghttp2_session_callbacks_set_on_header_callback(callbacks) {
-            _, frame, name, nameLength, value, valueLength, _, userData in
-            guard let frame else { return 0 }
+            _, _, name, nameLength, value, valueLength, _, userData in
             owner(userData)?._withUnsafeGuaranteedRef {
                 $0.headerReceived(
-                    frame.pointee.hd.stream_id, name: UnsafeBufferPointer(start: name, count: nameLength),
+                    name: UnsafeBufferPointer(start: name, count: nameLength),
                     value: UnsafeBufferPointer(start: value, count: valueLength))
             }
             return 0

@@ -7,6 +7,59 @@ import NIOCore
 /// is returned as a consumer takes messages. What a peer can make us hold is a window per stream, plus what is being
 /// assembled, which has a bound for the connection.
 extension HTTP2Connection {
+    func dispatch() {
+        guard !isDispatching else { return }
+        isDispatching = true
+        var index = 0
+        while index < events.count {
+            let event = events[index]
+            index += 1
+            handle(event)
+        }
+        events.removeAll(keepingCapacity: events.count <= 1024)
+        isDispatching = false
+    }
+
+    private func handle(_ event: Event) {
+        switch event {
+        case .opened(let stream): delegate?.streamOpened(stream)
+        case .headers(let stream, let headers, let status, let endStream):
+            deliver(.headers(headers, status: status, endStream: endStream), to: stream)
+        case .message(let stream, let bytes): deliver(.message(bytes), to: stream)
+        case .progress(let stream): credit(stream)
+        case .ended(let stream): deliver(.ended, to: stream)
+        case .failed(let stream, let status): deliver(.failed(status), to: stream)
+        case .drained(let stream): stream.consumer?.drained()
+        case .closed(let stream, let reason): close(stream, reason)
+        case .settings:
+            guard !peerIsReady else { return }
+            peerIsReady = true
+            delegate?.peerReady()
+        case .ping: peerPinged()
+        case .pong: peerAnsweredPing()
+        case .goAway(let error, let text): delegate?.goAwayReceived(error, text: text)
+        }
+    }
+
+    func close(_ stream: HTTP2Stream, _ reason: StreamCloseReason) {
+        guard stream.connection != nil else { return }
+        if role == .client, reason == .stream(.noError), !stream.heldInput.isEmpty, stream.resetCode == nil {
+            // The answer is complete; a paused reader still gets all of it.
+            stream.heldClose = reason
+            return
+        }
+        stream.dropOutput()
+        stream.connection = nil
+        releaseAssembly(of: stream)
+        stream.heldInput = []
+        if streams.isEmpty {
+            lastStreamEnd = .now()
+        }
+        let consumer = stream.consumer
+        stream.consumer = nil
+        consumer?.closed(reason)
+    }
+
     func deliver(_ input: HTTP2Stream.Input, to stream: HTTP2Stream) {
         guard stream.connection != nil else { return }
         if stream.isPaused || !stream.heldInput.isEmpty {

@@ -14,27 +14,33 @@ extension HTTP2Connection {
     }
 
     func headersBegan(_ id: Int32, _ category: nghttp2_headers_category) {
-        if role == .server, category == NGHTTP2_HCAT_REQUEST {
+        // The frames of a header block follow one another on a connection: it needs no stream until it is complete.
+        receivedHead = ReceivedHead()
+        receivedHeaders = Metadata()
+        ignoresHeaders = false
+        switch role {
+        case .server where category == NGHTTP2_HCAT_REQUEST:
+            receivedHeaders.reserve(192)
             let stream = HTTP2Stream(id: id, connection: self)
-            stream.headers.reserve(192)
             streams[id] = stream
             recentStream = stream
-        } else if role == .client, let stream = stream(id) {
-            stream.head = ReceivedHead()
-            stream.headers = Metadata()
+        case .server:
+            // A request's trailers carry nothing gRPC defines.
+            ignoresHeaders = true
+        case .client:
+            break
         }
     }
 
-    func headerReceived(_ id: Int32, name: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>) {
-        // A request's trailers carry nothing gRPC defines.
-        guard let stream = stream(id), role == .client || !stream.isOpened else { return }
-        stream.head.listBytes += name.count + value.count + 32
-        guard stream.head.listBytes <= options.headerListBytesMax else {
-            stream.head.isTooLarge = true
+    func headerReceived(name: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>) {
+        guard !ignoresHeaders else { return }
+        receivedHead.listBytes += name.count + value.count + 32
+        guard receivedHead.listBytes <= options.headerListBytesMax else {
+            receivedHead.isTooLarge = true
             return
         }
-        if stream.head.take(name: name, value: value, paths: &paths) {
-            stream.headers.appendReceived(name: name, value: value)
+        if receivedHead.take(name: name, value: value, paths: &paths) {
+            receivedHeaders.appendReceived(name: name, value: value)
         }
     }
 
@@ -74,26 +80,33 @@ extension HTTP2Connection {
         guard let stream = stream(id) else { return }
         switch role {
         case .server:
-            if !stream.isOpened {
+            if !stream.isOpened, !ignoresHeaders {
                 stream.isOpened = true
+                stream.head = receivedHead
+                stream.headers = receivedHeaders
                 events.append(.opened(stream))
             }
         case .client:
-            // Interim answers (1xx) say nothing.
-            if stream.head.status >= 200 || stream.head.status == 0 {
-                if stream.head.isTooLarge {
-                    stream.discardsInput = true
-                    events.append(
-                        .failed(stream, GRPCStatus(.internal, "received header list larger than max")))
-                } else {
-                    events.append(
-                        .headers(stream, stream.headers, status: stream.head.status, endStream: endStream))
-                }
-                stream.headers = Metadata()
-            }
+            answerHeadersFinished(stream, endStream: endStream)
         }
+        receivedHeaders = Metadata()
         if endStream {
             inputFinished(id)
+        }
+    }
+
+    private func answerHeadersFinished(_ stream: HTTP2Stream, endStream: Bool) {
+        let status = receivedHead.status
+        // Interim answers (1xx) say nothing; trailers have no status.
+        guard status >= 200 || status == 0 else { return }
+        if receivedHead.isTooLarge {
+            stream.discardsInput = true
+            events.append(.failed(stream, GRPCStatus(.internal, "received header list larger than max")))
+        } else {
+            if status != 0 {
+                stream.head = receivedHead
+            }
+            events.append(.headers(stream, receivedHeaders, status: status, endStream: endStream))
         }
     }
 

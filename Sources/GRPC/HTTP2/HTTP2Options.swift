@@ -43,4 +43,6 @@ package struct HTTP2Options: Sendable {
     static let outputTurnBytes = 1024 * 1024
     /// Frames the library may hold for a peer that does not read before reading from that peer stops.
     static let outboundFramesMax = 2_000
+    /// Time a peer has to take our last frames (GOAWAY) once we stopped reading.
+    static let lastWordsTimeout = TimeAmount.seconds(2)
 }

@@ -54,13 +54,13 @@ final class HTTP2Stream {
     /// -1 until a client's request was handed to the library.
     private(set) var id: Int32
     /// nil once closed.
-    var connection: HTTP2Connection?
-    var consumer: (any StreamConsumer)?
+    @exclusivity(unchecked) var connection: HTTP2Connection?
+    @exclusivity(unchecked) var consumer: (any StreamConsumer)?
     var deadline: NIODeadline?
 
     // The head being received or received last.
-    var head = ReceivedHead()
-    var headers = Metadata()
+    @exclusivity(unchecked) var head = ReceivedHead()
+    @exclusivity(unchecked) var headers = Metadata()
     /// The head of the request is complete (server).
     var isOpened = false
     /// DATA is made of gRPC messages; otherwise it is one body.
@@ -68,28 +68,28 @@ final class HTTP2Stream {
     private let isClient: Bool
 
     // Input
-    var assembler = MessageAssembler()
+    @exclusivity(unchecked) var assembler = MessageAssembler()
     var isPaused = false
     var heldInput: [Input] = []
     /// The stream closed while a paused reader had not got everything yet.
     var heldClose: StreamCloseReason?
-    var remoteEnded = false
+    @exclusivity(unchecked) var remoteEnded = false
     /// Input is dropped: it failed, or we are done with the stream.
-    var discardsInput = false
+    @exclusivity(unchecked) var discardsInput = false
     /// Received bytes for which the peer was not given new stream credit yet.
-    var uncreditedBytes = 0
+    @exclusivity(unchecked) var uncreditedBytes = 0
     var isStarved = false
 
     // Output
-    var output = OutputQueue()
-    var ending = Ending.open
+    @exclusivity(unchecked) var output = OutputQueue()
+    @exclusivity(unchecked) var ending = Ending.open
     /// The response head: nil is the plain gRPC head.
     var outputHead: Metadata?
     var outputHeadWanted = false
     var outputHeadSubmitted = false
     var outputDeferred = false
     var outputEnded = false
-    var isDirty = false
+    @exclusivity(unchecked) var isDirty = false
     var resetCode: HTTP2ErrorCode?
     /// See `StreamConsumer.drained`.
     var drainMark = 64 * 1024

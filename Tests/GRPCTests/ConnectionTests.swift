@@ -1,0 +1,156 @@
+import GRPC
+import NIOCore
+import NIOPosix
+import Synchronization
+import Testing
+
+@Suite struct ConnectionTests {
+    @Test("Graceful shutdown lets a running call finish and refuses new ones as unprocessed")
+    func gracefulShutdown() async throws {
+        let server = try await TestServer.start()
+        let events = Mutex<[GRPCClientConnectionEvent]>([])
+        let client = try await server.connect(onEvent: { event in events.withLock { $0.append(event) } })
+        let call = RecordedCall(client, "/test.Echo/Stream")
+        call.send([1])
+        await waitUntil("the echo") { call.current.messages.count == 1 }
+        let stopped = Task { await server.server.shutdown(grace: .seconds(30)) }
+        await server.log.wait(for: "stream shutdown")
+        await waitUntil("GOAWAY") { events.withLock { !$0.isEmpty } }
+        let refused = await #expect(throws: GRPCStatus.self) {
+            try await client.unary(path: "/test.Echo/Unary", message: [1])
+        }
+        #expect(refused?.code == .unavailable)
+        #expect(refused?.isUnprocessed == true)
+        call.send([2])
+        call.halfClose()
+        let record = await call.finished()
+        #expect(record.messages == [[1], [2]])
+        #expect(record.end?.status == .ok)
+        await stopped.value
+        #expect(server.server.connectionCount == 0)
+        await waitUntil("the close event") { events.withLock { $0.count == 2 } }
+        #expect(events.withLock { $0.first } == .draining("NO_ERROR"))
+    }
+
+    @Test("Calls that do not end in time are cut off by shutdown")
+    func shutdownDeadline() async throws {
+        let server = try await TestServer.start()
+        let client = try await server.connect()
+        let call = RecordedCall(client, "/test.Echo/Never")
+        call.send([1])
+        await server.log.wait(for: "never got 1")
+        let start = NIODeadline.now()
+        await server.server.shutdown(grace: .milliseconds(100))
+        #expect(NIODeadline.now() - start < .seconds(5))
+        let end = await call.finished().end
+        #expect(end?.status.code == .unavailable)
+        #expect(end?.status.isUnprocessed == false)
+        await server.log.wait(for: "never closed connectionLost")
+    }
+
+    @Test("Shutdown of an idle server is immediate and its port is free again")
+    func idleShutdown() async throws {
+        let server = try await TestServer.start()
+        let client = try await server.connect()
+        _ = try await client.unary(path: "/test.Echo/Unary", message: [1])
+        await server.server.shutdown(grace: .seconds(30))
+        let second = GRPCServer(group: TestServer.group)
+        let address = try await second.bind(host: "127.0.0.1", port: server.port) { _ in GRPCServices(calls: nil) }
+        #expect(address.port == server.port)
+        await second.shutdown(grace: .zero)
+    }
+
+    @Test("A port in use is reported with the address")
+    func portInUse() async throws {
+        let server = try await TestServer.start()
+        let second = GRPCServer(group: TestServer.group)
+        let error = await #expect(throws: ListenError.self) {
+            try await second.bind(host: "127.0.0.1", port: server.port) { _ in GRPCServices(calls: nil) }
+        }
+        #expect(error?.description == "cannot listen on 127.0.0.1:\(server.port): address already in use")
+        await server.stop()
+    }
+
+    @Test("Connecting to a closed port and to something that is not HTTP/2 fails as unprocessed")
+    func connectFailures() async throws {
+        let server = try await TestServer.start()
+        await server.stop()
+        let refused = await #expect(throws: GRPCStatus.self) { try await server.connect() }
+        #expect(refused?.code == .unavailable)
+        #expect(refused?.isUnprocessed == true)
+        #expect(refused?.message.hasPrefix("cannot connect to 127.0.0.1:\(server.port): ") == true)
+
+        let mute = try await MuteServer.start()
+        let silent = await #expect(throws: GRPCStatus.self) {
+            try await GRPCClientConnection.connect(
+                host: "127.0.0.1", port: mute.port, on: TestServer.group.next(), options: mute.clientOptions
+            ).get()
+        }
+        #expect(silent?.message.hasSuffix("no HTTP/2 answer in time") == true)
+        await mute.stop()
+    }
+
+    @Test("Calls on a dead connection fail at once; running ones end when it dies")
+    func deadConnection() async throws {
+        let server = try await TestServer.start()
+        let closed = Mutex<[GRPCClientConnectionEvent]>([])
+        let client = try await server.connect(onEvent: { event in closed.withLock { $0.append(event) } })
+        let call = RecordedCall(client, "/test.Echo/Never")
+        call.send([1])
+        await server.log.wait(for: "never got 1")
+        client.close()
+        let end = await call.finished().end
+        #expect(end?.status == GRPCStatus(.unavailable, "connection closed by the client"))
+        let error = await #expect(throws: GRPCStatus.self) {
+            try await client.unary(path: "/test.Echo/Unary", message: [1])
+        }
+        #expect(error?.isUnprocessed == true)
+        #expect(closed.withLock { $0 } == [.closed("connection closed by the client")])
+        await server.stop()
+    }
+
+    @Test("A peer that stops answering is noticed by keepalive")
+    func keepalive() async throws {
+        let frozen = try await MuteServer.start(greets: true)
+        var options = frozen.clientOptions
+        options.http2.keepaliveInterval = .milliseconds(50)
+        options.http2.keepaliveTimeout = .milliseconds(50)
+        let client = try await GRPCClientConnection.connect(
+            host: "127.0.0.1", port: frozen.port, on: TestServer.group.next(), options: options
+        ).get()
+        let call = RecordedCall(client, "/test.Echo/Never")
+        let end = await call.finished().end
+        #expect(end?.status == GRPCStatus(.unavailable, "keepalive: no answer from the peer within 50 ms"))
+        await frozen.stop()
+    }
+
+    @Test("Keepalive leaves a connection alone whose peer answers")
+    func keepaliveAnswered() async throws {
+        let server = try await TestServer.start { $0.http2.keepaliveInterval = .milliseconds(20) }
+        let client = try await server.connect {
+            $0.http2.keepaliveInterval = .hours(1)
+        }
+        let call = RecordedCall(client, "/test.Echo/Stream")
+        try await Task.sleep(for: .milliseconds(150))
+        call.send([1])
+        call.halfClose()
+        #expect(await call.finished().end?.status == .ok)
+        client.close()
+        await server.stop()
+    }
+
+    @Test("An idle connection is closed when the server says so, not before")
+    func idleTimeout() async throws {
+        let server = try await TestServer.start { $0.http2.idleTimeout = .milliseconds(400) }
+        let events = Mutex<[GRPCClientConnectionEvent]>([])
+        let client = try await server.connect(onEvent: { event in events.withLock { $0.append(event) } })
+        let call = RecordedCall(client, "/test.Echo/Stream")
+        call.send([1])
+        try await Task.sleep(for: .milliseconds(600))
+        #expect(events.withLock { $0.isEmpty })
+        call.halfClose()
+        #expect(await call.finished().end?.status == .ok)
+        await waitUntil("the connection to be closed") { events.withLock { $0.count == 2 } }
+        await server.stop()
+    }
+}
