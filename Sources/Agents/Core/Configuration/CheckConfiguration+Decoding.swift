@@ -2,7 +2,9 @@ import Primitives
 
 extension CheckConfiguration {
     /// Check types of the Ruby programs and of published plug-ins that are known by name and not run here.
-    private static let otherTypes = ["redis", "rabbitmq", "noop", "base", "mysql", "postgres", "exec", "grpc", "zookeeper"]
+    private static let otherTypes = [
+        "redis", "rabbitmq", "noop", "base", "mysql", "postgres", "exec", "grpc", "zookeeper",
+    ]
     private static let httpKeys = ["uri", "ssl", "headers", "expect", "open_timeout", "read_timeout", "ssl_timeout"]
 
     /// One element of `checks`, or nil with the reasons in `context`.
@@ -24,7 +26,9 @@ extension CheckConfiguration {
         }
         let host = map.text("host", &context) ?? service.host
         let port = map.integer("port", in: 1...65535, &context).map { Int($0) } ?? servicePort ?? 0
-        if port == 0, context.errorCount == before { map.fail("port", "is required, the service has none to check", &context) }
+        if port == 0, context.errorCount == before {
+            map.fail("port", "is required, the service has none to check", &context)
+        }
         let timeout = map.span("timeout", &context) ?? .milliseconds(100)
         if timeout < .milliseconds(1) { map.fail("timeout", "must be at least 0.001 s", &context) }
         let rise = map.integer("rise", in: 1...1000, &context) ?? 1

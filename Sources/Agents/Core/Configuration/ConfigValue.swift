@@ -81,7 +81,9 @@ package indirect enum ConfigValue: Equatable, Sendable {
         if body.first == "." { body = "0" + body }
         while body.count > 1, body.first == "0", body.dropFirst().first?.isNumber == true { body.removeFirst() }
         let candidate = sign + body
-        if let value = try? JSONReader.read(Array(candidate.utf8), limits: .payload), case .number = value { return value }
+        if let value = try? JSONReader.read(Array(candidate.utf8), limits: .payload), case .number = value {
+            return value
+        }
         return .string(text)
     }
 }

@@ -75,7 +75,8 @@ struct MapReader {
             return nil
         }
         guard range.contains(number) else {
-            let bound = range.upperBound == .max ? "at least \(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
+            let bound =
+                range.upperBound == .max ? "at least \(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
             context.error(path(of: key), entry.place, "\(number) is out of range, it must be \(bound)")
             return nil
         }
@@ -84,7 +85,8 @@ struct MapReader {
 
     mutating func decimal(_ key: String, _ context: inout DecodingContext) -> DecimalNumber? {
         guard let entry = value(key) else { return nil }
-        guard let text = MapReader.scalarText(entry.value), let number = DecimalNumber(parsing: Text.trimmed(text)) else {
+        guard let text = MapReader.scalarText(entry.value), let number = DecimalNumber(parsing: Text.trimmed(text))
+        else {
             wrongType(entry, "a number", &context)
             return nil
         }
@@ -194,7 +196,9 @@ struct MapReader {
         case .int(let number): number
         case .string(let text): Int64(Text.trimmed(text))
         case .decimal(let text):
-            DecimalNumber(parsing: text).flatMap { $0.billionths % 1_000_000_000 == 0 ? $0.billionths / 1_000_000_000 : nil }
+            DecimalNumber(parsing: text).flatMap {
+                $0.billionths % 1_000_000_000 == 0 ? $0.billionths / 1_000_000_000 : nil
+            }
         case .null, .bool, .list, .map: nil
         }
     }

@@ -46,7 +46,9 @@ extension NerveConfiguration {
         if instanceID.isEmpty {
             top.fail("instance_id", "is required, in the file or as -i", &context)
         } else if instanceID.contains("/") || Text.hasControlCharacter(instanceID) {
-            top.fail("instance_id", "\"\(instanceID)\" becomes part of a key and cannot hold a slash or a control character", &context)
+            top.fail(
+                "instance_id", "\"\(instanceID)\" becomes part of a key and cannot hold a slash or a control character",
+                &context)
         }
     }
 
@@ -56,7 +58,8 @@ extension NerveConfiguration {
             &context)
         top.accept(["statsd"], because: "metrics are read from the status endpoint", &context)
         top.accept(["prometheus"], because: "metrics are read from the status endpoint (status_address)", &context)
-        top.accept(["listen_port", "machine_check", "service_checks"], because: "nerve stopped using it in 0.2", &context)
+        top.accept(
+            ["listen_port", "machine_check", "service_checks"], because: "nerve stopped using it in 0.2", &context)
     }
 
     static func fastConfirmation(

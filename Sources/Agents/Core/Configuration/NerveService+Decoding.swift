@@ -43,7 +43,9 @@ extension NerveService {
             ["max_repeated_report_failures"], because: "a failing report is retried for ever, the watcher never stops",
             &context)
         map.accept(["ports", "zk_cluster_name", "name", "instance_id"], because: "nerve does not use it", &context)
-        map.accept(["use_path_encoding"], because: "the payload is the value of the key, readers get it with the key", &context)
+        map.accept(
+            ["use_path_encoding"], because: "the payload is the value of the key, readers get it with the key", &context
+        )
         map.accept(["node_type"], because: "every registration is bound to the agent's lease", &context)
         map.accept(["ttl_seconds"], because: "the lease decides how long a registration lives (lease_ttl)", &context)
     }
@@ -130,7 +132,8 @@ extension NerveService {
             hosts = registryHosts ?? (defaults.registryHosts.isEmpty ? nil : defaults.registryHosts)
             (path, keys) = (registryPath, ("registry_hosts", "registry_path"))
         default:
-            map.fail("reporter_type", RegistrySection.unknown(kind, known: ["registry", "zookeeper", "etcd"]), &context)
+            map.fail(
+                "reporter_type", RegistrySection.unknown(kind, known: ["registry", "zookeeper", "etcd"]), &context)
             return nil
         }
         let dialled = context.options.registryHosts.isEmpty ? hosts ?? [] : context.options.registryHosts
@@ -139,7 +142,10 @@ extension NerveService {
             map.fail(keys.hosts, "\"\(host)\" is not host:port", &context)
         }
         let trimmed = path.flatMap { RegistrySection.normalized($0) }
-        if trimmed == nil { map.fail(keys.path, path == nil ? "is required for reporter_type \(kind)" : "must begin with a slash", &context) }
+        if trimmed == nil {
+            map.fail(
+                keys.path, path == nil ? "is required for reporter_type \(kind)" : "must begin with a slash", &context)
+        }
         guard context.errorCount == before, let trimmed else { return nil }
         return Reporter(endpoints: RegistryEndpoints(dialled), path: trimmed)
     }
@@ -165,7 +171,9 @@ enum RegistrySection {
         guard let colon = text.lastIndex(of: ":") else { return false }
         let port = String(text[text.index(after: colon)...])
         let host = text[..<colon]
-        guard Text.isDigits(port), let number = Int(port), (1...65535).contains(number), !host.isEmpty else { return false }
+        guard Text.isDigits(port), let number = Int(port), (1...65535).contains(number), !host.isEmpty else {
+            return false
+        }
         return !host.contains(":") || (host.hasPrefix("[") && host.hasSuffix("]"))
     }
 

@@ -9,7 +9,11 @@ struct ServiceWatcher: Sendable {
     enum Verdict: Equatable, Sendable { case unknown, up, down }
 
     /// What the watcher wants next.
-    enum Action: Equatable { case none, probe(check: Int), roundFinished }
+    enum Action: Equatable {
+        case none
+        case probe(check: Int)
+        case roundFinished
+    }
 
     private enum Phase: Sendable {
         /// To `probing` at the instant.

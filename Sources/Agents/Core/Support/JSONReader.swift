@@ -144,7 +144,9 @@ package struct JSONReader {
             offset += 1
             switch byte {
             case UInt8(ascii: "\""):
-                guard let string = String(validating: text, as: UTF8.self) else { throw failure("a string not in UTF-8") }
+                guard let string = String(validating: text, as: UTF8.self) else {
+                    throw failure("a string not in UTF-8")
+                }
                 return string
             case UInt8(ascii: "\\"): try escape(into: &text)
             case 0..<0x20: throw failure("a control character in a string")
@@ -176,7 +178,8 @@ package struct JSONReader {
     private mutating func codePoint() throws(JSONFailure) -> UInt32 {
         let high = try hexadecimal()
         guard high >= 0xD800, high < 0xDC00 else { return high }
-        guard offset + 1 < bytes.count, bytes[offset] == UInt8(ascii: "\\"), bytes[offset + 1] == UInt8(ascii: "u") else {
+        guard offset + 1 < bytes.count, bytes[offset] == UInt8(ascii: "\\"), bytes[offset + 1] == UInt8(ascii: "u")
+        else {
             throw failure("half of a surrogate pair")
         }
         offset += 2
