@@ -137,14 +137,17 @@ package struct Replica: Sendable {
             receive(message, from: member, into: &effects)
         case .linkUp(let member):
             snapshots.linkUp(member, into: &effects)
+            if member == raft.leader { writes.heldUntil = .zero }
         case .linkClosed(let member):
-            raft.step(.linkClosed(member), at: self.moment.now, into: &raftEffects)
-            raft.step(.unreachable(member), at: self.moment.now, into: &raftEffects)
+            holdWrites(for: member)
+            raft.step(.linkClosed(member), at: moment.now, into: &raftEffects)
+            raft.step(.unreachable(member), at: moment.now, into: &raftEffects)
         case .unreachable(let member):
-            raft.step(.unreachable(member), at: self.moment.now, into: &raftEffects)
+            holdWrites(for: member)
+            raft.step(.unreachable(member), at: moment.now, into: &raftEffects)
         case .logDurable(let batch):
             durableBatch = max(durableBatch, batch)
-            raft.step(.persisted(batch), at: self.moment.now, into: &raftEffects)
+            raft.step(.persisted(batch), at: moment.now, into: &raftEffects)
             releaseGated(into: &effects)
         case .stateWritten(let index):
             stateWritten = max(stateWritten, index)
@@ -153,15 +156,20 @@ package struct Replica: Sendable {
         case .stateDurable(let index):
             stateDurable = max(stateDurable, index)
             durableOrdered = nil
-            raft.step(.stateDurable(stateDurable), at: self.moment.now, into: &raftEffects)
+            raft.step(.stateDurable(stateDurable), at: moment.now, into: &raftEffects)
         case .readFinished(let job, let outcome):
             readFinished(job, outcome, into: &effects)
         case .snapshotOpened, .snapshotRead, .snapshotStored, .snapshotInstalled, .snapshotRejected:
             handleSnapshot(event, into: &effects)
         case .handOver:
             isHandingOver = true
-            _ = raft.transferLeadership(to: nil, at: self.moment.now, into: &raftEffects)
+            _ = raft.transferLeadership(to: nil, at: moment.now, into: &raftEffects)
         }
+    }
+
+    /// What would be sent to an unreachable leader now would be lost: better it waits for the next one, or for the link.
+    private mutating func holdWrites(for member: MemberID) {
+        if member == raft.leader { writes.heldUntil = moment.now + configuration.timings.election }
     }
 
     private mutating func runTimers(into effects: inout ReplicaEffects) {

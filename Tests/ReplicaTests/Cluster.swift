@@ -1,0 +1,159 @@
+import KVStore
+import Primitives
+import Raft
+import RegistryModel
+
+@testable import Replica
+
+/// Replicas joined by a perfect network and perfect disks, in one thread, on a clock the test moves.
+struct Cluster {
+    struct Node {
+        var replica: Replica
+        var isUp = true
+        /// Deliveries to sink 1, in order.
+        var replies: [UInt64: Reply] = [:]
+        var watch: [WatchDelivery] = []
+        var appliedRows: [StateChange] = []
+    }
+
+    private(set) var nodes: [MemberID: Node] = [:]
+    let ids: [MemberID]
+    private(set) var now = Instant.zero + .seconds(1)
+    private var pending: [(MemberID, ReplicaEvent)] = []
+    private var lastSerial: UInt64 = 0
+    /// Links that lose everything, directed.
+    var cut: Set<[MemberID]> = []
+    let delay = TimeSpan.microseconds(200)
+    private var inFlight: [(at: Instant, to: MemberID, from: MemberID, bytes: [UInt8])] = []
+
+    init(count: Int, snapshotCount: Int64 = 10_000, configure: (inout ReplicaConfiguration) -> Void = { _ in }) throws {
+        ids = (1...count).map { MemberID(UInt64($0)) }
+        let members = ids.map { MemberDescription(id: $0, name: "", peerURLs: ["http://m\($0.number)"], clientURLs: []) }
+        let base = LogBase(position: LogPosition(index: LogIndex(1), term: Term(1)), configuration: Configuration(voters: ids))
+        var state = RestoredState(header: .initial, live: [], leases: [], members: members)
+        state.header.configuration = base.configuration.encoded()
+        state.header = try KVStore(restoring: state).header
+        state.header.applied = base.position
+        for id in ids {
+            var description = members[Int(id.number) - 1]
+            description.name = "m\(id.number)"
+            description.clientURLs = ["http://c\(id.number)"]
+            var configuration = ReplicaConfiguration(
+                member: id, cluster: ClusterID(9), incarnation: Incarnation(1), description: description,
+                seed: id.number &* 77)
+            configuration.snapshotCount = snapshotCount
+            configure(&configuration)
+            let log = RestoredLog(base: base, entries: [], hardState: HardState(term: Term(1), commit: LogIndex(1)))
+            nodes[id] = Node(
+                replica: try Replica(
+                    configuration: configuration, log: log, state: state,
+                    at: Moment(now: now, wallMilliseconds: 1_000)))
+            pending.append((id, .sinkAttached(1)))
+        }
+    }
+
+    subscript(id: MemberID) -> Node { nodes[id]! }
+
+    var leader: MemberID? {
+        ids.filter { nodes[$0]!.isUp && nodes[$0]!.replica.raft.isEstablishedLeader }
+            .max { nodes[$0]!.replica.raft.term < nodes[$1]!.replica.raft.term }
+    }
+
+    var follower: MemberID { ids.first { nodes[$0]!.isUp && $0 != leader }! }
+
+    /// Submits a request at a member; its answer appears under the returned serial.
+    mutating func submit(_ request: Request, at id: MemberID, requiresLeader: Bool = false) -> UInt64 {
+        lastSerial += 1
+        let context = RequestContext(requiresLeader: requiresLeader)
+        pending.append((id, .request(request, RequestToken(sink: 1, serial: lastSerial), context)))
+        return lastSerial
+    }
+
+    /// Submits and runs until the answer is there.
+    mutating func call(_ request: Request, at id: MemberID, within span: TimeSpan = .seconds(3)) -> Reply? {
+        let serial = submit(request, at: id)
+        _ = run(for: span) { $0[id].replies[serial] != nil }
+        return self[id].replies[serial]
+    }
+
+    /// The process dies: its links are closed by its host.
+    mutating func kill(_ id: MemberID) {
+        nodes[id]!.isUp = false
+        inFlight.removeAll { $0.to == id || $0.from == id }
+        for other in ids where other != id && nodes[other]!.isUp { pending.append((other, .linkClosed(id))) }
+    }
+
+    /// Runs until `done` or for `span`; true when done.
+    mutating func run(for span: TimeSpan, until done: (borrowing Cluster) -> Bool = { _ in false }) -> Bool {
+        let end = now + span
+        while true {
+            settle()
+            if done(self) { return true }
+            var next = end
+            for id in ids where nodes[id]!.isUp { next = min(next, nodes[id]!.replica.nextDeadline) }
+            for frame in inFlight { next = min(next, frame.at) }
+            if next >= end {
+                now = end
+                settle()
+                return done(self)
+            }
+            now = max(next, now)
+            let due = inFlight.filter { $0.at <= now }
+            inFlight.removeAll { $0.at <= now }
+            for frame in due where nodes[frame.to]!.isUp && !cut.contains([frame.from, frame.to]) {
+                pending.append((frame.to, .peer(frame.from, try! PeerMessage.decode(frame.bytes))))
+            }
+            for id in ids where nodes[id]!.isUp && nodes[id]!.replica.nextDeadline <= now { step(id, []) }
+        }
+    }
+
+    /// Handles everything that is due now.
+    private mutating func settle() {
+        while !pending.isEmpty {
+            let batch = pending
+            pending = []
+            for id in ids {
+                let events = batch.filter { $0.0 == id }.map(\.1)
+                if !events.isEmpty, nodes[id]!.isUp { step(id, events) }
+            }
+        }
+    }
+
+    private mutating func step(_ id: MemberID, _ events: [ReplicaEvent]) {
+        var effects = ReplicaEffects()
+        let wall = now.nanoseconds / 1_000_000
+        nodes[id]!.replica.step(events, at: Moment(now: now, wallMilliseconds: wall), into: &effects)
+        precondition(effects.fatal == nil, effects.fatal ?? "")
+        for send in effects.sends { inFlight.append((now + delay, send.to, id, send.message.encoded())) }
+        if let last = effects.logBatches.last { pending.append((id, .logDurable(last.number))) }
+        if let last = effects.stateBatches.last {
+            pending.append((id, .stateWritten(last.header.applied.index)))
+            for batch in effects.stateBatches { nodes[id]!.appliedRows += batch.changes }
+        }
+        if effects.makeStateDurable { pending.append((id, .stateDurable(nodes[id]!.replica.store.applied.index))) }
+        for job in effects.reads {
+            if case .rangeInMemory(let copy, let request) = job.work, case .result(let result) = copy.range(request) {
+                pending.append((id, .readFinished(job.id, .range(.success(result)))))
+            } else {
+                pending.append((id, .readFinished(job.id, .failed("no history here"))))
+            }
+        }
+        for (_, delivery) in effects.deliveries {
+            switch delivery {
+            case .reply(let serial, let reply):
+                precondition(nodes[id]!.replies[serial] == nil, "two answers to \(serial)")
+                nodes[id]!.replies[serial] = reply
+            case .watch(let delivery, _): nodes[id]!.watch.append(delivery)
+            case .leaderKnown: break
+            }
+        }
+    }
+}
+
+extension Reply {
+    var body: ReplyBody? { try? outcome.get() }
+    var rejection: Rejection? {
+        if case .failure(let rejection) = outcome { return rejection }
+        return nil
+    }
+}

@@ -1,0 +1,55 @@
+import Primitives
+import Raft
+import RegistryModel
+import Testing
+
+@testable import Replica
+
+@Suite("Messages between members on the wire")
+struct PeerMessageTests {
+    static let samples: [PeerMessage] = {
+        let identity = SnapshotIdentity(
+            position: LogPosition(index: LogIndex(900), term: Term(7)), digest: Digest128(low: 1, high: 2), bytes: 4_096)
+        let answer = TimeToLiveAnswer(remainingMilliseconds: -1, grantedMilliseconds: 5, keys: [Key("a"), Key("")])
+        let vote = Message(
+            from: MemberID(1), to: MemberID(2), term: Term(3),
+            body: .requestVote(last: LogPosition(index: LogIndex(4), term: Term(2)), transfer: true))
+        return [
+            .raft(vote),
+            .forward(term: Term(3), commands: [[1, 2, 3], []]),
+            .forwardRefused(serials: [1, 1 << 40], overloaded: true),
+            .renew(id: 9, leases: [LeaseID(-1), LeaseID(77)]),
+            .renewed(id: 9, answers: [LeaseAnswer(lease: LeaseID(-1), ttlMilliseconds: 0)]),
+            .timeToLive(id: 1, lease: LeaseID(5), wantsKeys: true),
+            .timeToLiveAnswer(id: 1, answer),
+            .leaseRefused(id: 12),
+            .snapshotChunk(identity, offset: 256, bytes: [9, 9, 9]),
+            .snapshotStored(identity, nextOffset: 512),
+            .snapshotInstalled(identity),
+            .snapshotRefused(identity),
+        ]
+    }()
+
+    @Test("Every message survives the wire and is refused when cut anywhere", arguments: samples)
+    func roundTrip(message: PeerMessage) throws {
+        let bytes = message.encoded()
+        #expect(try PeerMessage.decode(bytes) == message)
+        for length in 0..<bytes.count {
+            #expect(throws: DecodingFailure.self) { try PeerMessage.decode(Array(bytes[..<length])) }
+        }
+        #expect(throws: DecodingFailure.self) { try PeerMessage.decode(bytes + [0]) }
+    }
+
+    @Test("Random bytes are an error or a message, never a trap")
+    func random() {
+        var generator = SeededGenerator(seed: 5)
+        for _ in 0..<20_000 {
+            var bytes = (0..<Int(generator.below(60))).map { _ in UInt8(generator.below(256)) }
+            if !bytes.isEmpty { bytes[0] = UInt8(generator.below(14)) }
+            if let message = try? PeerMessage.decode(bytes) {
+                // Whatever was understood can be said again.
+                #expect((try? PeerMessage.decode(message.encoded())) == message)
+            }
+        }
+    }
+}

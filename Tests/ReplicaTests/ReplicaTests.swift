@@ -1,0 +1,242 @@
+import KVStore
+import Primitives
+import Raft
+import RegistryModel
+import Testing
+
+@testable import Replica
+
+/// An answer that did not come.
+private struct Missing: Error {
+    var what: String
+}
+
+private func put(_ key: String, _ value: String = "v", lease: Int64 = 0) -> Request {
+    var request = PutRequest(key: Key(key), value: Array(value.utf8))
+    request.lease = LeaseID(lease)
+    return .write(.put(request))
+}
+
+private func get(_ key: String, serializable: Bool = false) -> Request {
+    var request = RangeRequest(range: .key(Key(key)))
+    request.serializable = serializable
+    return .range(request)
+}
+
+private func ready(_ count: Int = 3, configure: (inout ReplicaConfiguration) -> Void = { _ in }) throws -> Cluster {
+    var cluster = try Cluster(count: count, configure: configure)
+    #expect(cluster.run(for: .seconds(5)) { $0.leader != nil })
+    return cluster
+}
+
+@Suite("One member as a value")
+struct ReplicaTests {
+    @Test("A write through any member is answered and read back through any other", arguments: [1, 3, 5])
+    func writeAndRead(count: Int) throws {
+        var cluster = try ready(count)
+        for writer in cluster.ids {
+            let answer = cluster.call(put("k", "from \(writer.number)"), at: writer)
+        let reply = try #require(answer)
+            #expect(reply.rejection == nil)
+            for reader in cluster.ids {
+                guard case .range(let result) = cluster.call(get("k"), at: reader)?.body else {
+                    Issue.record("no range from \(reader)")
+                    continue
+                }
+                #expect(result.kvs.map(\.value) == [Array("from \(writer.number)".utf8)])
+            }
+        }
+        _ = cluster.run(for: .milliseconds(200))
+        let digests = cluster.ids.map { cluster[$0].replica.store.digest }
+        #expect(digests.allSatisfy { $0 == digests[0] })
+    }
+
+    @Test("Members publish name and addresses")
+    func publish() throws {
+        var cluster = try ready()
+        _ = cluster.run(for: .seconds(1))
+        guard case .members(let members) = cluster.call(.memberList(linearizable: true), at: cluster.follower)?.body
+        else { throw Missing(what: "no members") }
+        #expect(members.map(\.name) == ["m1", "m2", "m3"])
+        #expect(members.map(\.clientURLs) == [["http://c1"], ["http://c2"], ["http://c3"]])
+    }
+
+    @Test("A killed leader costs tens of milliseconds: the next write is acknowledged within 150 ms")
+    func leaderKilled() throws {
+        var cluster = try ready()
+        _ = cluster.call(put("a"), at: cluster.follower)
+        let old = try #require(cluster.leader)
+        cluster.kill(old)
+        let before = cluster.now
+        let answer = cluster.call(put("b"), at: cluster.follower)
+        let reply = try #require(answer)
+        #expect(reply.rejection == nil)
+        #expect(cluster.now - before <= .milliseconds(150))
+    }
+
+    @Test("A write forwarded to a leader that dies is answered as not done, once a later entry is applied")
+    func forwardedToTheDead() throws {
+        var cluster = try ready()
+        let old = try #require(cluster.leader)
+        let follower = cluster.follower
+        cluster.cut = [[follower, old]]
+        let serial = cluster.submit(put("lost"), at: follower)
+        _ = cluster.run(for: .milliseconds(2))
+        cluster.kill(old)
+        cluster.cut = []
+        #expect(cluster.run(for: .seconds(3)) { $0[follower].replies[serial] != nil })
+        #expect(cluster[follower].replies[serial]?.rejection?.code == .leaderChanged)
+        guard case .range(let result) = cluster.call(get("lost"), at: follower)?.body else {
+            throw Missing(what: "no range")
+        }
+        #expect(result.kvs.isEmpty)
+    }
+
+    @Test("Without a quorum a write times out, a linearizable read too, a serializable read is answered")
+    func noQuorum() throws {
+        var cluster = try ready()
+        _ = cluster.call(put("k"), at: cluster.follower)
+        _ = cluster.run(for: .milliseconds(100))
+        let survivor = cluster.follower
+        for id in cluster.ids where id != survivor { cluster.kill(id) }
+        let write = cluster.submit(put("y"), at: survivor)
+        let read = cluster.submit(get("k"), at: survivor)
+        _ = cluster.run(for: .seconds(2))
+        let refused = cluster.submit(put("x"), at: survivor, requiresLeader: true)
+        guard case .range(let stale) = cluster.call(get("k", serializable: true), at: survivor)?.body else {
+            throw Missing(what: "no serializable answer")
+        }
+        #expect(stale.kvs.count == 1)
+        #expect(cluster[survivor].replies[refused]?.rejection?.code == .noLeader)
+        _ = cluster.run(for: .seconds(10))
+        #expect(cluster[survivor].replies[write]?.rejection?.code == .timedOutLeaderFailed)
+        #expect(cluster[survivor].replies[read]?.rejection?.code == .timedOutLeaderFailed)
+    }
+
+    @Test("A hand-over moves leadership without a lost request")
+    func handOver() throws {
+        var cluster = try ready()
+        let old = try #require(cluster.leader)
+        let moved = cluster.submit(.moveLeader(MemberID(0)), at: old)
+        let serials = (0..<20).map { cluster.submit(put("k\($0)"), at: cluster.ids[$0 % 3]) }
+        #expect(cluster.run(for: .seconds(2)) { cluster in
+            serials.enumerated().allSatisfy { cluster[cluster.ids[$0.offset % 3]].replies[$0.element] != nil }
+        })
+        #expect(cluster[old].replies[moved]?.rejection == nil)
+        #expect(cluster.leader != old)
+        for (position, serial) in serials.enumerated() {
+            #expect(cluster[cluster.ids[position % 3]].replies[serial]?.rejection == nil)
+        }
+    }
+
+    @Test("The log is compacted behind the durable state, and a member that was away gets on")
+    func compaction() throws {
+        var cluster = try Cluster(count: 3, snapshotCount: 50) {
+            $0.limits.trailingEntries = 10
+            $0.limits.trailingBytesMax = 1 << 20
+        }
+        #expect(cluster.run(for: .seconds(5)) { $0.leader != nil })
+        for number in 0..<200 { _ = cluster.call(put("k\(number)"), at: cluster.ids[0]) }
+        _ = cluster.run(for: .milliseconds(200))
+        for id in cluster.ids {
+            #expect(cluster[id].replica.raft.base.position.index > LogIndex(100))
+        }
+    }
+}
+
+@Suite("Leases and watches of a member")
+struct ReplicaLeaseTests {
+    private func grant(_ ttlSeconds: Int64, _ cluster: inout Cluster, at id: MemberID) throws -> LeaseID {
+        let reply = cluster.call(.write(.leaseGrant(.none, ttlMilliseconds: ttlSeconds * 1_000)), at: id)
+        guard case .leaseGranted(let lease, _) = reply?.body else { throw Rejection(.leaseNotFound) }
+        return lease
+    }
+
+    @Test("A lease that nobody renews ends with its keys, not before its TTL; one that is renewed lives")
+    func expiry() throws {
+        var cluster = try ready()
+        let at = cluster.follower
+        let dying = try grant(2, &cluster, at: at)
+        let kept = try grant(2, &cluster, at: at)
+        _ = cluster.call(put("dying", lease: dying.number), at: at)
+        _ = cluster.call(put("kept", lease: kept.number), at: at)
+        let start = cluster.now
+        for _ in 0..<8 {
+            _ = cluster.run(for: .milliseconds(500))
+            guard case .keptAlive(kept, let ttl) = cluster.call(.keepAlive(kept), at: at)?.body else {
+                throw Missing(what: "no renewal")
+            }
+            #expect(ttl == 2_000)
+            if cluster.now - start < .milliseconds(1_900) {
+                guard case .range(let result) = cluster.call(get("dying"), at: at)?.body else { continue }
+                #expect(result.count == 1)
+            }
+        }
+        guard case .range(let gone) = cluster.call(get("dying"), at: at)?.body,
+            case .range(let alive) = cluster.call(get("kept"), at: at)?.body
+        else { throw Missing(what: "no ranges") }
+        #expect(gone.count == 0)
+        #expect(alive.count == 1)
+        guard case .keptAlive(dying, let ttl) = cluster.call(.keepAlive(dying), at: at)?.body else {
+            throw Missing(what: "no answer")
+        }
+        #expect(ttl == 0)
+    }
+
+    @Test("A leader change never shortens a lease, and the new leader ends what nobody renews")
+    func leaderChange() throws {
+        var cluster = try ready()
+        let at = cluster.follower
+        let lease = try grant(3, &cluster, at: at)
+        _ = cluster.call(put("k", lease: lease.number), at: at)
+        _ = cluster.run(for: .milliseconds(2_500))
+        let old = try #require(cluster.leader)
+        cluster.kill(old)
+        let survivor = cluster.follower
+        _ = cluster.run(for: .seconds(2))
+        guard case .range(let held) = cluster.call(get("k"), at: survivor)?.body else { throw Missing(what: "no range") }
+        #expect(held.count == 1)
+        _ = cluster.run(for: .seconds(3))
+        guard case .range(let gone) = cluster.call(get("k"), at: survivor)?.body else { throw Missing(what: "no range") }
+        #expect(gone.count == 0)
+    }
+
+    @Test("Time to live is answered through any member")
+    func timeToLive() throws {
+        var cluster = try ready()
+        let lease = try grant(10, &cluster, at: cluster.follower)
+        _ = cluster.call(put("k", lease: lease.number), at: cluster.follower)
+        _ = cluster.run(for: .seconds(4))
+        for id in cluster.ids {
+            let reply = cluster.call(.leaseTimeToLive(lease, wantsKeys: true), at: id)
+            guard case .timeToLive(lease, let remaining, let granted, let keys) = reply?.body else {
+                throw Missing(what: "no answer")
+            }
+            #expect(granted == 10_000)
+            #expect((5_000...6_100).contains(remaining))
+            #expect(keys == [Key("k")])
+            let unknown = cluster.call(.leaseTimeToLive(LeaseID(5), wantsKeys: false), at: id)
+            guard case .timeToLive(_, -1, 0, _) = unknown?.body else { throw Missing(what: "no answer") }
+        }
+    }
+
+    @Test("A watch on a follower sees every revision once, past ones first")
+    func watch() throws {
+        var cluster = try ready()
+        let at = cluster.follower
+        for number in 0..<10 { _ = cluster.call(put("w/\(number)"), at: cluster.ids[number % 3]) }
+        _ = cluster.run(for: .milliseconds(100))
+        let stream = StreamID(sink: 1, number: 1)
+        let request = WatchRequest(range: .prefix(Key("w/")), startRevision: Revision(2))
+        guard case .watchCreated(let id) = cluster.call(.watchCreate(stream, request), at: at)?.body else {
+            throw Missing(what: "not created")
+        }
+        for number in 10..<20 { _ = cluster.call(put("w/\(number)"), at: cluster.ids[number % 3]) }
+        _ = cluster.run(for: .milliseconds(100))
+        var seen: [String] = []
+        for delivery in cluster[at].watch where delivery.watchID == id {
+            if case .events(let events) = delivery.content { seen += events.map(\.kv.key.text) }
+        }
+        #expect(seen == (0..<20).map { "w/\($0)" })
+    }
+}
