@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-from observers import HAProxyWatch, Load, Registry, Writer
+from observers import HAProxyWatch, Load, Registry, Writers
 from stack import ExpectationFailed, Stack
 
 SERVICE, PATH = "hello", "/services/hello"
@@ -50,8 +50,15 @@ class Demo:
             now = time.monotonic()
             if value:
                 return now - start
+            self.expect_running()
             self.expect(now - start < seconds * self.patience, f"{what}: not within {seconds * self.patience:.1f} s")
             time.sleep(pause)
+
+    def let_pass(self, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.expect_running()
+            time.sleep(min(0.1, seconds))
 
     def measure(self, text, seconds, limit):
         limit *= self.patience
@@ -67,9 +74,11 @@ class Demo:
         self.expect(not failed, f"{text}: {len(failed)} of {asked} requests failed ({detail})")
         self.say(f"{asked} requests through HAProxy, none failed")
 
-    def expect_running(self, *processes):
-        for process in processes:
-            self.expect(process.is_running(), f"{process.name} is no longer running")
+    def expect_running(self):
+        """Every program that was started and not stopped by us is still there."""
+        for process in self.stack.everything():
+            if process.is_wanted and not process.is_running():
+                raise ExpectationFailed(f"{process.name} ended by itself, exit status {process.child.returncode}")
 
     def expect_no_reload(self, start):
         self.expect(self.watch.reloads_since(start) == 0, "HAProxy was reloaded; endpoint changes must not need that")
@@ -113,7 +122,7 @@ class Demo:
         for member in self.stack.members:
             member.start()
         for endpoint, member in zip(self.stack.endpoints, self.stack.members):
-            self.wait(f"{member.name} healthy", lambda: Registry(endpoint).is_healthy() or self.expect_running(member), 15)
+            self.wait(f"{member.name} healthy", Registry(endpoint).is_healthy, 15)
         self.wait("a leader that all name", lambda: self.leader() is not None, 10)
         self.say(f"all healthy, {self.stack.members[self.leader()].name} leads ({', '.join(self.stack.endpoints)})")
 
@@ -127,7 +136,7 @@ class Demo:
         self.wait("synapse writes HAProxy's configuration", self.stack.haproxy_configuration.exists, 15)
         self.stack.haproxy.start()
         self.watch.start()
-        self.wait("HAProxy sends to both", lambda: self.is_serving_both() or self.expect_running(self.stack.haproxy), 15)
+        self.wait("HAProxy sends to both", self.is_serving_both, 15)
         self.load.start()
         self.settle()
         counts = self.load.count_by_instance(self.settled)
@@ -156,7 +165,7 @@ class Demo:
         gone = next(when for when, name, up in self.watch.changes_since(killed) if name.startswith("web-2_") and not up)
         limit = CHECK_INTERVAL + (FALL - 1) * CONFIRMATION + 0.1
         self.measure("instance killed until HAProxy stops sending", gone - killed, limit)
-        time.sleep(1)
+        self.let_pass(1)
         # A request that web-2 had taken when it died cannot be saved; whatever was sent later must be.
         cut = len(self.load.failures(killed - 1, killed + 0.02))
         self.say(f"requests cut off with the instance: {cut}")
@@ -173,32 +182,27 @@ class Demo:
         self.headline(f"kill -9 of the leader, {victim.name}")
         before = self.registrations()
         survivors = [endpoint for index, endpoint in enumerate(self.stack.endpoints) if index != leader]
-        writers = [Writer(endpoint) for endpoint in survivors for _ in range(2)]
-        for writer in writers:
-            writer.start()
-        self.wait("writes flow", lambda: all(writer.acknowledged for writer in writers), 5)
+        writers = Writers(survivors).start()
+        self.wait("writes flow", lambda: writers.first_after(self.begin), 5)
+        self.let_pass(0.2)
         killed = time.monotonic()
         victim.kill()
-        answered = lambda: any(writer.first_after(killed) for writer in writers)
-        self.wait("a write after the leader's death", answered, 5, 0.001)
-        acknowledged = min(done for writer in writers if (done := writer.first_after(killed)))
+        self.wait("a write after the leader's death", lambda: writers.first_after(killed), 5, 0.001)
+        writers.stop()
+        acknowledged = writers.first_after(killed)
         self.measure("leader killed until the next acknowledged write", acknowledged - killed, 0.5)
-        for writer in writers:
-            writer.stopping.set()
-        for writer in writers:
-            writer.join()
         self.wait("the survivors agree on a leader", lambda: self.leader() is not None, 5)
         self.say(f"{self.stack.members[self.leader()].name} leads now")
         self.expect_same_registrations(before, "right after")
         self.say(f"waiting for longer than the lease ({LEASE_TTL:.0f} s) with two members")
-        time.sleep(LEASE_TTL + 2)
+        self.let_pass(LEASE_TTL + 2)
         self.expect_same_registrations(before, "a lease later")
         self.say(f"no registration lost: {', '.join(sorted(before))}")
         self.expect_no_failures(killed, "since the leader was killed")
         self.expect(not self.watch.changes_since(killed), f"HAProxy changed: {self.watch.changes_since(killed)}")
         self.expect_no_reload(self.settled)
         victim.start()
-        took = self.wait("the killed member comes back", lambda: self.leader() is not None and len(self.living()) == 3, 15)
+        took = self.wait("all three name a leader", lambda: self.leader() is not None, 15)
         self.wait("the member that came back has everything", lambda: self.registrations() == before, 10)
         self.say(f"{victim.name} is back and up to date after {took:.1f} s")
 
@@ -228,8 +232,8 @@ class Demo:
             status = member.stop()
             self.expect(status == 0, f"{member.name} exited with status {status} on SIGTERM")
         self.say(f"no registry; waiting for longer than the lease ({LEASE_TTL:.0f} s)")
-        time.sleep(LEASE_TTL + 2)
-        self.expect_running(*self.stack.nerves, self.stack.synapse, self.stack.haproxy)
+        self.let_pass(LEASE_TTL + 2)
+        self.expect_running()
         self.expect_no_failures(stopped, "without a registry")
         counts = self.load.count_by_instance(stopped)
         self.expect(set(counts) == {"web-1", "web-2"}, f"traffic should reach both: {counts}")
@@ -244,10 +248,10 @@ class Demo:
         self.wait("both registrations are there", lambda: self.registered() == ["web-1", "web-2"], 15)
         self.measure("members started until the registrations are there", time.monotonic() - returned, 10)
         self.say(f"waiting for longer than the lease ({LEASE_TTL:.0f} s): only renewed registrations survive that")
-        time.sleep(LEASE_TTL + 2)
+        self.let_pass(LEASE_TTL + 2)
         self.expect(self.registered() == ["web-1", "web-2"], f"registered now: {self.registered()}")
         self.say(f"registered: {', '.join(sorted(self.registrations()))}")
-        self.expect_running(*self.stack.nerves, self.stack.synapse, self.stack.haproxy)
+        self.expect_running()
         changes = [
             f"{when - self.begin:.3f} s {name} {'up' if up else 'down'}"
             for when, name, up in self.watch.changes_since(stopped)
@@ -323,7 +327,11 @@ def main():
             if problems:
                 show_logs(stack)
             problems += stack.stop()
-            print("\nnothing is left running" if not problems else f"\nlogs and configuration: {folder}", flush=True)
+            print("\nnothing is left running", flush=True)
+            if problems:
+                print(f"logs and configuration: {folder}", flush=True)
+            elif not done:
+                shutil.rmtree(folder)  # interrupted
     if problems:
         for problem in problems:
             print(f"EXPECTATION FAILED: {problem}", file=sys.stderr)

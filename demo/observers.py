@@ -185,6 +185,52 @@ def encode(text):
     return base64.b64encode(text.encode()).decode()
 
 
+class Writers:
+    """Puts to several members, one every few milliseconds, each on a connection and thread of its own: one that hangs
+    because its leader has just died holds up no other, as with independent clients."""
+
+    def __init__(self, endpoints, pause=0.01):
+        self.endpoints, self.pause = endpoints, pause
+        self.lock = threading.Lock()
+        self.acknowledged = []  # (when it was sent, when it was acknowledged)
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def start(self):
+        self.thread.start()
+        return self
+
+    def stop(self):
+        self.stopping.set()
+        self.thread.join()
+
+    def run(self):
+        number = 0
+        while not self.stopping.wait(self.pause):
+            endpoint = self.endpoints[number % len(self.endpoints)]
+            threading.Thread(target=self.write, args=(endpoint, number), daemon=True).start()
+            number += 1
+
+    def write(self, endpoint, number):
+        sent = time.monotonic()
+        try:
+            Registry(endpoint).put("/demo/writes", str(number))
+        except (OSError, ValueError):
+            return  # no leader yet: the next one is on its way
+        with self.lock:
+            self.acknowledged.append((sent, time.monotonic()))
+
+    def first_after(self, moment):
+        """When the first write that was sent after the moment was acknowledged, or None: one that was sent before may
+        have been decided before as well, with only its answer still on the way."""
+        with self.lock:
+            return min((done for sent, done in self.acknowledged if sent > moment), default=None)
+
+
+def encode(text):
+    return base64.b64encode(text.encode()).decode()
+
+
 class Writer(threading.Thread):
     """Writes to one member until it is told to stop; remembers when each acknowledged write returned."""
 

@@ -38,7 +38,7 @@ def free_subnet():
         if all(can_bind(*address) for address in wanted):
             return prefix
     raise ExpectationFailed(
-        f"ports {CLIENT_PORT}, {MEMBER_PORT}, {SERVICE_PORT} and {FRONTEND_PORT} are taken on every loopback address tried"
+        f"one of the ports {CLIENT_PORT}, {MEMBER_PORT}, {SERVICE_PORT}, {FRONTEND_PORT} is taken on each loopback address"
     )
 
 
@@ -64,8 +64,10 @@ class Process:
         self.name, self.command, self.log, self.outlives_us = name, [str(part) for part in command], log, outlives_us
         self.environment = {**os.environ, **(environment or {})}
         self.child = None
+        self.is_wanted = False
 
     def start(self):
+        self.is_wanted = True
         with open(self.log, "ab") as output:
             self.child = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self.environment,
@@ -82,11 +84,13 @@ class Process:
 
     def kill(self):
         """What a crash does: no goodbye."""
+        self.is_wanted = False
         self.child.kill()
         self.child.wait()
 
     def stop(self, seconds=15):
         """SIGTERM, and the exit status; a program that ignores it for too long is killed and called by name."""
+        self.is_wanted = False
         if self.child is None or self.child.poll() is not None:
             return None
         self.child.terminate()
@@ -184,7 +188,8 @@ class Stack:
             (EXAMPLE / "synapse.yaml").read_text(),
             [
                 ("10.20.0.", self.prefix), ("bind_address: 127.0.0.1", f"bind_address: {self.frontend[0]}"),
-                ("touch /run/synapse/reload-haproxy", str(reload_script)), ("/run/synapse/haproxy.sock", str(self.socket)),
+                ("touch /run/synapse/reload-haproxy", str(reload_script)),
+                ("/run/synapse/haproxy.sock", str(self.socket)),
                 ("/var/lib/synapse", str(home)), ("/usr/sbin/haproxy", self.haproxy_program),
                 # What only a host with systemd, syslog and these users has.
                 (" mode 660 level admin group synapse", " mode 600 level admin"), ("    - log /dev/log local0\n", ""),
