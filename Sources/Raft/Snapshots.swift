@@ -86,7 +86,7 @@ extension RaftNode {
     /// followers and more of it for those that are being served right now.
     mutating func stateDurable(_ index: LogIndex, at now: Instant, into effects: inout RaftEffects) {
         precondition(
-            index <= commitIndex, "state durable up to \(index.number), committed \(commitIndex.number)")
+            index <= delivered, "state durable up to \(index.number), handed out up to \(delivered.number)")
         guard index > retention.durable else { return }
         let first = max(retention.durable, log.basePosition.index)
         for offset in 0..<(index - first) { retention.bytes += log.payloadBytes(at: first.next + offset) }

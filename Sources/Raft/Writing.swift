@@ -14,11 +14,14 @@ extension RaftNode {
 
     /// The batch to add to: the last one while it has not been drained, else a new one.
     ///
+    /// - Parameter atStart: what is to be added comes before entries, so a batch that has some will not do.
     /// - Returns: its offset in `effects.batches`.
     private mutating func openBatch(
-        at now: Instant, mustBeNew: Bool = false, into effects: inout RaftEffects
+        at now: Instant, atStart: Bool = false, into effects: inout RaftEffects
     ) -> Int {
-        if !mustBeNew, let last = effects.batches.last, last.number == writes.lastBatch {
+        if let last = effects.batches.last, last.number == writes.lastBatch,
+            !atStart || (last.entries.isEmpty && last.truncateFrom == nil && last.resetTo == nil)
+        {
             return effects.batches.count - 1
         }
         effects.batches.append(LogBatch(number: writes.begin(at: now)))
@@ -62,7 +65,7 @@ extension RaftNode {
         log.truncate(from: index)
         writes.truncate(from: index)
         _ = configurations.truncate(from: index)
-        let batch = openBatch(at: now, mustBeNew: true, into: &effects)
+        let batch = openBatch(at: now, atStart: true, into: &effects)
         effects.batches[batch].truncateFrom = index
     }
 
@@ -72,7 +75,7 @@ extension RaftNode {
         configurations = ConfigurationHistory(base: base)
         writes.reset(to: base.position.index)
         retention = Retention(durable: base.position.index)
-        let batch = openBatch(at: now, mustBeNew: true, into: &effects)
+        let batch = openBatch(at: now, atStart: true, into: &effects)
         effects.batches[batch].resetTo = base
     }
 

@@ -35,6 +35,7 @@ struct Cluster {
         case timer(Int, life: Int, Instant)
         case crash(Int)
         case restart(Int)
+        case linkClosed(at: Int, by: Int)
         case crashSomebody
         case cutSomething
         case propose
@@ -118,6 +119,7 @@ struct Cluster {
             }
         case .crash(let host): crash(host)
         case .restart(let host): if hosts[host].node == nil { start(host) }
+        case .linkClosed(let host, let peer): step(host, .linkClosed(MemberID(UInt64(peer + 1))))
         case .crashSomebody: crashSomebody()
         case .cutSomething: cutSomething()
         case .propose: proposeSomewhere()
@@ -268,8 +270,20 @@ struct Cluster {
         hosts[host].disk.crash(&random)
         guard leader else { return }
         for other in hosts.indices where other != host && !cuts[host][other] {
-            step(other, .linkClosed(MemberID(UInt64(host + 1))))
+            // What was sent before arrives before.
+            schedule(faults.delayMax, .linkClosed(at: other, by: host))
         }
+    }
+
+    /// The host of `from` closes its link to `to` and opens it again at once.
+    mutating func closeLink(from: Int, to: Int) {
+        step(to, .linkClosed(MemberID(UInt64(from + 1))))
+    }
+
+    mutating func transferLeadership(from host: Int) {
+        var effects = RaftEffects()
+        _ = hosts[host].node?.transferLeadership(to: nil, at: now, into: &effects)
+        settle(host, effects)
     }
 
     private mutating func crashSomebody() {

@@ -75,11 +75,12 @@ final class Subject {
         return step(.timer)
     }
 
-    /// Campaigns and wins with the given voters' help. The own writes become durable.
+    /// Campaigns and wins with the given voters' help. The own writes become durable, earlier ones first.
     ///
     /// - Returns: what winning caused.
     @discardableResult
     func becomeLeader(helpedBy voters: [UInt64] = [2]) -> RaftEffects {
+        persist()
         fireDeadline()
         for voter in voters where node.role == .preCandidate {
             receive(from: voter, term: node.term.number + 1, .preVoteResponse(granted: true))
