@@ -82,9 +82,7 @@ import Testing
 
         let mute = try await MuteServer.start()
         let silent = await #expect(throws: GRPCStatus.self) {
-            try await GRPCClientConnection.connect(
-                host: "127.0.0.1", port: mute.port, on: TestServer.group.next(), options: mute.clientOptions
-            ).get()
+            try await mute.connect { $0.connectTimeout = .milliseconds(100) }
         }
         #expect(silent?.message.hasSuffix("no HTTP/2 answer in time") == true)
         await mute.stop()
@@ -112,12 +110,10 @@ import Testing
     @Test("A peer that stops answering is noticed by keepalive")
     func keepalive() async throws {
         let frozen = try await MuteServer.start(greets: true)
-        var options = frozen.clientOptions
-        options.http2.keepaliveInterval = .milliseconds(50)
-        options.http2.keepaliveTimeout = .milliseconds(50)
-        let client = try await GRPCClientConnection.connect(
-            host: "127.0.0.1", port: frozen.port, on: TestServer.group.next(), options: options
-        ).get()
+        let client = try await frozen.connect {
+            $0.http2.keepaliveInterval = .milliseconds(50)
+            $0.http2.keepaliveTimeout = .milliseconds(50)
+        }
         let call = RecordedCall(client, "/test.Echo/Never")
         let end = await call.finished().end
         #expect(end?.status == GRPCStatus(.unavailable, "keepalive: no answer from the peer within 50 ms"))

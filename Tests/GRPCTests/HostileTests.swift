@@ -1,5 +1,6 @@
 import GRPC
 import NIOCore
+import NIOPosix
 import Testing
 
 /// Whatever bytes come, only the connection they come on may suffer.
@@ -201,6 +202,58 @@ import Testing
             server.log.all.filter { $0 == "never closed finished" }.count == 2
         }
         connection.close()
+        await server.stop()
+    }
+
+    @Test("A client survives a server that sends nonsense, and its call ends once", arguments: 0..<60)
+    func hostileServer(seed: UInt64) async throws {
+        var random = SplitMix(state: seed &* 31)
+        let frames = (0..<20).map { _ in randomAnswer(&random) }
+        let server = try await MuteServer.start(greets: true, saying: frames)
+        let client = try await server.connect()
+        let calls = (0..<4).map { _ in RecordedCall(client, "/test.Echo/Stream") }
+        for call in calls {
+            call.send(pattern(100))
+        }
+        for call in calls {
+            #expect(await call.finished().endCount == 1)
+        }
+        client.close()
+        await server.stop()
+    }
+
+    private func randomAnswer(_ random: inout SplitMix) -> [UInt8] {
+        let stream = UInt32.random(in: 0..<10, using: &random)
+        let flags: UInt8 = Int.random(in: 0..<4, using: &random) == 0 ? 5 : 4
+        switch Int.random(in: 0..<7, using: &random) {
+        case 0, 1:
+            let status = ["200", "200", "200", "100", "503", "x"].randomElement(using: &random) ?? ""
+            let head = RawConnection.field(":status", status) + RawConnection.field("content-type", "application/grpc")
+            return RawConnection.frame(type: 1, flags: flags, stream: stream, head)
+        case 2:
+            let status = ["0", "5", "77", "-1", ""].randomElement(using: &random) ?? ""
+            let trailers = RawConnection.field("grpc-status", status) + RawConnection.field("grpc-message", "%zz%4")
+            return RawConnection.frame(type: 1, flags: 5, stream: stream, trailers)
+        case 3, 4:
+            let length = UInt8.random(in: 0..<100, using: &random)
+            return RawConnection.frame(
+                type: 0, flags: flags & 1, stream: stream, [0, 0, 0, 0, length] + pattern(Int(length)))
+        default:
+            let payload = (0..<Int.random(in: 0..<30, using: &random)).map { _ in
+                UInt8.random(in: 0...255, using: &random)
+            }
+            return RawConnection.frame(
+                type: UInt8.random(in: 0...9, using: &random), flags: UInt8.random(in: 0...255, using: &random),
+                stream: stream, payload)
+        }
+    }
+
+    @Test("A connection that begins HTTP/2 and sends no SETTINGS is closed")
+    func noSettings() async throws {
+        let server = try await TestServer.start { $0.http2.greetingTimeout = .milliseconds(50) }
+        let connection = try await RawConnection.open(port: server.port)
+        connection.send(RawConnection.preface)
+        #expect(await connection.isClosed())
         await server.stop()
     }
 

@@ -60,7 +60,7 @@ package final class GRPCClientConnection: Sendable {
     ) -> EventLoopFuture<GRPCClientConnection> {
         let address = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
         let ready = eventLoop.makePromise(of: GRPCClientConnection.self)
-        let attempt = ClientBootstrap(group: eventLoop)
+        var bootstrap = ClientBootstrap(group: eventLoop)
             .connectTimeout(options.connectTimeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(
@@ -77,7 +77,10 @@ package final class GRPCClientConnection: Sendable {
                     try channel.pipeline.syncOperations.addHandler(connection)
                 }
             }
-            .connect(host: host, port: port)
+        if let option = ChannelOptions.Types.SocketOption.unsentLowWater {
+            bootstrap = bootstrap.channelOption(option, value: HTTP2Options.kernelUnsentBytes)
+        }
+        let attempt = bootstrap.connect(host: host, port: port)
         attempt.whenFailure { error in
             ready.fail(GRPCStatus(.unavailable, "cannot connect to \(address): \(error)", isUnprocessed: true))
         }

@@ -34,6 +34,8 @@ extension HTTP2Connection {
         case .settings:
             guard !peerIsReady else { return }
             peerIsReady = true
+            greetingTimer?.cancel()
+            greetingTimer = nil
             delegate?.peerReady()
         case .ping: peerPinged()
         case .pong: peerAnsweredPing()

@@ -57,6 +57,7 @@ final class HTTP2Connection: ChannelDuplexHandler {
     private var doomedSession: OpaquePointer?
     private var libraryDepth = 0
     private var closeTimer: Scheduled<Void>?
+    var greetingTimer: Scheduled<Void>?
     // Unchecked exclusivity, here and in HTTP2Stream: these are touched many times a call, on one thread, and never while
     // an access to them is in progress; the dynamic checks took an eighth of the time of a unary call.
     @exclusivity(unchecked) var streams: [Int32: HTTP2Stream] = [:]
@@ -175,6 +176,9 @@ final class HTTP2Connection: ChannelDuplexHandler {
             return
         }
         scheduleMaintenance()
+        greetingTimer = eventLoop.assumeIsolated().scheduleTask(in: options.greetingTimeout) {
+            self.fail("the peer sent no SETTINGS")
+        }
         flush()
     }
 
@@ -308,6 +312,7 @@ final class HTTP2Connection: ChannelDuplexHandler {
         maintenanceTimer?.cancel()
         deadlineTimer?.cancel()
         closeTimer?.cancel()
+        greetingTimer?.cancel()
         let open = allStreams
         streams.removeAll()
         recentStream = nil

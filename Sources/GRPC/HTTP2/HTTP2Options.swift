@@ -32,6 +32,8 @@ package struct HTTP2Options: Sendable {
     /// Shortest interval at which a peer may ping when no answer was sent in between; two early ones are
     /// forgiven, the third draws GOAWAY `too_many_pings`.
     package var peerPingIntervalMin: TimeAmount = .seconds(5)
+    /// Time the peer has for its first SETTINGS.
+    package var greetingTimeout: TimeAmount = .seconds(10)
     /// Time without an open stream after which the connection is closed; nil: never.
     package var idleTimeout: TimeAmount?
 
@@ -39,6 +41,8 @@ package struct HTTP2Options: Sendable {
 
     /// Output pulled before it is handed to the socket: what a small answer may have to wait behind.
     static let outputChunkBytes = 128 * 1024
+    /// Bytes the kernel holds unsent for a connection: a small answer waits behind these, too.
+    static let kernelUnsentBytes = 128 * 1024
     /// Output written in one turn of the event loop, so that other connections of the loop get theirs.
     static let outputTurnBytes = 1024 * 1024
     /// Frames the library may hold for a peer that does not read before reading from that peer stops.

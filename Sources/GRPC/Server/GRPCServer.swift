@@ -74,7 +74,7 @@ package final class GRPCServer: Sendable {
     package func bind(
         host: String, port: Int, services: @escaping @Sendable (any EventLoop) -> GRPCServices
     ) async throws -> SocketAddress {
-        let bootstrap = ServerBootstrap(group: group)
+        var bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: Int32(options.backlog))
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -84,6 +84,9 @@ package final class GRPCServer: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try self.accept(channel, services) }
             }
+        if let option = ChannelOptions.Types.SocketOption.unsentLowWater {
+            bootstrap = bootstrap.childChannelOption(option, value: HTTP2Options.kernelUnsentBytes)
+        }
         let address = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
         let listener: any Channel
         do {
@@ -122,7 +125,10 @@ package final class GRPCServer: Sendable {
         let loop = group.any()
         let cutOff = loop.scheduleTask(in: grace) {
             for connection in connections where connection.isActive {
-                connection.pipeline.fireUserInboundEventTriggered(ShutdownDeadlinePassed())
+                // Queued, so that it comes after the request above even on a loop that fell behind.
+                connection.eventLoop.execute {
+                    connection.pipeline.fireUserInboundEventTriggered(ShutdownDeadlinePassed())
+                }
             }
         }
         try? await EventLoopFuture.andAllComplete(connections.map(\.closeFuture), on: loop).get()

@@ -15,7 +15,7 @@ package final class ServerCall {
     package let path: String
     /// When the client stops waiting; the call is ended with DEADLINE_EXCEEDED then.
     package private(set) var deadline: NIODeadline?
-    /// For the handler's use, for example a token of the request in flight.
+    /// For the handler's use, for example a token of the request in flight. Cleared after `closed`.
     package var state: AnyObject?
     var heldRequest: [UInt8]?
 
@@ -202,5 +202,6 @@ extension ServerCall: StreamConsumer {
         let handler = self.handler
         self.handler = nil
         handler?.closed(self, end)
+        state = nil
     }
 }
