@@ -44,7 +44,7 @@ enum HouseRules {
                 }
             case "struct", "class", "enum", "actor", "protocol", "typealias":
                 if moduleNames.contains(next), previous != "." {
-                    report(token.line, "the type \(next) is named like its module")
+                    report(token.line, "the type \(next) is named like a module")
                 }
             default: break
             }

@@ -186,7 +186,7 @@ struct Lexer {
     }
 
     private static func isWord(_ character: UInt8) -> Bool {
-        isDigit(character) || character == UInt8(ascii: "_") || character >= 0x80
+        isDigit(character) || character == UInt8(ascii: "_") || character == UInt8(ascii: "$") || character >= 0x80
             || (character | 0x20 >= UInt8(ascii: "a") && character | 0x20 <= UInt8(ascii: "z"))
     }
 }

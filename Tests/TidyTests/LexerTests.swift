@@ -19,9 +19,10 @@ import Testing
 
     @Test("Fractions are one number; ranges and tuple members are not")
     func numbers() {
-        let numbers = Lexer("0.5 0...5 pair.0.1 1_000.25 0xFF.count 2e3").tokens.filter { $0.kind == .number }.map(
-            \.text)
-        #expect(numbers == ["0.5", "0", "5", "0", "1", "1_000.25", "0xFF", "2e3"])
+        let numbers = Lexer("0.5 0...5 pair.0.1 $0.1.high 1_000.25 0xFF.count 2e3").tokens.filter { $0.kind == .number }
+            .map(
+                \.text)
+        #expect(numbers == ["0.5", "0", "5", "0", "1", "1", "1_000.25", "0xFF", "2e3"])
     }
 
     @Test("Lines are counted through strings and comments of many lines")

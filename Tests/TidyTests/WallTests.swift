@@ -31,10 +31,13 @@ import Testing
     func tests() {
         let targets = repository.manifest.targets
         for wall in Wall.all where wall.kind == .pure || wall.kind == .shell {
-            let tests = targets.first { $0.kind == .testTarget && $0.name == wall.name + "Tests" }
-            #expect(tests?.dependencies.contains(wall.name) == true, "\(wall.name) has no test target")
-            let files = repository.sources.filter { $0.path.hasPrefix("Tests/\(wall.name)Tests/") }
-            #expect(files.contains { $0.text.contains("@Test") }, "Tests/\(wall.name)Tests has no test")
+            let tests = targets.first { $0.kind == .testTarget && $0.name == wall.testTarget }
+            let isTested = tests?.dependencies.contains(wall.name) == true
+            #expect(isTested, "\(wall.name): no test target \(wall.testTarget) that depends on it")
+            let hasTest = repository.sources.contains {
+                $0.path.hasPrefix("Tests/\(wall.testTarget)/") && $0.text.contains("@Test")
+            }
+            #expect(hasTest, "Tests/\(wall.testTarget) has no test")
         }
     }
 
