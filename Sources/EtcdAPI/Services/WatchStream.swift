@@ -141,8 +141,7 @@ final class WatchStream: ServerCallHandler {
         isUnsettled = true
         unreportedEvents += events.count
         unreportedBytes += encoded.count
-        let sizeMax = door.options.requestBytesMax + door.options.grpcOverheadBytes
-        if encoded.count >= sizeMax, fragmenting.contains(delivery.watchID) {
+        if encoded.count >= fragmentBytesMax, fragmenting.contains(delivery.watchID) {
             sendFragments(events, &head, withPrevious: delivery.wantsPrevious)
         } else if encoded.count <= Self.copiedBytesMax {
             send(head.encoded(with: encoded))
@@ -152,17 +151,22 @@ final class WatchStream: ServerCallHandler {
         }
     }
 
+    private var fragmentBytesMax: Int { door.options.requestBytesMax + door.options.grpcOverheadBytes }
+
     /// Cuts before the event that would take a response to the limit; an event alone is never cut.
     private func sendFragments(_ events: [KVEvent], _ head: inout WatchResponseHead, withPrevious: Bool) {
-        let sizeMax = door.options.requestBytesMax
+        let headSize = head.encoded.count
+        func size(_ index: Int) -> Int {
+            ProtoSize.nested(WatchEventCodec.eventSize(events[index], withPrevious: withPrevious))
+        }
         var start = events.startIndex
         while start < events.endIndex {
-            var end = start
-            var size = 0
-            repeat {
-                size += ProtoSize.nested(WatchEventCodec.eventSize(events[end], withPrevious: withPrevious))
+            var end = start + 1
+            var total = headSize + size(start)
+            while end < events.endIndex, total + size(end) < fragmentBytesMax {
+                total += size(end)
                 end += 1
-            } while end < events.endIndex && size < sizeMax
+            }
             head.fragment = end < events.endIndex
             send(head.encoded(with: WatchEventCodec.eventFields(events[start..<end], withPrevious: withPrevious)))
             start = end
