@@ -5,14 +5,33 @@ extension StoreReader {
     ///
     /// - Returns: `rejected` when any range of the branch is, `needsHistory` when any needs it.
     package func readTxn(_ request: TxnRequest) -> TxnAnswer {
-        precondition(request.isReadOnly, "a transaction that writes must be applied")
-        var path = TxnPath(of: request, in: self)
-        if let refusal = refusal(of: request, along: &path) { return .rejected(refusal) }
-        path.rewind()
-        return run(request, along: &path)
+        do throws(HistoryNeeded) {
+            switch try readTxn(request, history: { _ throws(HistoryNeeded) in throw HistoryNeeded() }) {
+            case .success(let result): return .result(result)
+            case .failure(let rejection): return .rejected(rejection)
+            }
+        } catch {
+            return .needsHistory
+        }
     }
 
-    private func run(_ request: TxnRequest, along path: inout TxnPath) -> TxnAnswer {
+    /// The same with somebody who can read below the memory window.
+    ///
+    /// - Parameter history: answers one range at an old revision.
+    /// - Throws: what `history` throws.
+    package func readTxn<Failure: Error>(
+        _ request: TxnRequest, history: (RangeRequest) throws(Failure) -> RangeResult
+    ) throws(Failure) -> Result<TxnResult, Rejection> {
+        precondition(request.isReadOnly, "a transaction that writes must be applied")
+        var path = TxnPath(of: request, in: self)
+        if let refusal = refusal(of: request, along: &path) { return .failure(refusal) }
+        path.rewind()
+        return try run(request, along: &path, history: history)
+    }
+
+    private func run<Failure: Error>(
+        _ request: TxnRequest, along path: inout TxnPath, history: (RangeRequest) throws(Failure) -> RangeResult
+    ) throws(Failure) -> Result<TxnResult, Rejection> {
         let succeeded = path.next()
         var responses: [OperationResult] = []
         for operation in succeeded ? request.success : request.failure {
@@ -20,18 +39,18 @@ extension StoreReader {
             case .range(let range):
                 switch self.range(range) {
                 case .result(let result): responses.append(.range(result))
-                case .rejected(let rejection): return .rejected(rejection)
-                case .needsHistory: return .needsHistory
+                case .rejected(let rejection): return .failure(rejection)
+                case .needsHistory: responses.append(.range(try history(range)))
                 }
             case .txn(let inner):
-                switch run(inner, along: &path) {
-                case .result(let result): responses.append(.txn(result))
-                case let other: return other
+                switch try run(inner, along: &path, history: history) {
+                case .success(let result): responses.append(.txn(result))
+                case let refused: return refused
                 }
             case .put, .deleteRange: preconditionFailure("a write in a transaction without writes")
             }
         }
-        return .result(TxnResult(succeeded: succeeded, responses: responses))
+        return .success(TxnResult(succeeded: succeeded, responses: responses))
     }
 
     /// Why a range of the branches taken cannot be answered at its revision.
@@ -115,3 +134,6 @@ extension Comparison {
         left < right ? -1 : (left == right ? 0 : 1)
     }
 }
+
+/// A range below the memory window, met where nobody can read it.
+private struct HistoryNeeded: Error {}

@@ -11,6 +11,11 @@ package struct TreeTotals: Hashable, Sendable {
     package var count = 0
     package var weight = 0
 
+    package init(count: Int = 0, weight: Int = 0) {
+        self.count = count
+        self.weight = weight
+    }
+
     static func + (left: TreeTotals, right: TreeTotals) -> TreeTotals {
         TreeTotals(count: left.count + right.count, weight: left.weight + right.weight)
     }

@@ -1,0 +1,56 @@
+import KVStore
+import Primitives
+import RegistryModel
+
+/// A store with a log position of its own, for tests that write commands only.
+struct Feeder {
+    var store: KVStore
+    var changes = AppliedChanges()
+    var term = Term(3)
+
+    init(limits: StoreLimits = StoreLimits()) {
+        store = KVStore(limits: limits)
+    }
+
+    static let origin = Origin(
+        member: MemberID(1), incarnation: Incarnation(2), serial: 3, user: "root", peer: "127.0.0.1:5000")
+
+    @discardableResult
+    mutating func apply(
+        _ operation: Command.Operation, wall: Int64 = 1_000
+    ) -> Result<CommandResult, Rejection> {
+        let command = Command(wallMilliseconds: wall, origin: Feeder.origin, operation: operation)
+        let position = LogPosition(index: store.applied.index.next, term: term)
+        return store.apply(command, at: position, into: &changes)
+    }
+
+    @discardableResult
+    mutating func put(_ key: String, _ value: String = "v", lease: Int64 = 0) -> Result<CommandResult, Rejection> {
+        var request = PutRequest(key: Key(key), value: Array(value.utf8))
+        request.lease = LeaseID(lease)
+        return apply(.put(request))
+    }
+
+    @discardableResult
+    mutating func delete(_ range: KeyRange) -> Result<CommandResult, Rejection> {
+        apply(.deleteRange(DeleteRangeRequest(range: range)))
+    }
+
+    @discardableResult
+    mutating func grant(_ lease: Int64, ttl: Int64 = 10_000) -> Result<CommandResult, Rejection> {
+        apply(.leaseGrant(LeaseID(lease), ttlMilliseconds: ttl))
+    }
+
+    var keys: [String] {
+        guard case .result(let result) = store.range(RangeRequest(range: .all)) else { return ["?"] }
+        return result.kvs.map { $0.key.text }
+    }
+
+    /// The store as a state store would give it back.
+    var restored: RestoredState {
+        guard case .result(let result) = store.range(RangeRequest(range: .all)) else {
+            return RestoredState(header: .initial, live: [], leases: [], members: [])
+        }
+        return RestoredState(header: store.header, live: result.kvs, leases: store.leases, members: store.members)
+    }
+}

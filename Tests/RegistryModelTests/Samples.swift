@@ -1,0 +1,68 @@
+import Primitives
+import RegistryModel
+
+/// Commands of every kind, with every optional part.
+enum Samples {
+    static let origin = Origin(
+        member: MemberID(0xFEED), incarnation: Incarnation(3), serial: 1 << 40, user: "root", peer: "127.0.0.1:4711",
+        reason: .leaseRevoked)
+
+    static var ranges: [RangeRequest] {
+        var full = RangeRequest(range: .prefix(Key("a/")))
+        full.limit = 17
+        full.revision = Revision(12)
+        full.sortOrder = .descending
+        full.sortTarget = .mod
+        full.serializable = true
+        full.countOnly = true
+        full.minModRevision = Revision(1)
+        full.maxModRevision = Revision(2)
+        full.minCreateRevision = Revision(3)
+        full.maxCreateRevision = Revision(.max)
+        var keys = RangeRequest(range: .all)
+        keys.keysOnly = true
+        keys.limit = -1
+        return [full, keys, RangeRequest(range: .key(Key([0, 255])))]
+    }
+
+    static var put: PutRequest {
+        var request = PutRequest(key: Key("k"), value: Array(repeating: 9, count: 300))
+        request.lease = LeaseID(-5)
+        request.wantsPrevious = true
+        return request
+    }
+
+    static var txn: TxnRequest {
+        var delete = DeleteRangeRequest(range: .prefix(Key("x")))
+        delete.wantsPrevious = true
+        var keeping = PutRequest(key: Key("z"), value: [])
+        keeping.ignoreValue = true
+        keeping.ignoreLease = true
+        let inner = TxnRequest(
+            comparisons: [Comparison(range: .all, relation: .always, target: .unknown)],
+            success: [.put(keeping)], failure: [.txn(TxnRequest(comparisons: [], success: [], failure: []))])
+        let targets: [Comparison.Target] = [
+            .version(1), .createRevision(Revision(2)), .modRevision(Revision(3)), .value([4]), .lease(LeaseID(5)),
+        ]
+        let relations: [Comparison.Relation] = [.equal, .greater, .less, .notEqual, .always]
+        return TxnRequest(
+            comparisons: zip(targets, relations).map { Comparison(range: .key(Key("c")), relation: $1, target: $0) },
+            success: ranges.map { .range($0) } + [.put(put), .deleteRange(delete)], failure: [.txn(inner)])
+    }
+
+    static var member: MemberDescription {
+        MemberDescription(
+            id: MemberID(.max), name: "infra-0", peerURLs: ["http://127.0.0.1:2380", ""],
+            clientURLs: ["http://127.0.0.1:2379"], isLearner: true)
+    }
+
+    static var commands: [Command] {
+        let operations: [Command.Operation] = [
+            .put(put), .deleteRange(DeleteRangeRequest(range: .all)), .txn(txn), .compact(Revision(-1)),
+            .leaseGrant(LeaseID(.min), ttlMilliseconds: 9_000_000_000_000), .leaseRevoke(LeaseID(7)),
+            .leaseExpire([LeaseID(1), LeaseID(-1)], issuedTerm: Term(9)), .leaseExpire([], issuedTerm: .zero),
+            .publishMember(member),
+        ]
+        return operations.map { Command(wallMilliseconds: 1_700_000_000_123, origin: origin, operation: $0) }
+    }
+}
