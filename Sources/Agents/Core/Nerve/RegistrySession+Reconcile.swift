@@ -119,9 +119,10 @@ extension RegistrySession {
         case .held(var held) where held.renewal == request:
             if failure == .leaseNotFound { return leaseLost(held.lease, at: now, &effects) }
             held.renewal = nil
-            held.renewAt = now + min(backoff.fail(&effects.generator), held.ttl / 3)
+            // Often enough that the lease is caught when the registry returns shortly before its end.
+            held.renewAt = now + min(backoff.fail(&effects.generator), held.ttl / 10)
             lease = .held(held)
-            effects.report(name, .keepAliveFailed, failure.description, at: now)
+            if backoff.failures == 1 { effects.report(name, .keepAliveFailed, failure.description, at: now) }
         case .held(let held): writeFailed(request, failure, held.lease, at: now, &effects)
         case .none, .granting, .revoking, .closed: break
         }
@@ -134,7 +135,7 @@ extension RegistrySession {
         guard let key = key(of: request), var entry = written[key] else { return }
         if failure == .leaseNotFound { return leaseLost(lease, at: now, &effects) }
         let code: ReasonCode = entry.request == .delete ? .deregistrationFailed : .registrationFailed
-        effects.report(entry.service, code, failure.description, at: now)
+        if entry.backoff.failures == 0 { effects.report(entry.service, code, failure.description, at: now) }
         // A refusal took no effect. Silence may have, and a write on its way may still.
         if case .unreachable = failure, let request = entry.request {
             entry.content = .unknown

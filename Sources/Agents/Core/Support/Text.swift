@@ -38,26 +38,29 @@ package enum Text {
         !text.isEmpty && text.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x39 }
     }
 
-    /// Levenshtein distance, used only to suggest a key name.
+    /// How many letters are inserted, dropped, changed or swapped with their neighbour; only to suggest a key name.
     package static func distance(_ left: String, _ right: String) -> Int {
         let left = Array(left.utf8)
         let right = Array(right.utf8)
-        guard !left.isEmpty else { return right.count }
-        var row = Array(0...right.count)
-        for (down, byte) in left.enumerated() {
-            var diagonal = row[0]
-            row[0] = down + 1
+        var rows = [Array(0...right.count)]
+        for down in left.indices {
+            var row = [down + 1]
             for across in right.indices {
-                let changed = diagonal + (right[across] == byte ? 0 : 1)
-                diagonal = row[across + 1]
-                row[across + 1] = min(changed, diagonal + 1, row[across] + 1)
+                let changed = rows[down][across] + (left[down] == right[across] ? 0 : 1)
+                var best = min(changed, rows[down][across + 1] + 1, row[across] + 1)
+                if down > 0, across > 0, left[down] == right[across - 1], left[down - 1] == right[across] {
+                    best = min(best, rows[down - 1][across - 1] + 1)
+                }
+                row.append(best)
             }
+            rows.append(row)
         }
-        return row[right.count]
+        return rows[left.count][right.count]
     }
 
     /// The candidate that `word` was probably meant to be, if one is close.
     package static func suggestion(for word: String, among candidates: [String]) -> String? {
+        guard word.utf8.count <= 64 else { return nil }
         let limit = max(1, word.utf8.count / 3)
         var best: (distance: Int, name: String)?
         for candidate in candidates where candidate != word {
