@@ -163,7 +163,8 @@ extension LogStore {
             guard index == shape.lastIndex.next else {
                 throw StorageError(
                     .damaged, "recover", directory,
-                    "entry \(slot.index) follows \(shape.lastIndex.number): entries between them are missing. \(advice)")
+                    "entry \(slot.index) follows \(shape.lastIndex.number): entries between them are missing. \(advice)"
+                )
             }
             shape.append(index, term: Term(slot.term), segment: recovery.segmentNumber(of: kept))
             entries.append(Entry(index: index, term: Term(slot.term), kind: kind, payload: kept.payload))

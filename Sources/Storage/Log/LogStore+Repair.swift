@@ -47,7 +47,9 @@ extension LogStore {
     private static func giveBackEnd(
         of segment: ScannedSegment, _ recovery: LogRecovery, before start: UInt64, on fileSystem: any FileSystem
     ) throws(StorageError) {
-        let remaining = recovery.kept.last { $0.slot.sequence < start && $0.slot.sequence >= segment.header.firstSequence }
+        let remaining = recovery.kept.last {
+            $0.slot.sequence < start && $0.slot.sequence >= segment.header.firstSequence
+        }
         let end = remaining.map { Int($0.slot.offset) + $0.slot.recordBytes } ?? segment.header.geometry.recordsStart
         let file = try fileSystem.open(segment.path, .readWrite)
         defer { file.close() }

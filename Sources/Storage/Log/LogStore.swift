@@ -53,6 +53,9 @@ package final class LogStore: @unchecked Sendable {
 
     package var lastIndex: LogIndex { shape.lastIndex }
 
+    /// As last written; the commit index in it is a hint.
+    package var hardState: HardState { record.state }
+
     /// Whether the log begins at or holds exactly this position.
     package func contains(_ position: LogPosition) -> Bool { shape.contains(position) }
 
@@ -94,6 +97,13 @@ package final class LogStore: @unchecked Sendable {
     package func reset(to base: LogBase) throws(StorageError) {
         try roll(slots: 0, records: 0)
         try guarded { () throws(StorageError) in
+            if record.state.term < base.position.term {
+                // A log never holds a later term than the hard state.
+                record.state = HardState(term: base.position.term, commit: record.state.commit)
+            }
+            record.state.commit = min(record.state.commit, base.position.index)
+            record.certified = lastSequence
+            try hardStateFile.write(record.encoded)
             shape = LogShape(base: base.position)
             try writeBase(base, firstSegment: segment.header.number)
         }

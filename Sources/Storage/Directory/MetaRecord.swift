@@ -1,0 +1,38 @@
+internal import Primitives
+
+/// What `meta` holds: whose directory this is, how often it was opened, and which database is the state.
+struct MetaRecord: Hashable {
+    static let fileName = "meta"
+    static let magic: UInt32 = 0x454D_4E47  // "GNME"
+    static let slotBytes = 4096
+    static let format: UInt32 = 1
+
+    var cluster: ClusterID
+    var member: MemberID
+    var incarnation: Incarnation
+    /// The state database is `state-<number>.db`.
+    var database: UInt64
+
+    var encoded: [UInt8] {
+        var writer = ByteWriter(reserving: 40)
+        writer.fixed32(MetaRecord.format)
+        writer.fixed64(cluster.number)
+        writer.fixed64(member.number)
+        writer.fixed64(incarnation.number)
+        writer.fixed64(database)
+        return writer.bytes
+    }
+
+    static func decode(_ bytes: [UInt8]) throws(DecodingFailure) -> MetaRecord {
+        var reader = ByteReader(bytes)
+        let format = try reader.fixed32("meta.format")
+        guard format == MetaRecord.format else {
+            throw .newerVersion(found: UInt64(format), known: UInt64(MetaRecord.format))
+        }
+        return MetaRecord(
+            cluster: ClusterID(try reader.fixed64("meta.cluster")),
+            member: MemberID(try reader.fixed64("meta.member")),
+            incarnation: Incarnation(try reader.fixed64("meta.incarnation")),
+            database: try reader.fixed64("meta.database"))
+    }
+}

@@ -1,0 +1,118 @@
+internal import CSQLite
+
+/// One connection to one database file. Used by one thread at a time.
+final class SQLiteConnection {
+    enum Access: Sendable { case create, readWrite, readOnly }
+
+    let path: String
+    private var handle: OpaquePointer?
+    private var statements: [SQLiteStatement] = []
+
+    /// - Parameters:
+    ///   - vfs: a registered VFS; nil is the system's own.
+    ///   - cacheBytes: bound on the page cache.
+    init(_ path: String, vfs: String?, access: Access, cacheBytes: Int) throws(StorageError) {
+        self.path = path
+        let flags: Int32
+        switch access {
+        case .create: flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+        case .readWrite: flags = SQLITE_OPEN_READWRITE
+        case .readOnly: flags = SQLITE_OPEN_READONLY
+        }
+        // One thread at a time uses a connection, so SQLite need not lock it.
+        let code = sqlite3_open_v2(path, &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs)
+        guard code == SQLITE_OK else {
+            let error = failure("open", code)
+            sqlite3_close_v2(handle)
+            handle = nil
+            throw error
+        }
+        sqlite3_busy_timeout(handle, 5_000)
+        try execute("PRAGMA cache_size = -\(max(cacheBytes / 1024, 64))")
+        try execute("PRAGMA temp_store = MEMORY")
+        try execute("PRAGMA trusted_schema = OFF")
+        try execute("PRAGMA wal_autocheckpoint = 0")
+        try execute("PRAGMA cell_size_check = ON")
+    }
+
+    deinit { close() }
+
+    /// Runs statements without results, or whose results do not matter.
+    func execute(_ sql: String) throws(StorageError) {
+        let code = sqlite3_exec(handle, sql, nil, nil, nil)
+        guard code == SQLITE_OK else { throw failure(SQLiteConnection.verb(sql), code) }
+    }
+
+    /// A statement that lives as long as the connection.
+    func prepare(_ sql: String) throws(StorageError) -> SQLiteStatement {
+        var statement: OpaquePointer?
+        let code = sqlite3_prepare_v3(handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil)
+        guard code == SQLITE_OK, let statement else { throw failure(SQLiteConnection.verb(sql), code) }
+        let wrapped = SQLiteStatement(statement, of: self)
+        statements.append(wrapped)
+        return wrapped
+    }
+
+    /// The first column of the first row.
+    func number(_ sql: String) throws(StorageError) -> Int64 {
+        let statement = try prepare(sql)
+        defer {
+            statement.finalize()
+            statements.removeLast()
+        }
+        return try statement.step() ? statement.int64(0) : 0
+    }
+
+    /// Copies what the log of the database holds into the database file and syncs both, as far as readers allow.
+    /// - Returns: whether all of it got there.
+    func checkpoint() throws(StorageError) -> Bool {
+        var frames: Int32 = 0
+        var copied: Int32 = 0
+        let code = sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_PASSIVE, &frames, &copied)
+        if code == SQLITE_BUSY { return false }
+        guard code == SQLITE_OK else { throw failure("checkpoint", code) }
+        return frames == copied
+    }
+
+    var isInTransaction: Bool { handle != nil && sqlite3_get_autocommit(handle) == 0 }
+
+    /// Runs `body` in a transaction that is rolled back when it throws.
+    func transaction<Result>(
+        _ begin: String = "BEGIN IMMEDIATE", _ body: () throws(StorageError) -> Result
+    ) throws(StorageError) -> Result {
+        try execute(begin)
+        do throws(StorageError) {
+            let result = try body()
+            try execute("COMMIT")
+            return result
+        } catch {
+            // Statements that were cut short hold the transaction open. The first error is the one that counts.
+            for statement in statements { statement.reset() }
+            if isInTransaction { try? execute("ROLLBACK") }
+            throw error
+        }
+    }
+
+    func close() {
+        for statement in statements { statement.finalize() }
+        statements.removeAll()
+        if let handle { sqlite3_close_v2(handle) }
+        handle = nil
+    }
+
+    func failure(_ operation: String, _ code: Int32) -> StorageError {
+        let kind: StorageError.Kind
+        switch code & 0xFF {
+        case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT: kind = .damaged
+        case SQLITE_FULL: kind = .full
+        case SQLITE_CANTOPEN: kind = .notFound
+        default: kind = .io
+        }
+        let text = handle.map { String(cString: sqlite3_errmsg($0)) } ?? String(cString: sqlite3_errstr(code))
+        return StorageError(kind, operation, path, text, code: code)
+    }
+
+    private static func verb(_ sql: String) -> String {
+        String(sql.prefix { $0 != "\n" }.prefix(60)) + " in"
+    }
+}

@@ -1,0 +1,159 @@
+internal import CSQLite
+
+/// What SQLite allocates for an open file: its own head, then our object.
+struct VFSFileHandle {
+    var head: sqlite3_file
+    var object: UnsafeMutableRawPointer?
+}
+
+/// One open file of a `SQLiteVFS`.
+final class VFSFile {
+    let owner: SQLiteVFS
+    let path: String
+    let file: any StorageFile
+    /// A database file has locks and a log index; journals have neither.
+    let isDatabase: Bool
+    /// Set for a new journal: its name must be durable with its first sync.
+    var needsDirectorySync: Bool
+    let deletesOnClose: Bool
+    var held: Int32 = SQLITE_LOCK_NONE
+    /// Index locks this connection holds, to give back on close.
+    var indexShared: Set<Int> = []
+    var indexExclusive: Set<Int> = []
+
+    private init(
+        owner: SQLiteVFS, path: String, file: any StorageFile, isDatabase: Bool, needsDirectorySync: Bool,
+        deletesOnClose: Bool
+    ) {
+        self.owner = owner
+        self.path = path
+        self.file = file
+        self.isDatabase = isDatabase
+        self.needsDirectorySync = needsDirectorySync
+        self.deletesOnClose = deletesOnClose
+        if isDatabase { owner.databases.join(path) }
+    }
+
+    static func of(_ file: UnsafeMutablePointer<sqlite3_file>?) -> VFSFile? {
+        guard let file else { return nil }
+        let object = file.withMemoryRebound(to: VFSFileHandle.self, capacity: 1) { $0.pointee.object }
+        return object.map { Unmanaged<VFSFile>.fromOpaque($0).takeUnretainedValue() }
+    }
+
+    static func open(
+        _ owner: SQLiteVFS, _ path: String?, _ file: UnsafeMutablePointer<sqlite3_file>, _ flags: Int32,
+        _ outFlags: UnsafeMutablePointer<Int32>?
+    ) -> Int32 {
+        file.pointee.pMethods = nil
+        // Temporary files are kept in memory by `temp_store`; none is ever asked for.
+        guard let path else { return SQLITE_CANTOPEN }
+        let isReadOnly = flags & SQLITE_OPEN_READONLY != 0
+        let creates = flags & SQLITE_OPEN_CREATE != 0
+        let isJournal = flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL) != 0
+        do throws(StorageError) {
+            let exists = try owner.fileSystem.exists(path)
+            let mode: FileMode = isReadOnly ? .readOnly : (creates ? .openOrCreate : .readWrite)
+            let opened = VFSFile(
+                owner: owner, path: path, file: try owner.fileSystem.open(path, mode),
+                isDatabase: flags & SQLITE_OPEN_MAIN_DB != 0, needsDirectorySync: isJournal && !exists,
+                deletesOnClose: flags & SQLITE_OPEN_DELETEONCLOSE != 0)
+            file.withMemoryRebound(to: VFSFileHandle.self, capacity: 1) {
+                $0.pointee.object = Unmanaged.passRetained(opened).toOpaque()
+            }
+            file.pointee.pMethods = VFSMethods.pointer
+            outFlags?.pointee = flags
+            return SQLITE_OK
+        } catch {
+            return error.kind == .full ? SQLITE_FULL : SQLITE_CANTOPEN
+        }
+    }
+
+    /// Gives everything back; the object is gone afterwards.
+    static func close(_ file: UnsafeMutablePointer<sqlite3_file>?) -> Int32 {
+        guard let object = of(file) else { return SQLITE_OK }
+        object.file.close()
+        object.leave()
+        if object.deletesOnClose { try? object.owner.fileSystem.remove(object.path) }
+        file?.withMemoryRebound(to: VFSFileHandle.self, capacity: 1) { $0.pointee.object = nil }
+        Unmanaged.passUnretained(object).release()
+        return SQLITE_OK
+    }
+
+    private func leave() {
+        guard isDatabase else { return }
+        let me = ObjectIdentifier(self)
+        let (held, shared, exclusive) = (held, indexShared, indexExclusive)
+        owner.databases.with(path) { database in
+            database.unlock(me, from: held, to: SQLITE_LOCK_NONE)
+            for slot in shared { database.unlockIndex(me, slot..<(slot + 1), exclusive: false) }
+            for slot in exclusive { database.unlockIndex(me, slot..<(slot + 1), exclusive: true) }
+        }
+        owner.databases.leave(path)
+    }
+
+    /// Runs a file operation and turns its error into SQLite's code.
+    func code(_ failed: Int32, _ body: () throws(StorageError) -> Int32) -> Int32 {
+        do throws(StorageError) {
+            return try body()
+        } catch {
+            return error.kind == .full ? SQLITE_FULL : failed
+        }
+    }
+
+    func read(_ buffer: UnsafeMutableRawBufferPointer, at offset: Int64) -> Int32 {
+        code(SQLITE_IOERR_READ) { () throws(StorageError) in
+            let got = try file.read(into: buffer, at: offset)
+            guard got < buffer.count else { return SQLITE_OK }
+            // SQLite demands the rest zeroed.
+            UnsafeMutableRawBufferPointer(rebasing: buffer[got...]).initializeMemory(as: UInt8.self, repeating: 0)
+            return SQLITE_IOERR_SHORT_READ
+        }
+    }
+
+    func sync() -> Int32 {
+        code(SQLITE_IOERR_FSYNC) { () throws(StorageError) in
+            try file.sync()
+            if needsDirectorySync {
+                try owner.fileSystem.syncDirectory(SQLiteVFS.directory(of: path))
+                needsDirectorySync = false
+            }
+            return SQLITE_OK
+        }
+    }
+
+    func lock(_ wanted: Int32) -> Int32 {
+        guard isDatabase, wanted > held else { return SQLITE_OK }
+        let (me, from) = (ObjectIdentifier(self), held)
+        guard owner.databases.with(path, { $0.lock(me, from: from, to: wanted) }) else { return SQLITE_BUSY }
+        held = wanted
+        return SQLITE_OK
+    }
+
+    func unlock(_ wanted: Int32) -> Int32 {
+        guard isDatabase, wanted < held else { return SQLITE_OK }
+        let (me, from) = (ObjectIdentifier(self), held)
+        owner.databases.with(path) { $0.unlock(me, from: from, to: wanted) }
+        held = wanted
+        return SQLITE_OK
+    }
+
+    /// SQLite's `xShmLock`: takes or gives back a run of index locks.
+    func lockIndex(_ slots: Range<Int>, _ flags: Int32) -> Int32 {
+        let exclusive = flags & SQLITE_SHM_EXCLUSIVE != 0
+        let me = ObjectIdentifier(self)
+        if flags & SQLITE_SHM_UNLOCK != 0 {
+            // Giving back what is not held is allowed.
+            let held = slots.filter { exclusive ? indexExclusive.contains($0) : indexShared.contains($0) }
+            owner.databases.with(path) { database in
+                for slot in held { database.unlockIndex(me, slot..<(slot + 1), exclusive: exclusive) }
+            }
+            for slot in held { _ = exclusive ? indexExclusive.remove(slot) : indexShared.remove(slot) }
+            return SQLITE_OK
+        }
+        let wanted = slots.filter { !(exclusive ? indexExclusive.contains($0) : indexShared.contains($0)) }
+        guard wanted.count == slots.count else { return SQLITE_OK }
+        guard owner.databases.with(path, { $0.lockIndex(me, slots, exclusive: exclusive) }) else { return SQLITE_BUSY }
+        for slot in slots { _ = exclusive ? indexExclusive.insert(slot) : indexShared.insert(slot) }
+        return SQLITE_OK
+    }
+}
