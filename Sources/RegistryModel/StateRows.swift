@@ -105,19 +105,3 @@ package struct RestoredState: Sendable {
         self.members = members
     }
 }
-
-/// What names one snapshot on its way between members, whoever sends it.
-package struct SnapshotIdentity: Hashable, Sendable {
-    /// The last entry contained.
-    package var position: LogPosition
-    /// Digest of the whole stream.
-    package var digest: Digest128
-    /// Length of the whole stream in bytes.
-    package var bytes: UInt64
-
-    package init(position: LogPosition, digest: Digest128, bytes: UInt64) {
-        self.position = position
-        self.digest = digest
-        self.bytes = bytes
-    }
-}

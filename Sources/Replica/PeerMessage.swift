@@ -43,9 +43,9 @@ package enum PeerMessage: Hashable, Sendable {
     case timeToLiveAnswer(id: UInt64, TimeToLiveAnswer)
     /// The receiver does not lead (yet, or any more): ask again.
     case leaseRefused(id: UInt64)
-    case snapshotChunk(SnapshotIdentity, offset: UInt64, bytes: [UInt8])
+    case snapshotChunk(SnapshotIdentity, offset: Int64, bytes: [UInt8])
     /// Bytes up to `nextOffset` are stored durably; continue there.
-    case snapshotStored(SnapshotIdentity, nextOffset: UInt64)
+    case snapshotStored(SnapshotIdentity, nextOffset: Int64)
     /// The receiver's state contains the snapshot's position.
     case snapshotInstalled(SnapshotIdentity)
     case snapshotRefused(SnapshotIdentity)

@@ -78,12 +78,12 @@ extension PeerMessage {
         case .snapshotChunk(let identity, let offset, let bytes):
             writer.byte(Tag.snapshotChunk.rawValue)
             identity.encode(into: &writer)
-            writer.varint(offset)
+            writer.varint(UInt64(bitPattern: offset))
             writer.prefixed(bytes)
         case .snapshotStored(let identity, let nextOffset):
             writer.byte(Tag.snapshotStored.rawValue)
             identity.encode(into: &writer)
-            writer.varint(nextOffset)
+            writer.varint(UInt64(bitPattern: nextOffset))
         case .snapshotInstalled(let identity):
             writer.byte(Tag.snapshotInstalled.rawValue)
             identity.encode(into: &writer)
@@ -155,40 +155,27 @@ extension PeerMessage {
         }
     }
 
+    private static func snapshotOffset(
+        _ field: String, _ reader: inout ByteReader
+    ) throws(DecodingFailure) -> Int64 {
+        guard let offset = Int64(exactly: try reader.varint(field)) else { throw .invalid(field) }
+        return offset
+    }
+
     private static func decodeSnapshot(
         _ tag: Tag, _ reader: inout ByteReader
     ) throws(DecodingFailure) -> PeerMessage {
         let identity = try SnapshotIdentity.decode(from: &reader)
         switch tag {
         case .snapshotChunk:
-            let offset = try reader.varint("chunk.offset")
+            let offset = try snapshotOffset("chunk.offset", &reader)
             return .snapshotChunk(identity, offset: offset, bytes: try reader.prefixed("chunk.bytes"))
         case .snapshotStored:
-            return .snapshotStored(identity, nextOffset: try reader.varint("chunk.next"))
+            return .snapshotStored(identity, nextOffset: try snapshotOffset("chunk.next", &reader))
         case .snapshotInstalled:
             return .snapshotInstalled(identity)
         default:
             return .snapshotRefused(identity)
         }
-    }
-}
-
-extension SnapshotIdentity {
-    fileprivate func encode(into writer: inout ByteWriter) {
-        writer.varint(position.index.number)
-        writer.varint(position.term.number)
-        writer.fixed64(digest.low)
-        writer.fixed64(digest.high)
-        writer.varint(bytes)
-    }
-
-    fileprivate static func decode(from reader: inout ByteReader) throws(DecodingFailure) -> SnapshotIdentity {
-        let index = LogIndex(try reader.varint("snapshot.index"))
-        let term = Term(try reader.varint("snapshot.term"))
-        let low = try reader.fixed64("snapshot.digest")
-        let high = try reader.fixed64("snapshot.digest")
-        return SnapshotIdentity(
-            position: LogPosition(index: index, term: term), digest: Digest128(low: low, high: high),
-            bytes: try reader.varint("snapshot.bytes"))
     }
 }

@@ -33,7 +33,7 @@ extension Replica {
     }
 
     private mutating func receiveChunk(
-        _ identity: SnapshotIdentity, offset: UInt64, bytes: [UInt8], from member: MemberID,
+        _ identity: SnapshotIdentity, offset: Int64, bytes: [UInt8], from member: MemberID,
         into effects: inout ReplicaEffects
     ) {
         if identity.position.index <= store.applied.index {

@@ -40,10 +40,10 @@ package enum SnapshotOrder: Sendable {
     /// Write a snapshot of the state store for this peer; answered by `snapshotOpened`.
     case open(MemberID)
     /// Answered by `snapshotRead`; at most `count` bytes.
-    case read(MemberID, SnapshotIdentity, offset: UInt64, count: Int)
+    case read(MemberID, SnapshotIdentity, offset: Int64, count: Int)
     case close(MemberID)
     /// Store a received chunk; answered by `snapshotStored` or `snapshotRejected`.
-    case store(SnapshotIdentity, offset: UInt64, bytes: [UInt8], sender: MemberID)
+    case store(SnapshotIdentity, offset: Int64, bytes: [UInt8], sender: MemberID)
     /// Everything is stored: verify, build the new state, switch to it; answered by `snapshotInstalled` or
     /// `snapshotRejected`. Runs after every log and state batch ordered before it.
     case install(SnapshotIdentity, sender: MemberID)

@@ -43,9 +43,9 @@ package enum ReplicaEvent: Sendable {
     case readFinished(ReadJobID, ReadOutcome)
     /// A snapshot for this peer was written; nil when that failed.
     case snapshotOpened(MemberID, SnapshotIdentity?)
-    case snapshotRead(MemberID, SnapshotIdentity, offset: UInt64, bytes: [UInt8])
+    case snapshotRead(MemberID, SnapshotIdentity, offset: Int64, bytes: [UInt8])
     /// A received chunk is stored up to `nextOffset`; `sender` gets the answer.
-    case snapshotStored(SnapshotIdentity, nextOffset: UInt64, sender: MemberID)
+    case snapshotStored(SnapshotIdentity, nextOffset: Int64, sender: MemberID)
     case snapshotInstalled(SnapshotIdentity, RestoredState, LogBase, sender: MemberID)
     /// Damaged or unusable; the sender starts again.
     case snapshotRejected(SnapshotIdentity, sender: MemberID)

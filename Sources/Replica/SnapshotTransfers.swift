@@ -10,7 +10,7 @@ struct SnapshotTransfers: Sendable {
             /// The shell writes the snapshot. Goes to `sending`, or the transfer ends.
             case opening
             /// `offset` is where the peer wants to continue.
-            case sending(SnapshotIdentity, offset: UInt64)
+            case sending(SnapshotIdentity, offset: Int64)
             /// Everything is stored there; it verifies and switches.
             case installing(SnapshotIdentity)
         }
@@ -61,7 +61,7 @@ struct SnapshotTransfers: Sendable {
 
     /// The peer has stored everything below `nextOffset`.
     mutating func stored(
-        _ identity: SnapshotIdentity, nextOffset: UInt64, by peer: MemberID, at now: Instant,
+        _ identity: SnapshotIdentity, nextOffset: Int64, by peer: MemberID, at now: Instant,
         into effects: inout ReplicaEffects
     ) {
         guard let position = outbound.firstIndex(where: { $0.peer == peer }),

@@ -1,5 +1,5 @@
 internal import CLZ4
-package import Primitives
+internal import Primitives
 
 /// The bytes of a snapshot file.
 ///

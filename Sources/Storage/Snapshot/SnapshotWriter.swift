@@ -1,6 +1,6 @@
 internal import CSQLite
 package import Primitives
-internal import RegistryModel
+package import RegistryModel
 
 /// Writes the database's present contents to a snapshot file, a piece a call, from one read transaction: the writer
 /// goes on meanwhile. The reader is busy until the last piece.
@@ -26,7 +26,7 @@ package final class SnapshotWriter {
     private var digest = Digest128()
     private var rowCount: UInt64 = 0
 
-    init(_ path: String, on fileSystem: any FileSystem, from reader: StateReader) throws(StorageError) {
+    package init(_ path: String, on fileSystem: any FileSystem, from reader: StateReader) throws(StorageError) {
         self.reader = reader
         self.path = path
         try fileSystem.removeIfPresent(path)
