@@ -1,18 +1,20 @@
 internal import CSQLite
 
-// Extended result codes: macros that Swift does not import. Values from sqlite3.h; they are part of its stable interface.
-
-let SQLITE_IOERR_READ = SQLITE_IOERR | (1 << 8)
-let SQLITE_IOERR_SHORT_READ = SQLITE_IOERR | (2 << 8)
-let SQLITE_IOERR_WRITE = SQLITE_IOERR | (3 << 8)
-let SQLITE_IOERR_FSYNC = SQLITE_IOERR | (4 << 8)
-let SQLITE_IOERR_TRUNCATE = SQLITE_IOERR | (6 << 8)
-let SQLITE_IOERR_FSTAT = SQLITE_IOERR | (7 << 8)
-let SQLITE_IOERR_UNLOCK = SQLITE_IOERR | (8 << 8)
-let SQLITE_IOERR_DELETE = SQLITE_IOERR | (10 << 8)
-let SQLITE_IOERR_ACCESS = SQLITE_IOERR | (13 << 8)
-let SQLITE_IOERR_CHECKRESERVEDLOCK = SQLITE_IOERR | (14 << 8)
-let SQLITE_IOERR_LOCK = SQLITE_IOERR | (15 << 8)
-let SQLITE_IOERR_SHMLOCK = SQLITE_IOERR | (20 << 8)
-let SQLITE_IOERR_SHMMAP = SQLITE_IOERR | (21 << 8)
-let SQLITE_IOERR_DELETE_NOENT = SQLITE_IOERR | (23 << 8)
+/// SQLite's extended codes for failed file operations: macros that Swift does not import. Their values are part of
+/// its stable interface (`sqlite3.h`).
+enum IOCode {
+    static let read = SQLITE_IOERR | (1 << 8)
+    static let shortRead = SQLITE_IOERR | (2 << 8)
+    static let write = SQLITE_IOERR | (3 << 8)
+    static let sync = SQLITE_IOERR | (4 << 8)
+    static let truncate = SQLITE_IOERR | (6 << 8)
+    static let size = SQLITE_IOERR | (7 << 8)
+    static let unlock = SQLITE_IOERR | (8 << 8)
+    static let delete = SQLITE_IOERR | (10 << 8)
+    static let access = SQLITE_IOERR | (13 << 8)
+    static let checkReserved = SQLITE_IOERR | (14 << 8)
+    static let lock = SQLITE_IOERR | (15 << 8)
+    static let indexLock = SQLITE_IOERR | (20 << 8)
+    static let indexMap = SQLITE_IOERR | (21 << 8)
+    static let deleteAbsent = SQLITE_IOERR | (23 << 8)
+}

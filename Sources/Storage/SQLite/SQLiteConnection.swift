@@ -105,7 +105,8 @@ final class SQLiteConnection {
         switch code & 0xFF {
         case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT: kind = .damaged
         case SQLITE_FULL: kind = .full
-        case SQLITE_CANTOPEN: kind = .notFound
+        // Later on it is a journal that cannot be opened.
+        case SQLITE_CANTOPEN: kind = operation == "open" ? .notFound : .io
         default: kind = .io
         }
         let text = handle.map { String(cString: sqlite3_errmsg($0)) } ?? String(cString: sqlite3_errstr(code))

@@ -79,7 +79,7 @@ package final class SQLiteVFS: @unchecked Sendable {
         }
         vfs.pointee.xAccess = { vfs, name, _, result in
             guard let owner = SQLiteVFS.of(vfs), let name else { return SQLITE_MISUSE }
-            guard let exists = try? owner.fileSystem.exists(String(cString: name)) else { return SQLITE_IOERR_ACCESS }
+            guard let exists = try? owner.fileSystem.exists(String(cString: name)) else { return IOCode.access }
             result?.pointee = exists ? 1 : 0
             return SQLITE_OK
         }
@@ -123,7 +123,7 @@ package final class SQLiteVFS: @unchecked Sendable {
             if sync { try fileSystem.syncDirectory(SQLiteVFS.directory(of: path)) }
             return SQLITE_OK
         } catch {
-            return error.kind == .notFound ? SQLITE_IOERR_DELETE_NOENT : SQLITE_IOERR_DELETE
+            return error.kind == .notFound ? IOCode.deleteAbsent : IOCode.delete
         }
     }
 

@@ -101,17 +101,17 @@ final class VFSFile {
     }
 
     func read(_ buffer: UnsafeMutableRawBufferPointer, at offset: Int64) -> Int32 {
-        code(SQLITE_IOERR_READ) { () throws(StorageError) in
+        code(IOCode.read) { () throws(StorageError) in
             let got = try file.read(into: buffer, at: offset)
             guard got < buffer.count else { return SQLITE_OK }
             // SQLite demands the rest zeroed.
             UnsafeMutableRawBufferPointer(rebasing: buffer[got...]).initializeMemory(as: UInt8.self, repeating: 0)
-            return SQLITE_IOERR_SHORT_READ
+            return IOCode.shortRead
         }
     }
 
     func sync() -> Int32 {
-        code(SQLITE_IOERR_FSYNC) { () throws(StorageError) in
+        code(IOCode.sync) { () throws(StorageError) in
             try file.sync()
             if needsDirectorySync {
                 try owner.fileSystem.syncDirectory(SQLiteVFS.directory(of: path))

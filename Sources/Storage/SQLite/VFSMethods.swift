@@ -22,27 +22,27 @@ enum VFSMethods {
     private static func setFileCalls(_ methods: UnsafeMutablePointer<sqlite3_io_methods>) {
         methods.pointee.xClose = { VFSFile.close($0) }
         methods.pointee.xRead = { file, buffer, count, offset in
-            guard let object = VFSFile.of(file) else { return SQLITE_IOERR_READ }
+            guard let object = VFSFile.of(file) else { return IOCode.read }
             return object.read(UnsafeMutableRawBufferPointer(start: buffer, count: Int(count)), at: offset)
         }
         methods.pointee.xWrite = { file, bytes, count, offset in
-            guard let object = VFSFile.of(file) else { return SQLITE_IOERR_WRITE }
-            return object.code(SQLITE_IOERR_WRITE) { () throws(StorageError) in
+            guard let object = VFSFile.of(file) else { return IOCode.write }
+            return object.code(IOCode.write) { () throws(StorageError) in
                 try object.file.write(UnsafeRawBufferPointer(start: bytes, count: Int(count)), at: offset)
                 return SQLITE_OK
             }
         }
         methods.pointee.xTruncate = { file, size in
-            guard let object = VFSFile.of(file) else { return SQLITE_IOERR_TRUNCATE }
-            return object.code(SQLITE_IOERR_TRUNCATE) { () throws(StorageError) in
+            guard let object = VFSFile.of(file) else { return IOCode.truncate }
+            return object.code(IOCode.truncate) { () throws(StorageError) in
                 try object.file.truncate(to: size)
                 return SQLITE_OK
             }
         }
-        methods.pointee.xSync = { file, _ in VFSFile.of(file)?.sync() ?? SQLITE_IOERR_FSYNC }
+        methods.pointee.xSync = { file, _ in VFSFile.of(file)?.sync() ?? IOCode.sync }
         methods.pointee.xFileSize = { file, out in
-            guard let object = VFSFile.of(file) else { return SQLITE_IOERR_FSTAT }
-            return object.code(SQLITE_IOERR_FSTAT) { () throws(StorageError) in
+            guard let object = VFSFile.of(file) else { return IOCode.size }
+            return object.code(IOCode.size) { () throws(StorageError) in
                 out?.pointee = try object.file.size()
                 return SQLITE_OK
             }
@@ -54,10 +54,10 @@ enum VFSMethods {
     }
 
     private static func setLockCalls(_ methods: UnsafeMutablePointer<sqlite3_io_methods>) {
-        methods.pointee.xLock = { file, level in VFSFile.of(file)?.lock(level) ?? SQLITE_IOERR_LOCK }
-        methods.pointee.xUnlock = { file, level in VFSFile.of(file)?.unlock(level) ?? SQLITE_IOERR_UNLOCK }
+        methods.pointee.xLock = { file, level in VFSFile.of(file)?.lock(level) ?? IOCode.lock }
+        methods.pointee.xUnlock = { file, level in VFSFile.of(file)?.unlock(level) ?? IOCode.unlock }
         methods.pointee.xCheckReservedLock = { file, out in
-            guard let object = VFSFile.of(file) else { return SQLITE_IOERR_CHECKRESERVEDLOCK }
+            guard let object = VFSFile.of(file) else { return IOCode.checkReserved }
             out?.pointee = object.owner.databases.with(object.path) { $0.isReserved } ? 1 : 0
             return SQLITE_OK
         }
@@ -65,7 +65,7 @@ enum VFSMethods {
 
     private static func setIndexCalls(_ methods: UnsafeMutablePointer<sqlite3_io_methods>) {
         methods.pointee.xShmMap = { file, number, bytes, extend, out in
-            guard let object = VFSFile.of(file) else { return SQLITE_IOERR_SHMMAP }
+            guard let object = VFSFile.of(file) else { return IOCode.indexMap }
             let address = object.owner.databases.with(object.path) { database in
                 UInt(bitPattern: database.region(Int(number), bytes: Int(bytes), create: extend != 0))
             }
@@ -73,7 +73,7 @@ enum VFSMethods {
             return SQLITE_OK
         }
         methods.pointee.xShmLock = { file, offset, count, flags in
-            guard let object = VFSFile.of(file) else { return SQLITE_IOERR_SHMLOCK }
+            guard let object = VFSFile.of(file) else { return IOCode.indexLock }
             return object.lockIndex(Int(offset)..<Int(offset + count), flags)
         }
         methods.pointee.xShmBarrier = { file in

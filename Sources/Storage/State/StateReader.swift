@@ -194,3 +194,10 @@ package final class StateReader: @unchecked Sendable {
         try? connection.execute("COMMIT")
     }
 }
+
+extension StateReader {
+    /// Versions in the history table, removed ones not counted: for tests and status views.
+    package func rowCount() throws(StorageError) -> Int64 {
+        try connection.number("SELECT count(*) FROM revision")
+    }
+}

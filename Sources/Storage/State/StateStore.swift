@@ -50,7 +50,7 @@ package final class StateStore: @unchecked Sendable {
     }
 
     /// Creates a database that holds only `header` and `members`, durably but for its name.
-    static func create(
+    package static func create(
         _ path: String, header: StateHeader, members: [MemberDescription], on fileSystem: any FileSystem,
         options: StorageOptions
     ) throws(StorageError) {
