@@ -19,16 +19,16 @@ private struct Weight: TreeValue, Equatable {
         }
     }
 
-    @Test("Against a dictionary, with copies that must not change", arguments: 0..<12)
+    @Test("Against a dictionary, with copies that must not change", arguments: 0..<8)
     func model(seed: Int) {
         var generator = SeededGenerator(seed: UInt64(seed))
         var tree = Tree()
         var model: [Key: Int] = [:]
         var copies: [(Tree, [Key: Int])] = []
-        for step in 0..<6_000 {
+        for step in 0..<4_000 {
             let key = key(&generator)
             // Grow, shrink to nothing, grow again.
-            let shrinking = step / 1_500 % 2 == 1
+            let shrinking = step / 1_000 % 2 == 1
             if generator.chance(shrinking ? 1 : 3, in: 4) {
                 let old = tree.put(key, Weight(number: step))
                 #expect(old?.number == model.updateValue(step, forKey: key))
@@ -45,7 +45,7 @@ private struct Weight: TreeValue, Equatable {
             #expect(tree[key]?.number == model[key])
             if step % 200 == 0 {
                 check(tree, model, &generator)
-                copies.append((tree, model))
+                if step % 600 == 0 { copies.append((tree, model)) }
             }
         }
         for (copy, model) in copies { check(copy, model, &generator) }

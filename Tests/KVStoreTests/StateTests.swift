@@ -112,4 +112,28 @@ import Testing
             }
         }
     }
+
+    @Test("Memory keeps the newest revisions, and fewer when they are large")
+    func window() {
+        var limits = StoreLimits()
+        limits.windowRevisionsMax = 300
+        limits.windowBytesMax = 100_000
+        var feeder = Feeder(limits: limits)
+        func oldestKnown() -> Int64? {
+            (1...feeder.store.revision.number).first { revision in
+                var request = RangeRequest(range: .all)
+                request.revision = Revision(revision)
+                if case .result = feeder.store.range(request) { return true }
+                return false
+            }
+        }
+        for _ in 0..<1_000 { feeder.put("k", "v") }
+        #expect(oldestKnown() == 701)
+        for _ in 0..<3 { feeder.put("large", String(repeating: "x", count: 30_000)) }
+        #expect(oldestKnown() == 1_003, "a large put holds the large pair before it, too")
+        feeder.put("large", String(repeating: "x", count: 200_000))
+        #expect(oldestKnown() == 1_005)
+        feeder.put("k", "v")
+        #expect(oldestKnown() == 1_005)
+    }
 }
