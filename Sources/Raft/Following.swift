@@ -44,7 +44,7 @@ extension RaftNode {
     }
 
     /// What is committed here must be in the leader's log as it is in ours.
-    private func checkCommitted(_ request: AppendRequest, count: Int) {
+    private mutating func checkCommitted(_ request: AppendRequest, count: Int) {
         for entry in request.entries.prefix(count) {
             guard let own = log.term(at: entry.index) else { continue }
             precondition(
@@ -65,7 +65,9 @@ extension RaftNode {
     }
 
     /// Leaves once the log up to `match` and the term are durable.
-    private func acceptAppend(through match: LogIndex, _ request: AppendRequest, into effects: inout RaftEffects) {
+    private mutating func acceptAppend(
+        through match: LogIndex, _ request: AppendRequest, into effects: inout RaftEffects
+    ) {
         let gate = gate(for: match)
         if let last = effects.envelopes.last, last.gate == gate, last.message.to == request.leader,
             last.message.term == term, case .appendAccepted(let earlier, let position) = last.message.body
@@ -81,7 +83,7 @@ extension RaftNode {
 
     /// Names the highest entry of ours that may be in the leader's log: no term of the leader's at or before
     /// `previous` is above its term there.
-    private func rejectAppend(_ request: AppendRequest, into effects: inout RaftEffects) {
+    private mutating func rejectAppend(_ request: AppendRequest, into effects: inout RaftEffects) {
         let hint = log.highest(atMost: request.previous.index, term: request.previous.term) ?? commitIndex
         let position = LogPosition(index: hint, term: log.term(at: hint) ?? .zero)
         send(

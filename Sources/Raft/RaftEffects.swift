@@ -85,7 +85,8 @@ package enum RaftEvent: Sendable {
     case received(Message)
     /// Every batch with this number or a lower one is durable.
     case persisted(BatchNumber)
-    /// The established link to this member was closed by its host (reset or end of stream), not silence.
+    /// The last established link to this member was closed by its host (reset or end of stream), not silence.
+    /// Comes after everything received over it, or an old heartbeat would undo it.
     case linkClosed(MemberID)
     /// Messages to this peer are being dropped.
     case unreachable(MemberID)

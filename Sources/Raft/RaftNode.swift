@@ -124,7 +124,7 @@ package struct RaftNode: Sendable {
     package func match(of member: MemberID) -> LogIndex? {
         guard role == .leader else { return nil }
         if member == id { return writes.durable }
-        return lead.peers.first { $0.id == member }?.match
+        return lead.slot(of: member).map { lead.peers[$0].match }
     }
 
     /// The leader's view of the other members, ascending by id; empty on others.
@@ -183,7 +183,11 @@ package struct RaftNode: Sendable {
         }
     }
 
-    func send(_ body: Message.Body, to member: MemberID, gate: BatchNumber = .none, into effects: inout RaftEffects) {
+    // Helpers on the hot path are `mutating` though they change nothing: the compiler copies the whole node to call
+    // one that is not.
+    mutating func send(
+        _ body: Message.Body, to member: MemberID, gate: BatchNumber = .none, into effects: inout RaftEffects
+    ) {
         effects.envelopes.append(
             Envelope(message: Message(from: id, to: member, term: term, body: body), gate: writes.pending(gate)))
     }

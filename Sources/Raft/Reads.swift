@@ -93,7 +93,7 @@ extension RaftNode {
         guard let round = reads.round else { return }
         let confirmed = configurations.quorum.reached { member in
             if member == id { return round.position }
-            return lead.peers.first { $0.id == member }?.readPosition
+            return lead.slot(of: member).map { lead.peers[$0].readPosition }
         }
         guard confirmed >= round.position else { return }
         reads.round = nil

@@ -37,7 +37,7 @@ extension RaftNode {
 
     /// A leader of a lower term must learn ours, or a member whose term ran ahead could neither be reached nor depose
     /// it; a pre-candidate must not wait for an answer that never comes. All else is stale.
-    private func answerLowerTerm(_ message: Message, into effects: inout RaftEffects) {
+    private mutating func answerLowerTerm(_ message: Message, into effects: inout RaftEffects) {
         switch message.body {
         case .append:
             send(

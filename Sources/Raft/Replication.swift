@@ -13,6 +13,12 @@ struct LeaderState: Sendable {
     var transfer: Transfer?
     /// A hanging disk has already caused an attempt to hand over.
     var isStallHandled = false
+
+    /// Where `member` stands in `peers`. Found by place, not by value: a progress record is costly to copy.
+    func slot(of member: MemberID) -> Int? {
+        for slot in peers.indices where peers[slot].id == member { return slot }
+        return nil
+    }
 }
 
 // Leading: paper §5.3, §5.4.2; dissertation §10.2.1 (writing to disk in parallel) and §6.2 (check-quorum).
@@ -99,15 +105,11 @@ extension RaftNode {
 
     // MARK: - Answers
 
-    private func slot(of member: MemberID) -> Int? {
-        lead.peers.firstIndex { $0.id == member }
-    }
-
     mutating func appendAccepted(
         by member: MemberID, match: LogIndex, readPosition: UInt64, at now: Instant, into effects: inout RaftEffects
     ) {
         // An index beyond our own log is a peer's mistake: nothing may follow from it.
-        guard role == .leader, let slot = slot(of: member), match <= log.lastIndex else { return }
+        guard role == .leader, let slot = lead.slot(of: member), match <= log.lastIndex else { return }
         lead.peers[slot].lastContact = now
         confirmReads(readPosition, by: slot, at: now, into: &effects)
         let wasProbing = lead.peers[slot].state == .probe
@@ -131,7 +133,7 @@ extension RaftNode {
         by member: MemberID, at rejected: LogIndex, hint: LogPosition, readPosition: UInt64, now: Instant,
         into effects: inout RaftEffects
     ) {
-        guard role == .leader, let slot = slot(of: member) else { return }
+        guard role == .leader, let slot = lead.slot(of: member) else { return }
         lead.peers[slot].lastContact = now
         confirmReads(readPosition, by: slot, at: now, into: &effects)
         // The peer's terms at and below the hint are not above the hint's, so ours above that cannot match.
@@ -145,7 +147,7 @@ extension RaftNode {
     mutating func heartbeatAnswered(
         by member: MemberID, readPosition: UInt64, at now: Instant, into effects: inout RaftEffects
     ) {
-        guard role == .leader, let slot = slot(of: member) else { return }
+        guard role == .leader, let slot = lead.slot(of: member) else { return }
         lead.peers[slot].lastContact = now
         confirmReads(readPosition, by: slot, at: now, into: &effects)
         // A peer that answers but lags may have lost everything in flight: only a probe tells.
@@ -159,7 +161,7 @@ extension RaftNode {
 
     /// Appends under way to this peer are lost: find out anew where it stands.
     mutating func unreachable(_ member: MemberID) {
-        guard role == .leader, let slot = slot(of: member), lead.peers[slot].state == .replicate else { return }
+        guard role == .leader, let slot = lead.slot(of: member), lead.peers[slot].state == .replicate else { return }
         lead.peers[slot].becomeProbe()
     }
 
@@ -175,7 +177,7 @@ extension RaftNode {
         let reached = LogIndex(
             configurations.quorum.reached { member in
                 if member == id { return durable.number }
-                return lead.peers.first { $0.id == member }?.match.number
+                return lead.slot(of: member).map { lead.peers[$0].match.number }
             })
         guard reached > commitIndex, log.term(at: reached) == term else { return false }
         let wasEstablished = isEstablishedLeader
@@ -198,7 +200,7 @@ extension RaftNode {
     /// Whether a majority answered within the last election timeout; else when that will have to be asked again.
     mutating func checkQuorum(at now: Instant, into effects: inout RaftEffects) {
         let oldest = configurations.quorum.reached { member in
-            let contact = member == id ? now : lead.peers.first { $0.id == member }?.lastContact
+            let contact = member == id ? now : lead.slot(of: member).map { lead.peers[$0].lastContact }
             return contact.map { UInt64(clamping: $0.nanoseconds) }
         }
         let deadline = Instant(nanoseconds: Int64(clamping: oldest)) + timings.election

@@ -35,7 +35,7 @@ extension RaftNode {
         }
         if lead.peers[slot].state == .probe {
             cut(from: lead.peers[slot].next, into: &shared)
-            let previous = position(before: lead.peers[slot].next)
+            let previous = log.position(before: lead.peers[slot].next)
             sendAppend(to: slot, after: previous, shared.entries, into: &effects)
             lead.peers[slot].isPaused = true
             return
@@ -49,22 +49,15 @@ extension RaftNode {
         if isDue { stream(SharedSlice(), to: slot, into: &effects) }
     }
 
-    private func cut(from first: LogIndex, into shared: inout SharedSlice) {
+    private mutating func cut(from first: LogIndex, into shared: inout SharedSlice) {
         guard shared.first != first else { return }
         let (entries, bytes) = log.slice(from: first, bytesMax: limits.appendBytesMax)
         shared = SharedSlice(first: first, entries: entries, bytes: bytes)
     }
 
-    private func position(before index: LogIndex) -> LogPosition {
-        guard let term = log.term(at: index.previous) else {
-            preconditionFailure("no term before \(index.number), base \(log.basePosition.index.number)")
-        }
-        return LogPosition(index: index.previous, term: term)
-    }
-
     /// Sends ahead of the acknowledgements, joining an append that has not been drained yet.
     private mutating func stream(_ slice: SharedSlice, to slot: Int, into effects: inout RaftEffects) {
-        let previous = position(before: lead.peers[slot].next)
+        let previous = log.position(before: lead.peers[slot].next)
         let last = previous.index + slice.entries.count
         let isJoined = extendUndrained(slice, to: slot, after: previous.index, in: &effects)
         if !isJoined { sendAppend(to: slot, after: previous, slice.entries, into: &effects) }
@@ -125,7 +118,7 @@ extension RaftNode {
         for peer in lead.peers { sendHeartbeat(to: peer, into: &effects) }
     }
 
-    func sendHeartbeat(to peer: Progress, into effects: inout RaftEffects) {
+    mutating func sendHeartbeat(to peer: Progress, into effects: inout RaftEffects) {
         send(
             .heartbeat(commit: min(peer.match, commitIndex), readPosition: reads.position), to: peer.id,
             into: &effects)

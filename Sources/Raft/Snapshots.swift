@@ -32,7 +32,7 @@ extension RaftNode {
     mutating func snapshotSent(
         to member: MemberID, _ position: LogPosition, at now: Instant, into effects: inout RaftEffects
     ) {
-        guard role == .leader, let slot = lead.peers.firstIndex(where: { $0.id == member }),
+        guard role == .leader, let slot = lead.slot(of: member),
             case .snapshot = lead.peers[slot].state, position.index <= commitIndex
         else { return }
         lead.peers[slot].lastContact = now
@@ -46,7 +46,7 @@ extension RaftNode {
 
     /// Waits for a heartbeat's answer before anything is tried again.
     mutating func snapshotFailed(to member: MemberID, at now: Instant) {
-        guard role == .leader, let slot = lead.peers.firstIndex(where: { $0.id == member }),
+        guard role == .leader, let slot = lead.slot(of: member),
             case .snapshot = lead.peers[slot].state
         else { return }
         lead.peers[slot].state = .probe

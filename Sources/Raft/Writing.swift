@@ -80,7 +80,7 @@ extension RaftNode {
     }
 
     /// The batch after which this member's promise for entries up to `index` in the present term is durable.
-    func gate(for index: LogIndex) -> BatchNumber {
+    mutating func gate(for index: LogIndex) -> BatchNumber {
         max(writes.gate(for: index), writes.pending(hardStateBatch))
     }
 

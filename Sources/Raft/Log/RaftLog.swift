@@ -34,6 +34,14 @@ package struct RaftLog: Sendable {
         return entries[offset(of: index)].term
     }
 
+    /// The position before `index`, which must not be before the first entry nor beyond the next one.
+    package func position(before index: LogIndex) -> LogPosition {
+        guard let term = term(at: index.previous) else {
+            preconditionFailure("no term before \(index.number), base \(basePosition.index.number)")
+        }
+        return LogPosition(index: index.previous, term: term)
+    }
+
     package func contains(_ position: LogPosition) -> Bool {
         term(at: position.index) == position.term
     }

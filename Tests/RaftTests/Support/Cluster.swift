@@ -77,8 +77,8 @@ struct Cluster {
         schedule(.milliseconds(1), .propose)
         schedule(.milliseconds(3), .read)
         schedule(.milliseconds(50), .stateDurable)
-        if faults.crashEvery != nil { schedule(.milliseconds(700), .crashSomebody) }
-        if faults.cutEvery != nil { schedule(.milliseconds(900), .cutSomething) }
+        if faults.crashEvery != nil { schedule(.milliseconds(800), .crashSomebody) }
+        if faults.cutEvery != nil { schedule(.milliseconds(400), .cutSomething) }
     }
 
     private func slot(_ member: MemberID) -> Int { Int(member.number) - 1 }

@@ -7,6 +7,7 @@ final class Subject {
     var now = Instant(nanoseconds: 1_000_000_000)
     /// Every batch handed out so far.
     var batches: [LogBatch] = []
+    private var firings = 0
 
     init(
         id: UInt64 = 1, voters: [UInt64] = [1, 2, 3], learners: [UInt64] = [], log: [Entry] = [],
@@ -71,6 +72,8 @@ final class Subject {
     /// Moves to the next deadline and fires it.
     @discardableResult
     func fireDeadline() -> RaftEffects {
+        firings += 1
+        precondition(firings < 10_000, "the deadline never moves")
         now = max(now, node.nextDeadline)
         return step(.timer)
     }
