@@ -14,6 +14,7 @@ extension LogStore {
     /// - Throws: `full` when no further segment could be reserved: nothing was written and the call may be
     ///   repeated. Anything else stops the store.
     package func write(_ batches: [LogBatch]) throws(StorageError) {
+        try requireRunning()
         collect(batches)
         defer {
             slots.removeAll(keepingCapacity: true)

@@ -136,11 +136,14 @@ package final class LogStore: @unchecked Sendable {
         hardStateFile.close()
     }
 
+    func requireRunning() throws(StorageError) {
+        guard let failure else { return }
+        throw StorageError(.stopped, "use", directory, "stopped by an earlier failure: \(failure)")
+    }
+
     /// Runs `body` unless an earlier failure stopped the store; a failure inside stops it.
     func guarded<Result>(_ body: () throws(StorageError) -> Result) throws(StorageError) -> Result {
-        if let failure {
-            throw StorageError(.stopped, "use", directory, "stopped by an earlier failure: \(failure)")
-        }
+        try requireRunning()
         do throws(StorageError) {
             return try body()
         } catch {
@@ -152,7 +155,7 @@ package final class LogStore: @unchecked Sendable {
     /// Takes the next segment into use, large enough for a first group of this size.
     /// - Throws: `full` when there is no room for it: nothing has changed and the call may be repeated.
     func roll(slots: Int, records: Int) throws(StorageError) {
-        if let failure { throw StorageError(.stopped, "use", directory, "stopped by an earlier failure: \(failure)") }
+        try requireRunning()
         let number = segment.header.number + 1
         let geometry = SegmentGeometry.holding(slots: slots, records: records, atLeast: options.segmentBytes)
         if let prepared = preparer, prepared.bytes < geometry.bytes {

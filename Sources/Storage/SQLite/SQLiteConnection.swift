@@ -22,7 +22,7 @@ final class SQLiteConnection {
         // One thread at a time uses a connection, so SQLite need not lock it.
         let code = sqlite3_open_v2(path, &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs)
         guard code == SQLITE_OK else {
-            let error = failure("open", code)
+            let error = failure(access == .create ? "create" : "open", code)
             sqlite3_close_v2(handle)
             handle = nil
             throw error

@@ -1,6 +1,5 @@
 internal import Primitives
 package import RegistryModel
-package import RegistryModel
 
 /// Collects the chunks of an incoming snapshot in a file, one transfer at a time.
 ///

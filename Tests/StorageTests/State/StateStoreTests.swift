@@ -2,7 +2,15 @@ import Primitives
 import RegistryModel
 import Simulator
 import Storage
+import Synchronization
 import Testing
+
+/// SQLite's names are global; tests run side by side.
+func uniqueName(_ name: String) -> String {
+    "\(name)-\(nameCounter.wrappingAdd(1, ordering: .relaxed).newValue)"
+}
+
+private let nameCounter = Atomic<Int>(0)
 
 /// One database on a simulated disk, with the VFS that leads there.
 struct StateBench {
@@ -11,8 +19,8 @@ struct StateBench {
     private(set) var vfs: SQLiteVFS
 
     init(_ name: String) throws {
-        vfs = try StateBench.register(name, disk)
-        options.vfs = name
+        vfs = try StateBench.register(uniqueName(name), disk)
+        options.vfs = vfs.name
         options.pageCacheBytes = 1024 * 1024
         try disk.createDirectory("d")
         try disk.syncDirectory("")
