@@ -56,7 +56,13 @@ import Testing
     func transactions() async throws {
         try await LoopbackDoor.with { door async throws in
             var txn = Etcdserverpb_TxnRequest()
-            txn.compare = [.with { $0.key = Data("k".utf8); $0.target = .version; $0.version = 0 }]
+            txn.compare = [
+                .with {
+                    $0.key = Data("k".utf8)
+                    $0.target = .version
+                    $0.version = 0
+                }
+            ]
             txn.success = [
                 .with { $0.requestPut = Self.putRequest("k") },
                 .with { $0.requestRange.key = Data("k".utf8) },
@@ -88,10 +94,18 @@ import Testing
             }
             try await expect(Self.put, Etcdserverpb_PutRequest(), .invalidArgument, "key is not provided")
             try await expect(
-                Self.range, Etcdserverpb_RangeRequest.with { $0.key = Data([1]); $0.revision = 99 }, .outOfRange,
+                Self.range,
+                Etcdserverpb_RangeRequest.with {
+                    $0.key = Data([1])
+                    $0.revision = 99
+                }, .outOfRange,
                 "mvcc: required revision is a future revision")
             try await expect(
-                Self.put, Etcdserverpb_PutRequest.with { $0.key = Data([1]); $0.lease = 5 }, .notFound,
+                Self.put,
+                Etcdserverpb_PutRequest.with {
+                    $0.key = Data([1])
+                    $0.lease = 5
+                }, .notFound,
                 "requested lease not found")
             try await expect(
                 Self.txn, Etcdserverpb_TxnRequest.with { $0.success = [Etcdserverpb_RequestOp()] }, .invalidArgument,
@@ -179,7 +193,11 @@ import Testing
     func leases() async throws {
         try await LoopbackDoor.with { door async throws in
             let granted = try await door.call(
-                "/etcdserverpb.Lease/LeaseGrant", Etcdserverpb_LeaseGrantRequest.with { $0.ttl = 10; $0.id = 77 },
+                "/etcdserverpb.Lease/LeaseGrant",
+                Etcdserverpb_LeaseGrantRequest.with {
+                    $0.ttl = 10
+                    $0.id = 77
+                },
                 as: Etcdserverpb_LeaseGrantResponse.self)
             #expect(granted.id == 77 && granted.ttl == 10 && granted.header.revision == 1)
             var put = Self.putRequest("k")
@@ -187,7 +205,10 @@ import Testing
             _ = try await door.call(Self.put, put, as: Etcdserverpb_PutResponse.self)
             let shown = try await door.call(
                 "/etcdserverpb.Lease/LeaseTimeToLive",
-                Etcdserverpb_LeaseTimeToLiveRequest.with { $0.id = 77; $0.keys = true },
+                Etcdserverpb_LeaseTimeToLiveRequest.with {
+                    $0.id = 77
+                    $0.keys = true
+                },
                 as: Etcdserverpb_LeaseTimeToLiveResponse.self)
             #expect(shown.ttl == 9 && shown.grantedTtl == 10 && shown.keys == [Data("k".utf8)])
             let listed = try await door.call(
@@ -224,7 +245,8 @@ import Testing
             #expect(status.header.revision == 2 && status.leader == 0xA1 && status.dbSizeQuota == 2_147_483_648)
             func move(_ target: UInt64) async throws -> GRPCStatus? {
                 try await door.failure(
-                    "/etcdserverpb.Maintenance/MoveLeader", Etcdserverpb_MoveLeaderRequest.with { $0.targetID = target })
+                    "/etcdserverpb.Maintenance/MoveLeader", Etcdserverpb_MoveLeaderRequest.with { $0.targetID = target }
+                )
             }
             #expect(try await move(0) == GRPCStatus(.failedPrecondition, "etcdserver: bad leader transferee"))
             #expect(try await move(5) == GRPCStatus(.failedPrecondition, "etcdserver: not leader"))

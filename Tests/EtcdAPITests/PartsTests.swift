@@ -74,7 +74,9 @@ import Testing
 
     @Test("The first JSON value is cut out, whatever stands behind it")
     func firstValue() {
-        func cut(_ text: String) -> String { String(decoding: JSONText.firstValue(of: Array(text.utf8)), as: UTF8.self) }
+        func cut(_ text: String) -> String {
+            String(decoding: JSONText.firstValue(of: Array(text.utf8)), as: UTF8.self)
+        }
         #expect(cut("") == "{}")
         #expect(cut(" \r\n\t") == "{}")
         #expect(cut(" null ") == "{}")
@@ -121,6 +123,31 @@ import Testing
         #expect(Set(EtcdMethods.served.map(\.path)).count == 12)
         #expect(GatewayRoute.routes.count == 15)
         #expect(GatewayRoute.routes["/lease/grant"]?.method.path == "/etcdserverpb.Lease/LeaseGrant")
+    }
+
+    @Test("Counters of several doors add up, field by field")
+    func snapshots() {
+        func snapshot(_ factor: UInt64) -> DoorSnapshot {
+            let metrics = DoorMetrics(methods: EtcdMethods.all)
+            for (index, counters) in metrics.methods.enumerated() {
+                counters.started = factor * UInt64(index + 1)
+                for _ in 0..<factor { metrics.received([1, 2], counters) }
+                for _ in 0..<(2 * factor) { metrics.sent(3, counters) }
+                for _ in 0..<(3 * factor) { counters.refused(.notFound) }
+            }
+            metrics.healthSuccesses = 5 * factor
+            metrics.healthFailures = 7 * factor
+            return metrics.snapshot(watchStreams: Int(11 * factor))
+        }
+        var total = snapshot(1)
+        total.add(snapshot(10))
+        for (index, method) in total.methods.enumerated() {
+            #expect(method.started == 11 * UInt64(index + 1))
+            #expect(method.received == 11 && method.sent == 22)
+            #expect(method.handled[GRPCStatus.Code.notFound.rawValue] == 33 && method.handled.reduce(0, +) == 33)
+        }
+        #expect(total.receivedBytes == 11 * 2 * 49 && total.sentBytes == 22 * 3 * 49)
+        #expect(total.healthSuccesses == 55 && total.healthFailures == 77 && total.watchStreams == 121)
     }
 
     @Test("Every code has the name grpc-go gives it and an HTTP status")

@@ -28,17 +28,61 @@ import Testing
 
     @Test("A compare takes the arm its target names, and 0 when another one was sent")
     func compareTargets() {
-        #expect(compare { $0.target = .version; $0.version = 3 }.target == .version(3))
-        #expect(compare { $0.target = .create; $0.createRevision = 4 }.target == .createRevision(Revision(4)))
-        #expect(compare { $0.target = .mod; $0.modRevision = 5 }.target == .modRevision(Revision(5)))
-        #expect(compare { $0.target = .value; $0.value = Data([6]) }.target == .value([6]))
-        #expect(compare { $0.target = .lease; $0.lease = 7 }.target == .lease(LeaseID(7)))
-        #expect(compare { $0.target = .version; $0.modRevision = 5 }.target == .version(0))
-        #expect(compare { $0.target = .create; $0.version = 5 }.target == .createRevision(.zero))
-        #expect(compare { $0.target = .mod; $0.version = 5 }.target == .modRevision(.zero))
-        #expect(compare { $0.target = .value; $0.version = 5 }.target == .value([]))
-        #expect(compare { $0.target = .lease; $0.version = 5 }.target == .lease(.none))
-        #expect(compare { $0.target = .UNRECOGNIZED(9); $0.version = 5 }.target == .unknown)
+        #expect(
+            compare {
+                $0.target = .version
+                $0.version = 3
+            }.target == .version(3))
+        #expect(
+            compare {
+                $0.target = .create
+                $0.createRevision = 4
+            }.target == .createRevision(Revision(4)))
+        #expect(
+            compare {
+                $0.target = .mod
+                $0.modRevision = 5
+            }.target == .modRevision(Revision(5)))
+        #expect(
+            compare {
+                $0.target = .value
+                $0.value = Data([6])
+            }.target == .value([6]))
+        #expect(
+            compare {
+                $0.target = .lease
+                $0.lease = 7
+            }.target == .lease(LeaseID(7)))
+        #expect(
+            compare {
+                $0.target = .version
+                $0.modRevision = 5
+            }.target == .version(0))
+        #expect(
+            compare {
+                $0.target = .create
+                $0.version = 5
+            }.target == .createRevision(.zero))
+        #expect(
+            compare {
+                $0.target = .mod
+                $0.version = 5
+            }.target == .modRevision(.zero))
+        #expect(
+            compare {
+                $0.target = .value
+                $0.version = 5
+            }.target == .value([]))
+        #expect(
+            compare {
+                $0.target = .lease
+                $0.version = 5
+            }.target == .lease(.none))
+        #expect(
+            compare {
+                $0.target = .UNRECOGNIZED(9)
+                $0.version = 5
+            }.target == .unknown)
     }
 
     @Test("Each result has its relation; an unknown one always holds")
@@ -184,7 +228,8 @@ import Testing
     @Test("Members are listed in id order")
     func members() {
         let members = [UInt64(3), 1, 2].map {
-            MemberDescription(id: MemberID($0), name: "m\($0)", peerURLs: ["http://p"], clientURLs: [], isLearner: $0 == 2)
+            MemberDescription(
+                id: MemberID($0), name: "m\($0)", peerURLs: ["http://p"], clientURLs: [], isLearner: $0 == 2)
         }
         let response = Translation.memberListResponse(members)
         #expect(response.members.map(\.id) == [1, 2, 3])

@@ -87,7 +87,12 @@ import Testing
             #expect(full.flatMap(\.events).map(\.type) == [.put, .put, .delete])
             #expect(!full[0].events[0].hasPrevKv && full[1].events[0].prevKv.value == Data("1".utf8))
             #expect(full[2].events[0].prevKv.value == Data("2".utf8))
-            #expect(full[2].events[0].kv == .with { $0.key = Data("k".utf8); $0.modRevision = 4 })
+            #expect(
+                full[2].events[0].kv
+                    == .with {
+                        $0.key = Data("k".utf8)
+                        $0.modRevision = 4
+                    })
             let plain = byWatch[1] ?? []
             #expect(plain.flatMap(\.events).map(\.type) == [.put, .put, .delete])
             #expect(!plain.flatMap(\.events).contains { $0.hasPrevKv })

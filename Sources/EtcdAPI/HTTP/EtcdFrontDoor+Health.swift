@@ -7,26 +7,30 @@ extension EtcdFrontDoor {
     func handleHealth(_ request: HTTPRequest, _ responder: HTTPResponder) {
         let query = HealthQuery(request.query)
         let context = RequestContext(peer: responder.connection.peerText)
-        submit(.status, context: context, waiting: .http { [self] reply in
-            if let reason = unhealthyReason(reply, query) {
-                respond(responder, unhealthy: reason)
-            } else if query.isSerializable {
-                respondHealthy(responder)
-            } else {
-                confirm(responder, context)
-            }
-        })
+        submit(
+            .status, context: context,
+            waiting: .http { [self] reply in
+                if let reason = unhealthyReason(reply, query) {
+                    respond(responder, unhealthy: reason)
+                } else if query.isSerializable {
+                    respondHealthy(responder)
+                } else {
+                    confirm(responder, context)
+                }
+            })
     }
 
     /// A read barrier is what a linearizable read of one key would wait for.
     private func confirm(_ responder: HTTPResponder, _ context: RequestContext) {
-        submit(.readBarrier, context: context, waiting: .http { [self] reply in
-            switch reply.outcome {
-            case .success: respondHealthy(responder)
-            case .failure(let rejection):
-                respond(responder, unhealthy: "RANGE ERROR:\(ErrorTable.status(rejection).message)")
-            }
-        })
+        submit(
+            .readBarrier, context: context,
+            waiting: .http { [self] reply in
+                switch reply.outcome {
+                case .success: respondHealthy(responder)
+                case .failure(let rejection):
+                    respond(responder, unhealthy: "RANGE ERROR:\(ErrorTable.status(rejection).message)")
+                }
+            })
     }
 
     private func unhealthyReason(_ reply: Reply, _ query: HealthQuery) -> String? {

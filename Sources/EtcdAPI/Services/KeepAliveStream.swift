@@ -107,8 +107,9 @@ final class KeepAliveStream: ServerCallHandler {
     // MARK: Flow control
 
     private func pauseIfBehind() {
-        guard !isReadingPaused, next - oldest >= UInt64(door.options.streamRequestsInFlightMax)
-            || call.bufferedBytes > Self.unsentBytesMax
+        guard !isReadingPaused,
+            next - oldest >= UInt64(door.options.streamRequestsInFlightMax)
+                || call.bufferedBytes > Self.unsentBytesMax
         else { return }
         isReadingPaused = true
         call.pauseReading()

@@ -81,8 +81,9 @@ final class WatchStream: ServerCallHandler {
     func halfClosed(_ call: ServerCall) {}
 
     private func pauseIfBehind() {
-        guard !isReadingPaused, createsInFlight >= door.options.streamRequestsInFlightMax
-            || call.bufferedBytes > Self.unsentBytesMax
+        guard !isReadingPaused,
+            createsInFlight >= door.options.streamRequestsInFlightMax
+                || call.bufferedBytes > Self.unsentBytesMax
         else { return }
         isReadingPaused = true
         call.pauseReading()

@@ -23,7 +23,8 @@ struct MemoryStore {
             case .range(let request): return (.success(.range(try range(request))), [])
             case .readTxn(let request, _): return try run(request)
             case .write(let operation): return try write(operation)
-            case .keepAlive(let id): return (.success(.keptAlive(id, ttlMilliseconds: leases[id]?.ttlMilliseconds ?? 0)), [])
+            case .keepAlive(let id):
+                return (.success(.keptAlive(id, ttlMilliseconds: leases[id]?.ttlMilliseconds ?? 0)), [])
             case .leaseTimeToLive(let id, let wantsKeys):
                 guard let lease = leases[id] else {
                     return (
