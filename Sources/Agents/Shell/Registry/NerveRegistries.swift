@@ -1,0 +1,123 @@
+import AgentCore
+import Logging
+import NIOCore
+import Primitives
+import RegistryClient
+
+/// nerve's registries: one client each, all on the agent's loop, and their answers as the core's events. Confined to that
+/// loop.
+final class NerveRegistries: @unchecked Sendable {
+    private struct Open {
+        var client: Registry
+        var links: LinkObserver
+    }
+
+    private let loop: any EventLoop
+    private let logger: Logger
+    private let onEvent: (NerveEvent) -> Void
+    private var open: [RegistryID: Open] = [:]
+    /// Clients that are closing.
+    private var closing = 0
+    private var whenClosed: (() -> Void)?
+
+    init(on loop: any EventLoop, logger: Logger, onEvent: @escaping (NerveEvent) -> Void) {
+        self.loop = loop
+        self.logger = logger
+        self.onEvent = onEvent
+    }
+
+    /// A change of members takes far less; a longer time without a connection is worth an event.
+    private static let outageGrace = TimeAmount.milliseconds(500)
+
+    /// Opens a client; one that cannot even be made answers every request with its reason.
+    func open(_ id: RegistryID, _ endpoints: RegistryEndpoints) {
+        do {
+            var configuration = try Registry.Configuration(endpoints: endpoints.hosts)
+            configuration.logger = logger
+            let client = Registry(configuration, on: loop)
+            let links = client.observeLinks(grace: Self.outageGrace) { [weak self] in
+                guard let self, self.open[id] != nil else { return }
+                self.onEvent(.registryReachable(id, true))
+            }
+            open[id] = Open(client: client, links: links)
+        } catch {
+            logger.error("\(endpoints.hosts.joined(separator: ",")): \(error)")
+        }
+    }
+
+    func close(_ id: RegistryID) {
+        guard let entry = open.removeValue(forKey: id) else { return }
+        closing += 1
+        entry.links.cancel()
+        entry.client.close { [loop] in
+            loop.execute {
+                self.closing -= 1
+                self.tellIfClosed()
+            }
+        }
+    }
+
+    /// Closes what is open and calls back, once, when nothing is left.
+    func closeAll(_ done: @escaping () -> Void) {
+        whenClosed = done
+        for id in Array(open.keys) { close(id) }
+        tellIfClosed()
+    }
+
+    private func tellIfClosed() {
+        guard closing == 0, open.isEmpty, let done = whenClosed else { return }
+        whenClosed = nil
+        done()
+    }
+
+    // MARK: Requests
+
+    func grantLease(_ id: RegistryID, _ request: RequestID, ttlSeconds: Int64, deadline: Instant) {
+        call(id, request, LeaseGrantRequest(ttlSeconds: ttlSeconds), deadline) { grant in
+            .leaseGranted(id, request, lease: grant.id.rawValue, ttlSeconds: grant.ttlSeconds)
+        }
+    }
+
+    /// A renewal of a lease that is gone is answered too, with nothing left to live.
+    func keepAlive(_ id: RegistryID, _ request: RequestID, lease: Int64, deadline: Instant) {
+        call(id, request, LeaseRenewRequest(id: LeaseID(rawValue: lease)), deadline) { answer in
+            answer.ttlSeconds > 0 ? .leaseKeptAlive(id, request) : .requestFailed(id, request, .leaseNotFound)
+        }
+    }
+
+    func put(
+        _ id: RegistryID, _ request: RequestID, key: [UInt8], value: [UInt8], lease: Int64, deadline: Instant
+    ) {
+        let put = PutRequest(key: key, value: value, lease: LeaseID(rawValue: lease))
+        call(id, request, put, deadline) { _ in .requestDone(id, request) }
+    }
+
+    func delete(_ id: RegistryID, _ request: RequestID, key: [UInt8], deadline: Instant) {
+        call(id, request, DeleteRequest(.key(key)), deadline) { _ in .requestDone(id, request) }
+    }
+
+    func revokeLease(_ id: RegistryID, _ request: RequestID, lease: Int64, deadline: Instant) {
+        call(id, request, LeaseRevokeRequest(id: LeaseID(rawValue: lease)), deadline) { _ in
+            .requestDone(id, request)
+        }
+    }
+
+    private func call<Request: RegistryRequest>(
+        _ id: RegistryID, _ number: RequestID, _ request: Request, _ deadline: Instant,
+        _ event: @escaping @Sendable (Request.Answer) -> NerveEvent
+    ) {
+        guard let client = open[id]?.client else {
+            // In a later turn, as answers always come.
+            return loop.execute {
+                self.onEvent(.requestFailed(id, number, .refused("the registry's hosts cannot be used")))
+            }
+        }
+        client.call(request, timeout: deadline.duration(from: .now())) { [weak self] result in
+            guard let self else { return }
+            switch result {
+            case .success(let answer): self.onEvent(event(answer))
+            case .failure(let error): self.onEvent(.requestFailed(id, number, RegistryFailure(error)))
+            }
+        }
+    }
+}
