@@ -108,7 +108,7 @@ extension Registry {
     ///
     /// - Parameters:
     ///   - timeout: over all attempts; nil is the configuration's.
-    ///   - completion: called once, on `eventLoop`, in a later turn.
+    ///   - completion: called once, on `eventLoop`, in a later turn; at once when the client is closed.
     /// - Returns: gives the call up when told so; from anywhere.
     @discardableResult
     package func call<Request: RegistryRequest>(
@@ -116,12 +116,13 @@ extension Registry {
         _ completion: @escaping @Sendable (Result<Request.Answer, RegistryError>) -> Void
     ) -> CallHandle {
         let handle = CallHandle(core: core)
-        eventLoop.execute { [core] in
+        let isTaken = core.enqueue { [core] in
             guard !handle.isCancelled else {
                 return completion(.failure(RegistryError(.cancelled, "the caller gave up", statusCode: 1)))
             }
             handle.call = core.perform(request, timeout: timeout.map { TimeAmount($0) }, completion)
         }
+        if !isTaken { completion(.failure(ClientCore.closedError)) }
         return handle
     }
 
@@ -161,7 +162,7 @@ package final class CallHandle: @unchecked Sendable {
 
     /// The call's completion gets `.cancelled`, unless it has been called already.
     package func cancel() {
-        core.loop.execute {
+        core.enqueue {
             self.isCancelled = true
             if let call = self.call { self.core.cancel(call) }
         }

@@ -74,7 +74,7 @@ public final class Registry: Sendable {
     }
 
     deinit {
-        Self.shutDown(core, ownGroup.withLock { $0.take() }) {}
+        close {}
     }
 
     /// Ends the client: everything outstanding fails with `.closed`, streams end, leases are no longer renewed (nor revoked).
@@ -86,22 +86,14 @@ public final class Registry: Sendable {
 
     /// Ends the client.
     ///
-    /// - Parameter done: called when all is over, on any thread.
+    /// - Parameter done: called when all is over, on any thread; at once when it was closed before.
     public func close(_ done: @escaping @Sendable () -> Void) {
-        Self.shutDown(core, ownGroup.withLock { $0.take() }, done)
-    }
-
-    private static func shutDown(
-        _ core: ClientCore, _ group: (any EventLoopGroup)?, _ done: @escaping @Sendable () -> Void
-    ) {
-        core.loop.execute {
-            core.close()
-            // Links close in the next turn.
-            core.loop.execute {
-                guard let group else { return done() }
-                group.shutdownGracefully { _ in done() }
-            }
+        let group = ownGroup.withLock { $0.take() }
+        let isFirst = core.shut {
+            guard let group else { return done() }
+            group.shutdownGracefully { _ in done() }
         }
+        if !isFirst { done() }
     }
 
     /// The endpoint in use; nil while there is no connection. On `eventLoop` only.

@@ -1,6 +1,7 @@
 import GRPC
 import Logging
 import NIOCore
+import Synchronization
 
 /// Uses streams: told when there is a link to open one on.
 protocol LinkUser: AnyObject {
@@ -14,7 +15,7 @@ protocol LinkUser: AnyObject {
 
 /// The client behind its public face: one link at a time, calls and streams over it, and another link when it fails.
 ///
-/// Everything here runs on `loop`; that is what makes it safe to hand references around.
+/// Everything but `enqueue`, `onLoop` and `shut` runs on `loop`; that is what makes it safe to hand references around.
 final class ClientCore: @unchecked Sendable {
     private enum Phase {
         /// Nobody wants a link.
@@ -41,6 +42,8 @@ final class ClientCore: @unchecked Sendable {
     private var users: [ObjectIdentifier: any LinkUser] = [:]
     /// Looks after the silence of the link; nil while nothing is awaited on it.
     var monitor: Scheduled<Void>?
+    /// Nothing may be put on the loop from outside any more. The one thing here that other threads touch.
+    private let isShut = Mutex(false)
     private(set) lazy var leases = LeaseRenewals(core: self)
 
     init(
@@ -71,6 +74,38 @@ final class ClientCore: @unchecked Sendable {
     /// The link in use, if there is one.
     var linkUp: LinkState? {
         if case .up(let link) = phase { link } else { nil }
+    }
+
+    // MARK: From outside
+
+    /// Runs `body` on the loop, in a later turn; false when the client is closed: its loop may be gone.
+    @discardableResult
+    func enqueue(_ body: @escaping @Sendable () -> Void) -> Bool {
+        isShut.withLock { isShut in
+            if !isShut { loop.execute(body) }
+            return !isShut
+        }
+    }
+
+    /// Runs `body` on the loop: at once when called there.
+    func onLoop(_ body: @escaping @Sendable () -> Void) {
+        if loop.inEventLoop { body() } else { enqueue(body) }
+    }
+
+    /// Closes the client, unless that has been done.
+    ///
+    /// - Parameter done: called when nothing of it is left on the loop.
+    func shut(_ done: @escaping @Sendable () -> Void) -> Bool {
+        isShut.withLock { isShut in
+            guard !isShut else { return false }
+            isShut = true
+            loop.execute {
+                self.close()
+                // Links close in the next turn.
+                self.loop.execute(done)
+            }
+            return true
+        }
     }
 
     // MARK: Time
@@ -206,7 +241,7 @@ final class ClientCore: @unchecked Sendable {
         if verdict.leavesEndpoint { leave(link, verdict.error) }
         call.failures += 1
         call.lastError = verdict.error
-        call.mayBeDone = call.mayBeDone || !status.isUnprocessed
+        call.mayBeDone = call.mayBeDone || verdict.isUncertain
         guard verdict.repeats, !isClosed else { return call.finish(.failure(verdict.error)) }
         if verdict.leavesEndpoint {
             waiting.append(call)

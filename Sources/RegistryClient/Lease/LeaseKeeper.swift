@@ -75,7 +75,7 @@ extension Registry {
         _ lease: LeaseID, _ clock: RenewalClock, onEvent: @escaping @Sendable (LeaseKeeper.Event) -> Void
     ) -> LeaseKeeper {
         let keeping = Keeping(lease, clock, core: core, onEvent: onEvent)
-        eventLoop.execute { keeping.start() }
+        core.enqueue { keeping.start() }
         return LeaseKeeper(keeping)
     }
 }

@@ -30,11 +30,7 @@ final class Keeping: @unchecked Sendable {
     }
 
     func stop() {
-        if core.loop.inEventLoop {
-            end()
-        } else {
-            core.loop.execute { self.end() }
-        }
+        core.onLoop { self.end() }
     }
 
     func end() {

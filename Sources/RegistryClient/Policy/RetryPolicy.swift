@@ -13,6 +13,8 @@ enum RetryPolicy {
     struct Verdict: Equatable {
         /// Send it again.
         var repeats: Bool
+        /// The attempt may have been carried out, whatever repeating it would do.
+        var isUncertain: Bool
         /// What to tell the caller otherwise.
         var error: RegistryError
         /// The endpoint is no good: use another one from now on.
@@ -30,16 +32,17 @@ enum RetryPolicy {
         if status.isUnprocessed || code == .noLeader || code == .leaderChanged {
             // A leader change is no fault of the member that reports it.
             return Verdict(
-                repeats: true, error: ErrorTable.error(status), leavesEndpoint: code != .leaderChanged,
-                provesHealth: false)
+                repeats: true, isUncertain: false, error: ErrorTable.error(status),
+                leavesEndpoint: code != .leaderChanged, provesHealth: false)
         }
         guard leavesTraces(status) else {
             return Verdict(
-                repeats: false, error: ErrorTable.error(status), leavesEndpoint: false, provesHealth: true)
+                repeats: false, isUncertain: false, error: ErrorTable.error(status), leavesEndpoint: false,
+                provesHealth: true)
         }
         let memberFailed = isMemberFailure(status)
         return Verdict(
-            repeats: memberFailed && kind == .repeatable,
+            repeats: memberFailed && kind == .repeatable, isUncertain: true,
             error: ErrorTable.error(status, outcome: kind == .once ? .unknown : .notDone),
             leavesEndpoint: memberFailed, provesHealth: false)
     }

@@ -74,7 +74,8 @@ extension Registry {
     /// - Parameter onEvent: called on `eventLoop`.
     public func follow(_ range: KeyRange, onEvent: @escaping @Sendable (Follower.Event) -> Void) -> Follower {
         let following = Following(range, core: core, onEvent: onEvent)
-        eventLoop.execute { following.start() }
+        let isTaken = core.enqueue { following.start() }
+        if !isTaken { onEvent(.ended(ClientCore.closedError)) }
         return Follower(following)
     }
 

@@ -36,21 +36,13 @@ final class Following: @unchecked Sendable {
     }
 
     func cancel() {
-        onLoop { $0.end() }
+        core.onLoop { self.end() }
     }
 
     func setPaused(_ paused: Bool) {
-        onLoop { following in
-            following.isPaused = paused
-            following.watching?.setPaused(paused)
-        }
-    }
-
-    private func onLoop(_ body: @escaping @Sendable (Following) -> Void) {
-        if core.loop.inEventLoop {
-            body(self)
-        } else {
-            core.loop.execute { body(self) }
+        core.onLoop {
+            self.isPaused = paused
+            self.watching?.setPaused(paused)
         }
     }
 

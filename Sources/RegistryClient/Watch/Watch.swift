@@ -46,7 +46,8 @@ extension Registry {
     /// - Parameter onEvent: called on `eventLoop`.
     public func watch(_ request: WatchRequest, onEvent: @escaping @Sendable (Watch.Event) -> Void) -> Watch {
         let watching = Watching(request, core: core, onEvent: onEvent)
-        eventLoop.execute { watching.start() }
+        let isTaken = core.enqueue { watching.start() }
+        if !isTaken { onEvent(.ended(ClientCore.closedError)) }
         return Watch(watching)
     }
 

@@ -49,22 +49,14 @@ final class Watching: LinkUser, @unchecked Sendable {
     }
 
     func cancel() {
-        onLoop { $0.end() }
+        core.onLoop { self.end() }
     }
 
     func setPaused(_ paused: Bool) {
-        onLoop { watching in
-            guard watching.isPaused != paused else { return }
-            watching.isPaused = paused
-            if paused { watching.stream?.pauseReading() } else { watching.stream?.resumeReading() }
-        }
-    }
-
-    private func onLoop(_ body: @escaping @Sendable (Watching) -> Void) {
-        if core.loop.inEventLoop {
-            body(self)
-        } else {
-            core.loop.execute { body(self) }
+        core.onLoop {
+            guard self.isPaused != paused else { return }
+            self.isPaused = paused
+            if paused { self.stream?.pauseReading() } else { self.stream?.resumeReading() }
         }
     }
 
