@@ -100,6 +100,19 @@ import Testing
         await server.stop()
     }
 
+    @Test("A peer still sending when its call was answered is told to stop with NO_ERROR")
+    func stillSending() async throws {
+        let server = try await TestServer.start()
+        let connection = try await RawConnection.open(port: server.port)
+        connection.send(
+            RawConnection.hello
+                + RawConnection.frame(type: 1, flags: 4, stream: 1, RawConnection.head(path: "/test.Echo/Early"))
+                + RawConnection.frame(type: 0, flags: 0, stream: 1, [0, 0, 0, 0, 1, 9]))
+        await connection.receive(bytes: RawConnection.frame(type: 3, flags: 0, stream: 1, [0, 0, 0, 0]))
+        connection.close()
+        await server.stop()
+    }
+
     @Test("A header list over the limit is refused, a flood of headers ends the connection")
     func headerFlood() async throws {
         let server = try await TestServer.start { $0.http2.headerListBytesMax = 8000 }

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOPosix
+import Testing
 
 /// A TCP connection that sends any bytes at all, for what a well-behaved client never does.
 final class RawConnection: Sendable {
@@ -85,6 +86,18 @@ final class RawConnection: Sendable {
         while true {
             let all = String(decoding: await received, as: UTF8.self)
             if all.contains(text) || NIODeadline.now() - start > .seconds(10) { return all }
+            try? await Task.sleep(for: .milliseconds(2))
+        }
+    }
+
+    /// Waits until these bytes were received in a row.
+    func receive(bytes: [UInt8], sourceLocation: SourceLocation = #_sourceLocation) async {
+        let start = NIODeadline.now()
+        while await received.firstRange(of: bytes) == nil {
+            guard NIODeadline.now() - start < .seconds(10) else {
+                Issue.record("did not receive \(bytes)", sourceLocation: sourceLocation)
+                return
+            }
             try? await Task.sleep(for: .milliseconds(2))
         }
     }

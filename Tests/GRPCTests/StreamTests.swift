@@ -157,4 +157,22 @@ import Testing
         client.close()
         await server.stop()
     }
+
+    @Test("Streams held back by the assembly bound go on although none of them ends")
+    func assemblyBoundWithoutEnd() async throws {
+        let server = try await TestServer.start {
+            $0.http2.assemblyBytesMax = 200_000
+            $0.http2.streamWindowBytes = 65_535
+        }
+        let client = try await server.connect()
+        let calls = (0..<8).map { _ in RecordedCall(client, "/test.Echo/Stream") }
+        for call in calls {
+            call.send(pattern(500_000))
+        }
+        for call in calls {
+            await waitUntil("the echo") { call.current.bytes == 500_000 }
+        }
+        client.close()
+        await server.stop()
+    }
 }

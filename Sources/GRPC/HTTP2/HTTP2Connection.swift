@@ -306,6 +306,12 @@ final class HTTP2Connection: ChannelDuplexHandler {
         }
     }
 
+    /// Whether a client's request left the queue in which it may have waited for a free stream.
+    private func wasSent(_ stream: HTTP2Stream) -> Bool {
+        guard role == .client, let session else { return true }
+        return stream.id > 0 && nghttp2_session_find_stream(session, stream.id) != nil
+    }
+
     private func teardown(_ reason: String) {
         guard !isClosed else { return }
         isClosed = true
@@ -313,11 +319,11 @@ final class HTTP2Connection: ChannelDuplexHandler {
         deadlineTimer?.cancel()
         closeTimer?.cancel()
         greetingTimer?.cancel()
-        let open = allStreams
+        let open = allStreams.map { ($0, wasSent($0) ? StreamCloseReason.connection(reason) : .notSent) }
         streams.removeAll()
         recentStream = nil
-        for stream in open {
-            close(stream, stream.id < 0 ? .notSent : .connection(reason))
+        for (stream, reason) in open {
+            close(stream, reason)
         }
         // Events of a dispatch in progress concern closed streams now.
         dirty.removeAll()
