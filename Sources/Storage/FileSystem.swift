@@ -85,7 +85,7 @@ extension FileSystem {
     }
 
     /// Removes a directory with everything in it; no error when there is none.
-    func removeTree(_ path: String, depth: Int = 4) throws(StorageError) {
+    package func removeTree(_ path: String, depth: Int = 4) throws(StorageError) {
         guard try exists(path) else { return }
         if depth > 0, let names = try? list(path) {
             for name in names { try removeTree("\(path)/\(name)", depth: depth - 1) }

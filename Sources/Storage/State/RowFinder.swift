@@ -92,22 +92,26 @@ final class RowFinder {
     }
 
     /// All live pairs in key order.
+    ///
+    /// The index gives each key's newest row; the rows are then fetched in id order, so that every page of the table
+    /// is read once however small the cache.
     func live() throws(StorageError) -> [KeyValue] {
-        var pairs: [KeyValue] = []
         defer {
             lastOfEachKey.reset()
             row.reset()
         }
-        while try lastOfEachKey.step() {
-            row.bind(1, lastOfEachKey.int64(0))
+        var ids: [Int64] = []
+        while try lastOfEachKey.step() { ids.append(lastOfEachKey.int64(0)) }
+        var pairs = [KeyValue?](repeating: nil, count: ids.count)
+        for place in ids.indices.sorted(by: { ids[$0] < ids[$1] }) {
+            row.bind(1, ids[place])
             guard try row.step() else {
-                throw StorageError(
-                    .damaged, "read", path, "index and table disagree about row \(lastOfEachKey.int64(0))")
+                throw StorageError(.damaged, "read", path, "index and table disagree about row \(ids[place])")
             }
-            if row.int64(3) == Int64(KVEvent.Kind.put.rawValue) { pairs.append(KeyValue(revisionRow: row)) }
+            if row.int64(3) == Int64(KVEvent.Kind.put.rawValue) { pairs[place] = KeyValue(revisionRow: row) }
             row.reset()
         }
-        return pairs
+        return pairs.compactMap { $0 }
     }
 }
 

@@ -63,6 +63,9 @@ package final class StateStore: @unchecked Sendable {
     package var header: StateHeader { stored.state }
 
     /// Adds the batches, in order, in one transaction. Nothing of it stays when it fails.
+    ///
+    /// A transaction writes each page it touched once, so the cost of a row falls with their number: a busy lane
+    /// should gather some thousand rows.
     package func apply(_ batches: [StateBatch]) throws(StorageError) {
         guard let last = batches.last else { return }
         var next = stored
