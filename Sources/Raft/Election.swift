@@ -37,6 +37,15 @@ struct ElectionState: Sendable {
     }
 }
 
+/// How fast an election goes when the leader's end was seen rather than suspected.
+enum EarlyElection {
+    /// Between one voter's campaign and the next one's; enough for two rounds and two writes.
+    static let rankStep = TimeSpan.milliseconds(15)
+    static let jitterMax = TimeSpan.milliseconds(5)
+    static let retryMin = TimeSpan.milliseconds(20)
+    static let retryMax = TimeSpan.milliseconds(100)
+}
+
 // Paper §5.2 and §5.4.1, dissertation §9.6 (pre-vote) and §4.2.3 (recency).
 extension RaftNode {
     /// Voters campaign; learners and members outside their own latest configuration never do. Neither does a member
@@ -70,7 +79,7 @@ extension RaftNode {
     mutating func rearmRound(at now: Instant) {
         rearmElection(at: now)
         if now < election.earlyUntil {
-            election.deadline = now + generator.span(.milliseconds(20), .milliseconds(100))
+            election.deadline = now + generator.span(EarlyElection.retryMin, EarlyElection.retryMax)
         }
     }
 
@@ -237,7 +246,7 @@ extension RaftNode {
         election.leaderContact = now - timings.election
         guard configurations.latest.isVoter(id) else { return }
         let rank = configurations.latest.voters.filter { $0 != member && $0 < id }.count
-        let wait = TimeSpan.milliseconds(15) * Int64(rank) + generator.span(.zero, .milliseconds(5))
+        let wait = EarlyElection.rankStep * Int64(rank) + generator.span(.zero, EarlyElection.jitterMax)
         election.deadline = min(election.deadline, now + wait)
         election.earlyUntil = now + timings.election
     }

@@ -197,4 +197,49 @@ struct ReplicationTests {
         subject.becomeLeader()
         #expect(subject.node.progress.map(\.id) == members(2, 4, 5))
     }
+
+    @Test(
+        "A follower that refuses names its highest entry that may be the leader's",
+        arguments: [
+            (position(10, 6), position(7, 4)), (position(6, 3), position(3, 1)), (position(5, 9), position(5, 4)),
+            (position(20, 0), position(0, 0)),
+        ])
+    func hint(previous: LogPosition, expected: LogPosition) {
+        let subject = Subject(log: entries([1, 1, 1, 4, 4, 4, 4]), hardState: HardState(term: Term(9)))
+        let effects = subject.receive(
+            from: 2, term: 9, .append(previous: previous, entries: [], commit: .zero, readPosition: 4))
+        #expect(
+            effects.messages.map(\.body) == [
+                .appendRejected(rejected: previous.index, hint: expected, readPosition: 4)
+            ])
+    }
+
+    @Test(
+        "A leader probes next at its highest entry that may be the follower's",
+        arguments: [
+            (position(11, 3), position(3, 1)), (position(7, 4), position(5, 4)), (position(9, 6), position(9, 6)),
+            (position(4, 5), position(4, 4)), (position(0, 0), position(0, 0)),
+        ])
+    func probeAfterHint(hint: LogPosition, expected: LogPosition) {
+        let subject = Subject(log: entries([1, 1, 1, 4, 4, 5, 5, 6, 6, 6]), hardState: HardState(term: Term(7)))
+        subject.becomeLeader(helpedBy: [3])
+        let effects = subject.receive(
+            from: 2, term: 8, .appendRejected(rejected: index(10), hint: hint, readPosition: 0))
+        #expect(effects.bodies(to: member(2)).compactMap(\.appendPrevious) == [expected])
+    }
+
+    @Test("An append in the same drain that goes back is a message of its own")
+    func goingBack() {
+        let subject = Subject()
+        subject.becomeEstablishedLeader()
+        var effects = RaftEffects()
+        _ = subject.node.propose([[1], [2]], at: subject.now, into: &effects)
+        subject.node.step(.unreachable(member(3)), at: subject.now, into: &effects)
+        let accepted = Message.Body.appendAccepted(match: index(1), readPosition: 0)
+        subject.node.step(
+            .received(Message(from: member(3), to: member(1), term: Term(1), body: accepted)), at: subject.now,
+            into: &effects)
+        let sent = effects.bodies(to: member(3)).compactMap(\.appendedEntries)
+        #expect(sent.map { $0.map(\.index) } == [[index(2), index(3)], [index(2), index(3)]])
+    }
 }
