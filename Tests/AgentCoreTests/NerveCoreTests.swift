@@ -288,7 +288,7 @@ import Testing
         #expect(text(harness.core.status(at: harness.now).bytes).contains("\"registered_key\":\"/svc/a/i_1001\""))
     }
 
-    @Test("After any weather and any health, the registry shows exactly the healthy services", arguments: 0..<40)
+    @Test("After any weather and any health, the registry shows exactly the healthy services", arguments: 0..<24)
     func property(seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
         var services = (0..<6).map { service("s\($0)", rise: 1 + $0 % 2, fall: 1 + $0 % 3) }

@@ -27,6 +27,12 @@ extension HAProxyControl {
         guard case .idle = reload, isReloadReady, reloadNotBefore <= now, let command = configuration.reloadCommand,
             channels.allSatisfy({ $0.job == nil })
         else { return }
+        // The file may be older than what is wanted by now. It is written once more, so that what changed since the
+        // reload was first needed needs no other.
+        if isWriteDue, file.freshenedFor != serial, file.holdUntil <= now {
+            file.freshenedFor = serial
+            return writeNow(&effects)
+        }
         let job = effects.nextJob()
         let attempt = Attempt(
             marker: layout.marker(serial: serial), backends: configuration.doesWrites ? file.backends : desired.values,

@@ -80,7 +80,9 @@ extension HAProxyControl {
             effects.report(channels[place].path, .runtimeFailed, why, at: now)
         }
         channels[place].failingSince = since
-        channels[place].retryAt = now + channels[place].failureBackoff.fail(&effects.generator)
+        // A worker that is just starting is asked often, one that is away ever less.
+        let pause = channels[place].failureBackoff.fail(&effects.generator)
+        channels[place].retryAt = now + (isConfirming ? .milliseconds(100) : pause)
         let patience = channels[place].hasAnswered ? HAProxyControl.deadAfter : HAProxyControl.deadAtStartAfter
         guard !channels[place].isDead, now - since >= patience, !isConfirming else { return }
         channels[place].isDead = true

@@ -39,6 +39,8 @@ struct HAProxyControl: Sendable {
         var notBefore = Instant.zero
         /// After a failure.
         var holdUntil = Instant.zero
+        /// The reload before which it was brought up to date.
+        var freshenedFor: Int64 = 0
         /// What the check refused, and until when it is not tried again.
         var refused: (version: Int64, until: Instant)?
     }
@@ -156,6 +158,12 @@ struct HAProxyControl: Sendable {
         return false
     }
 
+    /// Whether a change would be acted on at once.
+    var canTakeChanges: Bool {
+        guard case .idle = reload else { return false }
+        return channels.contains { $0.job == nil }
+    }
+
     var nextDeadline: Instant {
         var next = Instant.distantFuture
         for channel in channels where channel.job == nil {
@@ -197,7 +205,12 @@ struct HAProxyControl: Sendable {
     }
 
     private mutating func write(at now: Instant, _ effects: inout SynapseEffects) {
-        guard isWriteDue, file.writing == nil, let path = configuration.configFilePath, writeTime <= now else { return }
+        guard isWriteDue, file.writing == nil, writeTime <= now else { return }
+        writeNow(&effects)
+    }
+
+    mutating func writeNow(_ effects: inout SynapseEffects) {
+        guard let path = configuration.configFilePath else { return }
         let text = self.text
         if text == file.text {
             (file.version, file.serial, file.backends) = (version, serial, desired.values)

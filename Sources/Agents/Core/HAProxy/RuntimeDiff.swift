@@ -146,11 +146,8 @@ struct RuntimeDiff: Equatable, Sendable {
 
     /// The first option that the socket's own syntax would change: quotes are not removed there, and `;` ends a command.
     private static func unsayable(_ options: [String]) -> String? {
-        options.first { word in
-            word.utf8.contains {
-                [UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: "\\"), UInt8(ascii: ";")].contains($0)
-            }
-        }
+        let special = Array("\"'\\;".utf8)
+        return options.first { word in word.utf8.contains { special.contains($0) } }
     }
 
     private static func lowestFree(_ taken: inout [Int]) -> Int {

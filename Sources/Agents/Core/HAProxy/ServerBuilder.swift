@@ -31,36 +31,37 @@ struct ServerBuilder: Sendable {
         var ids = SortedMap<Int, Bool>()
         for name in sections.foreignServers { names[name] = true }
         // Those that ask for a number come first, so that a remembered one gives way before it is written.
-        for isAsking in [true, false] {
-            for backend in backends {
-                do {
-                    guard let server = try build(backend, isAsking: isAsking, numbers: &numbers, now: now) else {
-                        continue
-                    }
-                    if names[server.name] != nil {
-                        skipped.append(Skipped(server: server.name, why: "the section has a server of that name"))
-                    } else if let id = server.id, ids[id] != nil {
-                        skipped.append(Skipped(server: server.name, why: "the section has a server with id \(id)"))
-                    } else {
-                        names[server.name] = true
-                        if let id = server.id { ids[id] = true }
-                        servers.append(server)
-                    }
-                } catch {
-                    skipped.append(Skipped(server: backend.serverName, why: error.description))
+        let asking = backends.filter(asksForNumber)
+        let rest = asking.isEmpty ? backends : backends.filter { !asksForNumber($0) }
+        for backend in asking + rest {
+            do {
+                let server = try build(backend, numbers: &numbers, now: now)
+                if names[server.name] != nil {
+                    skipped.append(Skipped(server: server.name, why: "the section has a server of that name"))
+                } else if let id = server.id, ids[id] != nil {
+                    skipped.append(Skipped(server: server.name, why: "the section has a server with id \(id)"))
+                } else {
+                    names[server.name] = true
+                    if let id = server.id { ids[id] = true }
+                    servers.append(server)
                 }
+            } catch {
+                skipped.append(Skipped(server: backend.serverName, why: error.description))
             }
         }
         return (ordered(servers, like: backends), skipped)
     }
 
+    private func asksForNumber(_ backend: Backend) -> Bool {
+        backend.serverID != nil || backend.serverOptions.map { ServerBuilder.words($0).contains("id") } ?? false
+    }
+
     private func build(
-        _ backend: Backend, isAsking: Bool, numbers: inout ServerNumbers, now: Int64
-    ) throws(TemplateFailure) -> DesiredServer? {
+        _ backend: Backend, numbers: inout ServerNumbers, now: Int64
+    ) throws(TemplateFailure) -> DesiredServer {
         let name = backend.serverName
         var own = ServerBuilder.words(try fill(backend.serverOptions ?? "", backend, name))
         let optionID = own.firstIndex(of: "id").flatMap { $0 + 1 < own.count ? Int(own[$0 + 1]) : nil }
-        guard isAsking == (optionID != nil || backend.serverID != nil) else { return nil }
         var common = ServerBuilder.words(try fill(sections.service.haproxy.serverOptions, backend, name))
         var weight: Int64?
         if sections.usesWeights, let wanted = backend.weight {
@@ -77,7 +78,9 @@ struct ServerBuilder: Sendable {
     }
 
     private func fill(_ template: String, _ backend: Backend, _ name: String) throws(TemplateFailure) -> String {
-        try ServerTemplate.fill(template, host: backend.host, port: backend.port, name: name)
+        // Most options have no field, and there are many servers.
+        guard template.utf8.contains(UInt8(ascii: "%")) else { return template }
+        return try ServerTemplate.fill(template, host: backend.host, port: backend.port, name: name)
     }
 
     /// Text with quotes stays one word, because blanks inside the quotes count.

@@ -15,7 +15,8 @@ struct EntryKey: Hashable, Comparable, Sendable, CustomStringConvertible {
 /// leaves only by
 /// 1. a delete event,
 /// 2. its absence from a snapshot that provably continues the history it was read from: same cluster, revision not
-///    smaller, and at least one entry found again with the creation revision it had before,
+///    smaller, and at least one entry found again with the creation revision it had before (keys hold the lease's
+///    id, so a registry that started over does not make the same key at the same revision again),
 /// 3. the same server's registration under another key, after its agent got a new lease,
 /// 4. old age after it was missing without proof, and then never the last one.
 ///
@@ -108,7 +109,8 @@ struct DiscoveryView: Sendable {
             notes += put(entry, isNews: false)
         }
         for held in entries.entries where present[held.key] == nil {
-            if isProven {
+            // What was unconfirmed before belongs to another history, which this one proves nothing about.
+            if isProven && held.value.unconfirmedSince == nil || held.value.backend == nil {
                 entries[held.key] = nil
                 notes.append(Note(code: .backendRemoved, detail: held.key.description))
             } else if held.value.unconfirmedSince == nil {
