@@ -112,6 +112,10 @@ let package = Package(
             name: "StorageTests", dependencies: ["Storage", "Raft", "RegistryModel", "Primitives"],
             swiftSettings: strict),
         .target(
+            name: "MemberLanes",
+            dependencies: ["Replica", "Raft", "KVStore", "Storage", "RegistryModel", "Primitives"],
+            swiftSettings: strict),
+        .target(
             name: "Transport", dependencies: ["Primitives", nio, nioPosix, logging], swiftSettings: strict),
         .testTarget(
             name: "TransportTests", dependencies: ["Transport", "Primitives", nio, nioPosix, logging],
@@ -135,12 +139,12 @@ let package = Package(
         .target(
             name: "RegistryServer",
             dependencies: [
-                "Replica", "Raft", "KVStore", "Watch", "Storage", "Transport", "EtcdAPI", "GRPC",
+                "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "Transport", "EtcdAPI", "GRPC",
                 "RegistryModel", "Primitives", nio, nioPosix, logging,
             ], swiftSettings: strict),
         .testTarget(
             name: "RegistryServerTests",
-            dependencies: ["RegistryServer", "RegistryModel", "Primitives", "Storage", "Replica"],
+            dependencies: ["RegistryServer", "MemberLanes", "RegistryModel", "Primitives", "Storage", "Replica"],
             swiftSettings: strict),
         .target(
             name: "RegistryClient",
@@ -177,7 +181,9 @@ let package = Package(
         .target(
             name: "Simulator",
             dependencies: [
-                "Replica", "Raft", "KVStore", "Watch", "Storage", "RegistryModel", "Primitives", "CSQLite", deque,
+                "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "RegistryModel", "Primitives",
+                "CSQLite",
+                deque,
             ],
             path: "Simulation/Simulator", swiftSettings: strict),
         .testTarget(

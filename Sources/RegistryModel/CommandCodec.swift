@@ -8,7 +8,7 @@ package import Primitives
 extension Command {
     package static let formatVersion: UInt8 = 1
     private static let wallOffset = 1
-    private static let serialOffset = wallOffset + 8 + 8 + 8
+    private static let incarnationOffset = wallOffset + 8 + 8
 
     package func encoded() -> [UInt8] {
         var writer = ByteWriter(reserving: 128)
@@ -34,11 +34,14 @@ extension Command {
         return true
     }
 
-    /// The origin's serial of an encoded command; nil when the bytes are no command of a known version.
-    package static func serial(of payload: [UInt8]) -> UInt64? {
+    /// What names an encoded command at its origin; nil when the bytes are no command of a known version.
+    package static func name(of payload: [UInt8]) -> (incarnation: Incarnation, serial: UInt64)? {
         guard let version = payload.first, version <= formatVersion else { return nil }
-        var reader = ByteReader(payload, in: serialOffset..<payload.count)
-        return try? reader.fixed64("command.serial")
+        var reader = ByteReader(payload, in: incarnationOffset..<payload.count)
+        guard let incarnation = try? reader.fixed64("command.incarnation"),
+            let serial = try? reader.fixed64("command.serial")
+        else { return nil }
+        return (Incarnation(incarnation), serial)
     }
 
     /// - Throws: `truncated`, `invalid` or `newerVersion`; never traps on foreign bytes.

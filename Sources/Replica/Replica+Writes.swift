@@ -82,24 +82,42 @@ extension Replica {
         return lastStamp
     }
 
-    /// Another member's clients' commands. Refused whole unless this member leads the very term the sender believed in.
+    /// Another member's clients' commands. Taken only by the leader of the very term the sender believed in, each once;
+    /// refused only when this member can tell that it never took them and never will in that term.
     mutating func receiveForward(
         _ commands: [[UInt8]], term: Term, from member: MemberID, into effects: inout ReplicaEffects
     ) {
-        let serials = commands.compactMap { Command.serial(of: $0) }
-        guard raft.role == .leader, raft.term == term, !raft.isTransferring, serials.count == commands.count else {
-            effects.sends.append(
-                PeerSend(to: member, message: .forwardRefused(serials: serials, overloaded: false)))
+        if raft.role == .leader { forwards.lead(raft.term) }
+        var fresh: [[UInt8]] = []
+        var serials: [UInt64] = []
+        var incarnation = Incarnation(0)
+        for command in commands {
+            guard let name = Command.name(of: command) else { continue }
+            incarnation = name.incarnation
+            // A copy of what was taken already: its answer is on the way.
+            if term == forwards.term, forwards.contains(name.serial, of: member, incarnation) { continue }
+            fresh.append(command)
+            serials.append(name.serial)
+        }
+        guard !fresh.isEmpty else { return }
+        guard raft.role == .leader, raft.term == term, !raft.isTransferring else {
+            // Of an earlier reign nothing is remembered: silence is safe, the sender finds out by later entries.
+            if term >= forwards.term { refuse(serials, to: member, overloaded: false, into: &effects) }
             return
         }
         let wall = stamp()
-        var stamped = commands
-        for position in stamped.indices { _ = Command.stamp(&stamped[position], wallMilliseconds: wall) }
-        if case .failure(let refusal) = raft.propose(stamped, at: moment.now, into: &raftEffects) {
-            let overloaded = refusal == .overloaded
-            effects.sends.append(
-                PeerSend(to: member, message: .forwardRefused(serials: serials, overloaded: overloaded)))
+        for position in fresh.indices { _ = Command.stamp(&fresh[position], wallMilliseconds: wall) }
+        switch raft.propose(fresh, at: moment.now, into: &raftEffects) {
+        case .success: forwards.take(serials, of: member, incarnation)
+        case .failure(let refusal): refuse(serials, to: member, overloaded: refusal == .overloaded, into: &effects)
         }
+    }
+
+    private func refuse(
+        _ serials: [UInt64], to member: MemberID, overloaded: Bool, into effects: inout ReplicaEffects
+    ) {
+        effects.sends.append(
+            PeerSend(to: member, message: .forwardRefused(serials: serials, overloaded: overloaded)))
     }
 
     /// The leader did not take them: surely not carried out, so they may be handed out again.

@@ -27,6 +27,7 @@ package struct Replica: Sendable {
     /// Registered front doors, ascending.
     var sinks: [UInt32] = []
     var writes = PendingWrites()
+    var forwards = ForwardMemory()
     var reads = PendingReads()
     var leaseCalls = LeaseCalls()
     /// Renewals of leases whose expiry is being decided; looked at again after each apply.

@@ -1,0 +1,47 @@
+package import Primitives
+
+/// What must always hold. The numbers are those of the checklist in ARCHITECTURE.md.
+package enum Invariant: String, Sendable, CaseIterable {
+    case oneLeaderPerTerm = "R1 one leader per term"
+    case leaderAppendOnly = "R2 a leader never deletes its own entries"
+    case logMatching = "R3 same index and term, same entry"
+    case leaderCompleteness = "R4 a leader has every committed entry"
+    case stateMachineSafety = "R5 no two members apply different entries at one index"
+    case committedIsDurable = "R6 a committed entry is durable on a quorum"
+    case termsAndVotes = "R7 terms never decrease, one vote a term"
+    case commitMonotone = "R8 the commit index never decreases and never passes the log"
+    case applyOnce = "R9 entries are applied once and in order"
+    case honesty = "R10 what a message claims is durable when it leaves"
+    case nothingCommittedTruncated = "R11 nothing committed or acknowledged is truncated"
+    case equalStates = "R19 equal states at equal indexes"
+    case acknowledgedWrites = "K1 an acknowledged write is in the log once"
+    case linearizableReads = "K2 linearizable reads"
+    case compareAndSet = "K5 compare-and-set decides as the model"
+    case atMostOnce = "K6 a write takes effect at most once, a refused one never"
+    case serializableReads = "K8 a read equals the state at its revision"
+    case noEarlyExpiry = "L1 no lease ends early"
+    case renewedLeaseLives = "L5 a renewed lease existed"
+    case answers = "every request is answered at most once"
+    case encoding = "members understand each other"
+    case refusedToStart = "a member starts from what its disk holds"
+    case fatal = "a member never stops by itself"
+    case liveness = "R20 progress after healing"
+}
+
+/// The first thing that did not hold.
+package struct Violation: Error, CustomStringConvertible {
+    package var invariant: Invariant
+    /// The conflicting facts.
+    package var text: String
+    package var at: Instant
+
+    init(_ invariant: Invariant, _ text: String, at: Instant) {
+        self.invariant = invariant
+        self.text = text
+        self.at = at
+    }
+
+    package var description: String {
+        "\(invariant.rawValue): \(text) (at \(at.nanoseconds / 1_000)us)"
+    }
+}

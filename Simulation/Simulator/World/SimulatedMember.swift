@@ -1,0 +1,83 @@
+import KVStore
+import MemberLanes
+import Primitives
+import Raft
+import RegistryModel
+import Replica
+import Storage
+
+/// One member in the simulation: the shipped replica and the shipped storage, on a simulated disk and clock.
+final class SimulatedMember {
+    /// A running process. A crash drops it whole.
+    final class Process {
+        var replica: Replica
+        let directory: MemberDirectory
+        let vfs: SQLiteVFS
+        let log: LogWork
+        let state: StateWork
+        let reads: ReadWork
+        let snapshots: SnapshotWork
+        /// Jobs that wait while the lane's earlier work is under way.
+        var logJobs: [LogJob] = []
+        var stateJobs: [StateJob] = []
+        var snapshotJobs: [SnapshotOrder] = []
+        var isLogBusy = false
+        var isStateBusy = false
+        var isSnapshotBusy = false
+        /// When the replica is to be woken, to drop earlier alarms.
+        var wakeAt = Instant.distantFuture
+        /// Batches written and synced, as the checkers know them.
+        var effects = ReplicaEffects()
+
+        init(replica: Replica, directory: MemberDirectory, vfs: SQLiteVFS, stores: OpenedStores) {
+            self.replica = replica
+            self.directory = directory
+            self.vfs = vfs
+            log = LogWork(log: stores.log)
+            state = StateWork(store: stores.state, directory: directory)
+            reads = ReadWork(directory: directory)
+            snapshots = SnapshotWork(directory: directory)
+        }
+
+        /// Lets go of every file; the disk decides what was durable.
+        func abandon() {
+            log.close()
+            try? state.close()
+            reads.close()
+            snapshots.close()
+            directory.close()
+            vfs.unregister()
+        }
+    }
+
+    let id: MemberID
+    let disk = MemoryFileSystem()
+    var process: Process?
+    /// Counts processes: events meant for an earlier one are dropped.
+    var life: UInt64 = 0
+    var generator: SeededGenerator
+    private let drift: Int64
+    private let offset: TimeSpan
+
+    static let path = "/member"
+
+    init(id: MemberID, options: SimulationOptions) {
+        self.id = id
+        generator = SeededGenerator(seed: options.seed, purpose: "member", number: id.number)
+        drift = options.clockDriftMax == 0 ? 0 : generator.within(-options.clockDriftMax...options.clockDriftMax)
+        offset = generator.span(.zero, .seconds(1_000))
+    }
+
+    /// The member's monotonic clock at a moment of the world.
+    func local(_ world: Instant) -> Instant {
+        world + offset + TimeSpan(nanoseconds: world.nanoseconds / 1_000_000 * drift)
+    }
+
+    /// When the member's clock shows `local`, at the earliest.
+    func world(_ local: Instant) -> Instant {
+        guard local != .distantFuture else { return .distantFuture }
+        let plain = local - offset
+        // Rounded up: an alarm a little late is legal, one before the deadline would only be repeated.
+        return Instant(nanoseconds: plain.nanoseconds / (1_000_000 + drift) * 1_000_000 + 1_000_000)
+    }
+}

@@ -1,0 +1,233 @@
+import KVStore
+import MemberLanes
+import Primitives
+import Raft
+import RegistryModel
+import Replica
+import Storage
+
+/// Members start, step, write and die.
+extension World {
+    /// Builds a process from what the disk holds, as the server does.
+    func start(_ member: SimulatedMember) throws(Violation) {
+        member.life += 1
+        let process: SimulatedMember.Process
+        do {
+            process = try foundation(of: member)
+        } catch {
+            throw Violation(.refusedToStart, "m\(member.id.number): \(error)", at: now)
+        }
+        member.process = process
+        trace.note(now, 1, member.id.number, member.life)
+        trace.line(now, "m\(member.id.number) starts, life \(member.life), term \(process.replica.raft.term.number)")
+        try checks.started(member, process, at: now)
+        for other in members where other.id != member.id && other.process != nil {
+            connect(member.id, other.id)
+            connect(other.id, member.id)
+        }
+        try step(member, process, [.sinkAttached(Clients.sink)])
+    }
+
+    private func foundation(of member: SimulatedMember) throws -> SimulatedMember.Process {
+        let cluster = ClusterID(1)
+        var storage = StorageOptions()
+        storage.segmentBytes = options.segmentBytes
+        storage.pageCacheBytes = 256 * 1024
+        storage.vfs = vfsName(member)
+        let random = Confined(SeededGenerator(seed: options.seed, purpose: "sqlite", number: member.id.number))
+        let vfs = try SQLiteVFS.register(
+            name: vfsName(member), fileSystem: member.disk, random: { random.value.next() }, wallMilliseconds: { 0 })
+        do {
+            if try !MemberDirectory.isBootstrapped(SimulatedMember.path, on: member.disk) {
+                try bootstrap(member, cluster: cluster, storage: storage)
+            }
+            let directory = try MemberDirectory.open(
+                SimulatedMember.path, on: member.disk, cluster: cluster, member: member.id, options: storage)
+            let stores = try directory.openStores()
+            let description = MemberDescription(
+                id: member.id, name: "m\(member.id.number)", peerURLs: [url(member.id)],
+                clientURLs: ["http://client-\(member.id.number)"])
+            var configuration = ReplicaConfiguration(
+                member: member.id, cluster: cluster, incarnation: directory.incarnation, description: description,
+                seed: member.generator.next())
+            configuration.timings = RaftTimings(
+                heartbeat: options.heartbeat, election: options.election, earlyElection: options.earlyElection)
+            configuration.limits.trailingEntries = options.trailingEntries
+            configuration.limits.appendBytesMax = 8 * 1024
+            configuration.snapshotCount = options.snapshotCount
+            configuration.minLeaseTTLMilliseconds = 100
+            let replica = try Replica(
+                configuration: configuration, log: stores.recovered.log, state: stores.restored,
+                at: Moment(now: member.local(now), wallMilliseconds: wall(member)))
+            return SimulatedMember.Process(replica: replica, directory: directory, vfs: vfs, stores: stores)
+        } catch {
+            vfs.unregister()
+            throw error
+        }
+    }
+
+    private func bootstrap(_ member: SimulatedMember, cluster: ClusterID, storage: StorageOptions) throws {
+        let ids = members.map(\.id)
+        let base = LogBase(
+            position: LogPosition(index: LogIndex(1), term: Term(1)), configuration: Configuration(voters: ids))
+        let descriptions = ids.map {
+            MemberDescription(id: $0, name: "", peerURLs: [url($0)], clientURLs: [])
+        }
+        var state = RestoredState(header: .initial, live: [], leases: [], members: descriptions)
+        state.header.configuration = base.configuration.encoded()
+        let digest = try KVStore(restoring: state).header.liveDigest
+        try MemberDirectory.bootstrap(
+            SimulatedMember.path, on: member.disk, cluster: cluster, member: member.id, base: base,
+            members: descriptions, liveDigest: digest, options: storage)
+    }
+
+    private func url(_ id: MemberID) -> String { "http://m\(id.number)" }
+
+    private func wall(_ member: SimulatedMember) -> Int64 {
+        1_700_000_000_000 + member.local(now).nanoseconds / 1_000_000
+    }
+
+    /// One step of the shipped replica and everything it orders.
+    func step(
+        _ member: SimulatedMember, _ process: SimulatedMember.Process, _ events: [ReplicaEvent]
+    ) throws(Violation) {
+        let moment = Moment(now: member.local(now), wallMilliseconds: wall(member))
+        process.replica.step(events, at: moment, into: &process.effects)
+        var effects = ReplicaEffects()
+        swap(&effects, &process.effects)
+        if let reason = effects.fatal {
+            throw Violation(.fatal, "m\(member.id.number) stops: \(reason)", at: now)
+        }
+        if let leadership = effects.leadership {
+            trace.note(now, 2, member.id.number, UInt64(leadership.role.rawValue), leadership.term.number)
+            trace.line(now, "m\(member.id.number) \(leadership.role) of term \(leadership.term.number)")
+        }
+        try checks.stepped(member, process, effects, at: now)
+        for send in effects.sends { self.send(send, from: member) }
+        let orders = LaneOrders(effects)
+        process.logJobs += orders.log
+        process.stateJobs += orders.state
+        process.snapshotJobs += orders.snapshots
+        try startLogWork(member)
+        try startStateWork(member)
+        try startSnapshotWork(member)
+        var answers: [ReplicaEvent] = []
+        for job in orders.reads { answers.append(.readFinished(job.id, process.reads.perform(job.work))) }
+        for (_, delivery) in effects.deliveries { try clientDelivery(delivery, at: member) }
+        if !answers.isEmpty, member.process === process { try step(member, process, answers) }
+        scheduleWake(member)
+    }
+
+    private func scheduleWake(_ member: SimulatedMember) {
+        guard let process = member.process else { return }
+        let deadline = max(member.world(process.replica.nextDeadline), now)
+        guard deadline < process.wakeAt, deadline != .distantFuture else { return }
+        process.wakeAt = deadline
+        queue.add(.wake(member.id, life: member.life), at: deadline)
+    }
+
+    // MARK: Lanes
+
+    private func latency() -> TimeSpan {
+        options.diskLatencyMin + diskDraws.around(options.diskLatencyMean)
+    }
+
+    /// The work is done on the simulated disk at once and reported after the latency; a crash in between finds it done
+    /// but unreported, a crash within it cuts it by operations.
+    func startLogWork(_ member: SimulatedMember) throws(Violation) {
+        guard let process = member.process, !process.isLogBusy, !process.logJobs.isEmpty else { return }
+        let jobs = process.logJobs
+        process.logJobs = []
+        process.isLogBusy = true
+        do throws(StorageError) {
+            let durable = try process.log.perform(jobs)
+            checks.wrote(jobs, by: member)
+            queue.add(.logDone(member.id, life: member.life, durable), at: now + latency())
+        } catch {
+            try diskStopped(member, error)
+        }
+    }
+
+    func startStateWork(_ member: SimulatedMember) throws(Violation) {
+        guard let process = member.process, !process.isStateBusy, !process.stateJobs.isEmpty else { return }
+        let jobs = process.stateJobs
+        process.stateJobs = []
+        process.isStateBusy = true
+        let results: StateWork.Results
+        do throws(StorageError) {
+            results = try process.state.perform(jobs)
+        } catch {
+            return try diskStopped(member, error)
+        }
+        if results.replaced {
+            process.reads.reopen()
+            statistics.snapshotsInstalled += 1
+        }
+        for case .snapshotInstalled(let identity, _, _, _) in results.events {
+            checks.installed(identity.position, by: member)
+        }
+        var events = results.events
+        for job in results.reads { events.append(.readFinished(job.id, process.reads.perform(job.work))) }
+        process.snapshotJobs += results.snapshots
+        queue.add(.stateDone(member.id, life: member.life, events), at: now + latency())
+        try startSnapshotWork(member)
+    }
+
+    func startSnapshotWork(_ member: SimulatedMember) throws(Violation) {
+        guard let process = member.process, !process.isSnapshotBusy, !process.snapshotJobs.isEmpty else { return }
+        let orders = process.snapshotJobs
+        process.snapshotJobs = []
+        process.isSnapshotBusy = true
+        var events: [ReplicaEvent] = []
+        do throws(StorageError) {
+            for order in orders {
+                let results = try process.snapshots.perform(order)
+                events += results.events
+                process.stateJobs += results.installs.map { .activate($0) }
+            }
+        } catch {
+            return try diskStopped(member, error)
+        }
+        queue.add(.snapshotDone(member.id, life: member.life, events), at: now + latency())
+        try startStateWork(member)
+    }
+
+    /// Disk work ended by an error: the planned end of power, or a bug.
+    private func diskStopped(_ member: SimulatedMember, _ error: StorageError) throws(Violation) {
+        guard member.disk.operationsLeft == 0 else {
+            throw Violation(.fatal, "m\(member.id.number): \(error)", at: now)
+        }
+        die(member, powerLoss: true)
+    }
+
+    /// The process ends here and now; the disk keeps what its model says.
+    func die(_ member: SimulatedMember, powerLoss: Bool) {
+        guard let process = member.process else { return }
+        statistics.crashes += 1
+        if powerLoss { statistics.powerLosses += 1 }
+        trace.note(now, 3, member.id.number, powerLoss ? 1 : 0)
+        trace.line(now, "m\(member.id.number) \(powerLoss ? "loses power" : "is killed")")
+        let policy = powerLoss ? CrashPolicy() : CrashPolicy.keepsAll
+        member.disk.crash(policy, using: &member.generator)
+        member.process = nil
+        process.abandon()
+        checks.died(member)
+        clients.memberDied(member.id)
+        if !powerLoss {
+            // The kernel closes the dead process's connections; a host without power says nothing.
+            for other in members where other.id != member.id {
+                let event = Event.linkClosed(other.id, by: member.id, life: other.life)
+                queue.add(event, at: now + network.delay())
+            }
+        }
+        queue.add(.start(member.id), at: now + crashDraws.span(.zero, options.restartAfterMax))
+    }
+}
+
+/// A value that one thread uses, in a place that asks for `Sendable`.
+final class Confined<Value>: @unchecked Sendable {
+    // Safe: the simulation is single-threaded.
+    var value: Value
+
+    init(_ value: Value) { self.value = value }
+}

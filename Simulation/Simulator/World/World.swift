@@ -1,0 +1,188 @@
+import KVStore
+import MemberLanes
+package import Primitives
+import Raft
+import RegistryModel
+import Replica
+import Storage
+
+/// A whole cluster with its clients, network, disks and faults in one thread under one virtual clock.
+///
+/// The code under test is the code that ships: replicas, logs, state stores on SQLite, snapshots, message encodings.
+/// Replaced are only clocks, network, disks, randomness and the life of processes.
+package final class World {
+    enum Event {
+        case frame(from: MemberID, to: MemberID, [UInt8], life: UInt64, connection: UInt64)
+        case wake(MemberID, life: UInt64)
+        case logDone(MemberID, life: UInt64, BatchNumber?)
+        case stateDone(MemberID, life: UInt64, [ReplicaEvent])
+        case snapshotDone(MemberID, life: UInt64, [ReplicaEvent])
+        case linkUp(MemberID, from: MemberID, life: UInt64)
+        case linkClosed(MemberID, by: MemberID, life: UInt64)
+        case start(MemberID)
+        case crash
+        case partition
+        case heal
+        case breakLink
+        case client(Int)
+    }
+
+    package let options: SimulationOptions
+    package internal(set) var trace = Trace()
+    package internal(set) var statistics = Statistics()
+    var now = Instant.zero
+    var queue = EventQueue<Event>()
+    var members: [SimulatedMember] = []
+    var network: Network
+    var clients: Clients
+    var checks: Checks
+    /// Independent streams: switching one class of faults off does not shift the draws of the others.
+    var crashDraws: SeededGenerator
+    var partitionDraws: SeededGenerator
+    var diskDraws: SeededGenerator
+    /// Faults happen only before this instant.
+    var calmFrom: Instant
+    private let registration: UInt64
+    private nonisolated(unsafe) static var registrations: UInt64 = 0
+
+    /// - Parameter traceLines: how many lines to keep for a report of a violation.
+    package init(_ options: SimulationOptions, traceLines: Int = 400) {
+        self.options = options
+        let ids = (1...options.members).map { MemberID(UInt64($0)) }
+        members = ids.map { SimulatedMember(id: $0, options: options) }
+        network = Network(options: options, members: ids)
+        clients = Clients(options: options)
+        checks = Checks(options: options, members: ids)
+        crashDraws = SeededGenerator(seed: options.seed, purpose: "crash")
+        partitionDraws = SeededGenerator(seed: options.seed, purpose: "partition")
+        diskDraws = SeededGenerator(seed: options.seed, purpose: "disk")
+        calmFrom = Instant.zero + options.duration
+        // Only a name for SQLite's registry of file systems; it never reaches the trace.
+        World.registrations += 1
+        registration = World.registrations
+        trace.linesMax = traceLines
+    }
+
+    /// What happened, in numbers.
+    package struct Statistics {
+        package var crashes = 0
+        package var powerLosses = 0
+        package var partitions = 0
+        package var linkBreaks = 0
+        package var framesSent = 0
+        package var framesLost = 0
+        package var elections = 0
+        package var acknowledged = 0
+        package var refused = 0
+        package var unknown = 0
+        package var reads = 0
+        package var snapshotsInstalled = 0
+        package var leasesExpired = 0
+        package var simulated = TimeSpan.zero
+    }
+
+    /// Runs the phase with faults, then heals everything and demands progress and agreement.
+    ///
+    /// - Throws: the first `Violation`.
+    package func run() throws(Violation) {
+        for member in members { queue.add(.start(member.id), at: now) }
+        for client in 0..<options.clients { queue.add(.client(client), at: now + .milliseconds(10)) }
+        if let every = options.crashEvery { queue.add(.crash, at: now + crashDraws.around(every)) }
+        if let every = options.partitionEvery { queue.add(.partition, at: now + partitionDraws.around(every)) }
+        if let every = options.linkBreakEvery { queue.add(.breakLink, at: now + partitionDraws.around(every)) }
+        try runUntil(calmFrom)
+        try becomeCalm()
+        statistics.simulated = now - .zero
+    }
+
+    private func runUntil(_ end: Instant) throws(Violation) {
+        while let next = queue.nextTime, next <= end {
+            guard let (at, event) = queue.pop() else { break }
+            now = max(now, at)
+            try handle(event)
+            if !clients.orphans.isEmpty { try endOrphans() }
+        }
+        now = end
+    }
+
+    /// All members run, every link works: a leader within ten election timeouts, every open request answered, fresh ones
+    /// carried out, all members equal.
+    private func becomeCalm() throws(Violation) {
+        network.healAll()
+        trace.line(now, "calm: everything heals")
+        for member in members where member.process == nil { try start(member) }
+        try runUntil(now + options.election * 12 + .seconds(2))
+        guard members.contains(where: { $0.process?.replica.raft.isEstablishedLeader ?? false }) else {
+            throw Violation(
+                .liveness, "no leader \(options.election.milliseconds * 12 + 2_000) ms after healing", at: now)
+        }
+        clients.stopAfterCurrent = true
+        try runUntil(now + .seconds(20))
+        if let open = clients.firstOpen {
+            throw Violation(.liveness, "request \(open) is not answered 20 s after healing", at: now)
+        }
+        try checks.finish(members: members, clients: clients, at: now)
+    }
+
+    private func handle(_ event: Event) throws(Violation) {
+        switch event {
+        case .frame(let from, let to, let bytes, let life, let connection):
+            try deliver(bytes, from: from, to: to, life: life, connection: connection)
+        case .wake(let id, let life):
+            guard let (member, process) = running(id, life) else { return }
+            process.wakeAt = .distantFuture
+            try step(member, process, [])
+        case .logDone(let id, let life, let durable):
+            guard let (member, process) = running(id, life) else { return }
+            process.isLogBusy = false
+            if let durable { try step(member, process, [.logDurable(durable)]) }
+            try startLogWork(member)
+        case .stateDone(let id, let life, let events):
+            guard let (member, process) = running(id, life) else { return }
+            process.isStateBusy = false
+            if !events.isEmpty { try step(member, process, events) }
+            try startStateWork(member)
+        case .snapshotDone(let id, let life, let events):
+            guard let (member, process) = running(id, life) else { return }
+            process.isSnapshotBusy = false
+            if !events.isEmpty { try step(member, process, events) }
+            try startSnapshotWork(member)
+        case .linkUp(let id, let from, let life):
+            guard let (member, process) = running(id, life) else { return }
+            try step(member, process, [.linkUp(from)])
+        case .linkClosed(let id, let other, let life):
+            guard let (member, process) = running(id, life) else { return }
+            try step(member, process, [.linkClosed(other)])
+        case .start(let id):
+            guard members[index(id)].process == nil else { return }
+            try start(members[index(id)])
+        case .crash: try crashSome()
+        case .partition: partition()
+        case .heal:
+            network.heal()
+            trace.line(now, "partition heals")
+        case .breakLink: try breakLink()
+        case .client(let number): try act(number)
+        }
+    }
+
+    /// Lets go of every process; the world is not used afterwards.
+    package func end() {
+        for member in members {
+            member.process?.abandon()
+            member.process = nil
+        }
+    }
+
+    func index(_ id: MemberID) -> Int { Int(id.number) - 1 }
+
+    func running(_ id: MemberID, _ life: UInt64) -> (SimulatedMember, SimulatedMember.Process)? {
+        let member = members[index(id)]
+        guard member.life == life, let process = member.process else { return nil }
+        return (member, process)
+    }
+
+    func vfsName(_ member: SimulatedMember) -> String {
+        "simulation-\(registration)-\(member.id.number)-\(member.life)"
+    }
+}

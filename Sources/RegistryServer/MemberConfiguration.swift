@@ -1,0 +1,138 @@
+/// Why a configuration cannot be used; the text names the setting and what was wrong with it.
+public struct ConfigurationError: Error, Hashable, Sendable, CustomStringConvertible {
+    public var description: String
+
+    public init(_ description: String) {
+        self.description = description
+    }
+}
+
+/// Everything one member is told at its start. The names, defaults and meanings are etcd's flags of the same name
+/// unless a comment says otherwise.
+public struct MemberConfiguration: Sendable {
+    /// How long history is kept without anybody asking (etcd's `--auto-compaction-*`).
+    public enum AutoCompaction: Hashable, Sendable {
+        case off
+        /// What is younger than this many seconds stays, and always the newest 10 000 revisions.
+        case periodic(seconds: Int64)
+        /// The newest revisions stay, this many.
+        case revisions(Int64)
+    }
+
+    public enum ClusterState: String, Sendable {
+        case new
+        case existing
+    }
+
+    /// This member's name; must appear in `initialCluster`.
+    public var name = "default"
+    /// The directory that holds this member's log and state; created when it is not there.
+    public var dataDirectory: String
+    /// Where other members connect; `http://HOST:PORT`.
+    public var listenPeerURLs = ["http://localhost:2380"]
+    /// Where clients connect; empty for a member that is only used within its process.
+    public var listenClientURLs = ["http://localhost:2379"]
+    /// This member's own peer URLs; empty takes those of `initialCluster`. Must equal them.
+    public var initialAdvertisePeerURLs: [String] = []
+    /// What clients are told by member lists.
+    public var advertiseClientURLs = ["http://localhost:2379"]
+    /// All members of the new cluster with their peer addresses; a name may repeat.
+    public var initialCluster: [(name: String, url: String)] = [("default", "http://localhost:2380")]
+    public var initialClusterState = ClusterState.new
+    /// Part of the cluster's identity: clusters with equal addresses and different tokens refuse each other.
+    public var initialClusterToken = "etcd-cluster"
+    /// Default 50 (etcd: 100).
+    public var heartbeatMilliseconds: Int64 = 50
+    /// Default 500 (etcd: 1000). At least five heartbeats.
+    public var electionMilliseconds: Int64 = 500
+    /// Applied entries between two points at which the state is made durable and the log may be compacted.
+    public var snapshotCount: Int64 = 10_000
+    /// Default one hour (etcd: off).
+    public var autoCompaction = AutoCompaction.periodic(seconds: 3_600)
+    /// Default 2, independent of the election timeout.
+    public var minLeaseTTLSeconds: Int64 = 2
+    public var maxTxnOperations = 128
+    public var maxRequestBytes = 1_572_864
+    public var watchProgressNotifySeconds: Int64 = 600
+    /// Event loops for clients; 0 lets the member choose by the machine's cores.
+    public var clientLoops = 0
+
+    /// - Parameter dataDirectory: a path; relative ones start at the working directory.
+    public init(dataDirectory: String) {
+        self.dataDirectory = dataDirectory
+    }
+
+    /// Checks every setting alone and against the others.
+    ///
+    /// - Throws: `ConfigurationError` naming the setting, or both settings in conflict.
+    public func validate() throws {
+        guard !name.isEmpty else { throw ConfigurationError("--name is empty") }
+        guard !dataDirectory.isEmpty else { throw ConfigurationError("--data-dir is empty") }
+        guard heartbeatMilliseconds > 0 else {
+            throw ConfigurationError("--heartbeat-interval \(heartbeatMilliseconds) must be above 0 (milliseconds)")
+        }
+        guard electionMilliseconds >= 5 * heartbeatMilliseconds else {
+            throw ConfigurationError(
+                "--election-timeout \(electionMilliseconds) must be at least five times --heartbeat-interval "
+                    + "\(heartbeatMilliseconds)")
+        }
+        guard electionMilliseconds <= 50_000 else {
+            throw ConfigurationError("--election-timeout \(electionMilliseconds) is above 50000 (milliseconds)")
+        }
+        guard snapshotCount > 0 else { throw ConfigurationError("--snapshot-count \(snapshotCount) must be above 0") }
+        guard minLeaseTTLSeconds > 0 else {
+            throw ConfigurationError("--min-lease-ttl \(minLeaseTTLSeconds) must be above 0 (seconds)")
+        }
+        guard maxRequestBytes > 0, maxRequestBytes <= 8 * 1024 * 1024 else {
+            throw ConfigurationError("--max-request-bytes \(maxRequestBytes) must be in 1...8388608")
+        }
+        guard maxTxnOperations > 0 else {
+            throw ConfigurationError("--max-txn-ops \(maxTxnOperations) must be above 0")
+        }
+        for url in listenPeerURLs { _ = try Endpoint(url: url, setting: "--listen-peer-urls") }
+        for url in listenClientURLs { _ = try Endpoint(url: url, setting: "--listen-client-urls") }
+        for url in advertiseClientURLs { _ = try Endpoint(url: url, setting: "--advertise-client-urls") }
+        for (_, url) in initialCluster { _ = try Endpoint(url: url, setting: "--initial-cluster") }
+        guard !listenPeerURLs.isEmpty || initialCluster.count == 1 else {
+            throw ConfigurationError("--listen-peer-urls is empty, but --initial-cluster names other members")
+        }
+        guard initialCluster.contains(where: { $0.name == name }) else {
+            let names = initialCluster.map(\.name).joined(separator: ", ")
+            throw ConfigurationError("--initial-cluster does not contain --name \(name) (it names: \(names))")
+        }
+        let own = initialCluster.filter { $0.name == name }.map(\.url).sorted()
+        guard initialAdvertisePeerURLs.isEmpty || initialAdvertisePeerURLs.sorted() == own else {
+            throw ConfigurationError(
+                "--initial-cluster gives \(name) the peer URLs \(own.joined(separator: ",")), but "
+                    + "--initial-advertise-peer-urls says \(initialAdvertisePeerURLs.joined(separator: ","))")
+        }
+    }
+}
+
+/// Host and port of a URL in a configuration.
+struct Endpoint: Hashable, Sendable {
+    var host: String
+    var port: Int
+
+    /// - Throws: `ConfigurationError` naming `setting` and what is wrong with the URL.
+    init(url: String, setting: String) throws(ConfigurationError) {
+        guard !url.hasPrefix("https://") else {
+            throw ConfigurationError("\(setting): \(url): TLS is not supported yet, use http")
+        }
+        guard url.hasPrefix("http://") else {
+            throw ConfigurationError("\(setting): \(url) is not of the form http://HOST:PORT")
+        }
+        var rest = url.dropFirst("http://".count)
+        if rest.hasSuffix("/") { rest = rest.dropLast() }
+        guard let colon = rest.lastIndex(of: ":"), let port = Int(rest[rest.index(after: colon)...]),
+            (0...65_535).contains(port)
+        else { throw ConfigurationError("\(setting): \(url) has no valid port") }
+        var host = String(rest[..<colon])
+        if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
+        guard !host.isEmpty, !host.contains("/") else {
+            throw ConfigurationError("\(setting): \(url) has no valid host")
+        }
+        self.host = host
+        self.port = port
+    }
+}

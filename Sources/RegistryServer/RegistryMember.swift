@@ -1,0 +1,165 @@
+import Raft
+import Replica
+import EtcdAPI
+import GRPC
+public import Logging
+import NIOCore
+import NIOPosix
+import Primitives
+import Storage
+import Synchronization
+import Transport
+
+/// One running member of a registry: in `registryd`, or embedded in another program.
+///
+/// ```swift
+/// var configuration = MemberConfiguration(dataDirectory: "/var/lib/ganglion")
+/// configuration.name = "one"
+/// configuration.initialCluster = [("one", "http://127.0.0.1:2380")]
+/// let member = try await RegistryMember.start(configuration)
+/// try await member.client.put(Array("greeting".utf8), Array("hello".utf8))
+/// await member.stop()
+/// ```
+public final class RegistryMember: Sendable {
+    /// The program's version, as `--version` prints it.
+    public static let version = "0.1.0"
+
+    /// Requests without a network.
+    public let client: LocalClient
+    /// The ids of this member and its cluster, as clients see them.
+    public let memberID: UInt64
+    public let clusterID: UInt64
+
+    private let core: MemberCore
+    private let transport: PeerTransport
+    private let doors: EtcdFrontDoors
+    private let listener: GRPCServer
+    private let directory: MemberDirectory
+    private let group: MultiThreadedEventLoopGroup
+    private let logger: Logger
+    private let election: TimeSpan
+    private let addresses = Mutex<[String]>([])
+    private let hasStopped = Mutex(false)
+
+    /// Starts a member: recovers its directory (or founds the cluster), binds its ports, joins the others.
+    ///
+    /// - Parameters:
+    ///   - logger: gets role changes, refused links and storage reports.
+    ///   - onFailure: called when the member cannot go on (its disk failed, an entry cannot be read). The program
+    ///     should end: the member answers nothing any more.
+    /// - Throws: `ConfigurationError`, or an error whose text names the directory, port or file and what was wrong.
+    public static func start(
+        _ configuration: MemberConfiguration, logger: Logger = Logger(label: "registry"),
+        onFailure: @escaping @Sendable (String) -> Void = { fatalError("registry member: \($0)") }
+    ) async throws -> RegistryMember {
+        try configuration.validate()
+        let foundation = try MemberFoundation(configuration, logger: logger)
+        let member = RegistryMember(foundation, configuration, logger: logger, onFailure: onFailure)
+        do {
+            try await member.open(configuration, peers: foundation.peers)
+            return member
+        } catch {
+            await member.stop()
+            throw error
+        }
+    }
+
+    private init(
+        _ foundation: MemberFoundation, _ configuration: MemberConfiguration, logger: Logger,
+        onFailure: @escaping @Sendable (String) -> Void
+    ) {
+        let loops = configuration.clientLoops > 0 ? configuration.clientLoops : max(1, System.coreCount / 2)
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: loops)
+        let settings = foundation.replica.configuration
+        // The first loop also serves the member links.
+        let peerLoop = group.next()
+        var made: PeerTransport?
+        let core = MemberCore(
+            replica: foundation.replica, stores: foundation.stores, directory: foundation.directory, logger: logger,
+            makeTransport: { report in
+                let transport = PeerTransport(
+                    cluster: settings.cluster, member: settings.member, incarnation: settings.incarnation,
+                    loop: peerLoop, logger: logger, report: report)
+                made = transport
+                return transport
+            }, failed: onFailure)
+        guard let transport = made else { preconditionFailure("the core made no transport") }
+        var options = EtcdDoorOptions()
+        options.requestBytesMax = configuration.maxRequestBytes
+        options.txnOperationsMax = configuration.maxTxnOperations
+        options.leaderLossGrace = .milliseconds(3 * configuration.electionMilliseconds)
+        doors = EtcdFrontDoors(service: core, group: group, options: options, metricsSource: core)
+        var serverOptions = GRPCServerOptions()
+        serverOptions.http2.messageBytesMax = options.requestBytesMax + options.grpcOverheadBytes
+        // Base64 makes a body of the JSON gateway larger than the message it holds.
+        serverOptions.httpBodyBytesMax = 2 * serverOptions.http2.messageBytesMax
+        listener = GRPCServer(group: group, options: serverOptions)
+        client = LocalClient(service: core)
+        memberID = settings.member.number
+        clusterID = settings.cluster.number
+        election = settings.timings.election
+        directory = foundation.directory
+        self.core = core
+        self.transport = transport
+        self.group = group
+        self.logger = logger
+    }
+
+    private func open(_ configuration: MemberConfiguration, peers: [(MemberID, Endpoint)]) async throws {
+        for url in configuration.listenPeerURLs {
+            let endpoint = try Endpoint(url: url, setting: "--listen-peer-urls")
+            _ = try await transport.listen(on: PeerAddress(host: endpoint.host, port: endpoint.port))
+        }
+        core.start()
+        transport.setPeers(peers.map { ($0.0, PeerAddress(host: $0.1.host, port: $0.1.port)) })
+        for url in configuration.listenClientURLs {
+            let endpoint = try Endpoint(url: url, setting: "--listen-client-urls")
+            let doors = doors
+            let bound = try await listener.bind(host: endpoint.host, port: endpoint.port) { loop in
+                doors.services(on: loop)
+            }
+            addresses.withLock { $0.append("\(endpoint.host):\(bound.port ?? endpoint.port)") }
+        }
+        logger.info(
+            "member started",
+            metadata: [
+                "name": "\(configuration.name)", "member": "\(String(memberID, radix: 16))",
+                "cluster": "\(String(clusterID, radix: 16))",
+                "clients": "\(clientAddresses.joined(separator: ","))",
+            ])
+    }
+
+    /// Where clients can connect, `HOST:PORT`, with the ports that were really bound.
+    public var clientAddresses: [String] { addresses.withLock { $0 } }
+
+    /// Whether this member leads now.
+    public var isLeader: Bool { core.isLeader }
+
+    /// Stops gracefully: hands leadership over, lets calls finish, makes everything durable. Safe to call twice.
+    public func stop() async {
+        let isSecond = hasStopped.withLock { stopped in
+            defer { stopped = true }
+            return stopped
+        }
+        guard !isSecond else { return }
+        await handOver()
+        await listener.shutdown(grace: .milliseconds(500))
+        await doors.detach()
+        client.close()
+        await transport.shutdown()
+        core.stop()
+        directory.close()
+        try? await group.shutdownGracefully()
+        logger.info("member stopped")
+    }
+
+    /// Waits until another member leads, at most one election timeout.
+    private func handOver() async {
+        guard core.isLeader else { return }
+        core.handOver()
+        let patience = MonotonicClock.now() + election
+        while core.isLeader, MonotonicClock.now() < patience {
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+    }
+}

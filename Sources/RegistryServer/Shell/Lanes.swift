@@ -1,0 +1,149 @@
+import MemberLanes
+import Primitives
+import Raft
+import RegistryModel
+import Replica
+import Storage
+import Synchronization
+
+/// The member's four working threads. Each owns its part of the storage; they talk by orders only.
+final class Lanes: Sendable {
+    private let log: Lane<LogJob>
+    private let state: Lane<StateJob>
+    private let reads: Lane<ReadOrder>
+    private let snapshots: Lane<SnapshotOrder>
+    private let closing: @Sendable () -> Void
+
+    private enum ReadOrder: Sendable {
+        case read(ReadJob)
+        case reopen
+    }
+
+    /// A lane's work, confined to the lane's thread.
+    private struct Confined<Work>: @unchecked Sendable {
+        // Safe: handed to one lane and used by its thread only, or after that thread has ended.
+        let work: Work
+    }
+
+    /// - Parameters:
+    ///   - inbox: takes what the lanes report.
+    ///   - failed: called when the storage can no longer be used.
+    init(
+        stores: OpenedStores, directory: MemberDirectory, inbox: Mailbox<ReplicaEvent>, metrics: MemberMetrics,
+        failed: @escaping @Sendable (String) -> Void
+    ) {
+        let logWork = Confined(work: LogWork(log: stores.log))
+        let stateWork = Confined(work: StateWork(store: stores.state, directory: directory))
+        let readWork = Confined(work: ReadWork(directory: directory))
+        let snapshotWork = Confined(work: SnapshotWork(directory: directory))
+
+        log = Lanes.logLane(logWork, inbox: inbox, metrics: metrics, failed: failed)
+        let reads = Lane<ReadOrder>(name: "reader") { orders in
+            for order in orders {
+                switch order {
+                case .read(let job): inbox.put(.readFinished(job.id, readWork.work.perform(job.work)))
+                case .reopen: readWork.work.reopen()
+                }
+            }
+        }
+        self.reads = reads
+        // The two know each other: a received state goes to the state lane, a wanted snapshot to the snapshot lane.
+        let stateLane = LateLane<StateJob>()
+        let snapshotLane = Lane<SnapshotOrder>(name: "snapshots") { orders in
+            for order in orders {
+                do throws(StorageError) {
+                    let results = try snapshotWork.work.perform(order)
+                    inbox.put(contentsOf: results.events)
+                    for install in results.installs { stateLane.put(.activate(install)) }
+                } catch {
+                    failed("snapshot: \(error)")
+                }
+            }
+        }
+        snapshots = snapshotLane
+        let forward: @Sendable (StateWork.Results) -> Void = { results in
+            if results.replaced { reads.put(.reopen) }
+            inbox.put(contentsOf: results.events)
+            for job in results.reads { reads.put(.read(job)) }
+            snapshotLane.put(contentsOf: results.snapshots)
+        }
+        let state = Lanes.stateLane(stateWork, forward: forward, failed: failed)
+        stateLane.set(state)
+        self.state = state
+        closing = {
+            logWork.work.close()
+            try? stateWork.work.close()
+            readWork.work.close()
+            snapshotWork.work.close()
+        }
+    }
+
+    func take(_ orders: LaneOrders) {
+        log.put(contentsOf: orders.log)
+        state.put(contentsOf: orders.state)
+        for job in orders.reads { reads.put(.read(job)) }
+        snapshots.put(contentsOf: orders.snapshots)
+    }
+
+    /// Finishes everything that was ordered, makes it durable and closes the files.
+    func finish() {
+        log.finish()
+        snapshots.finish()
+        state.finish()
+        reads.finish()
+        closing()
+    }
+
+    private static func logLane(
+        _ log: Confined<LogWork>, inbox: Mailbox<ReplicaEvent>, metrics: MemberMetrics,
+        failed: @escaping @Sendable (String) -> Void
+    ) -> Lane<LogJob> {
+        let broken = Mutex(false)
+        // Quiet for 50 ms: the log records how far it is durable (raft.md §9.2 names the window this narrows).
+        return Lane(name: "log", idle: .milliseconds(50)) { jobs in
+            guard !broken.withLock({ $0 }) else { return }
+            do throws(StorageError) {
+                if jobs.isEmpty { return try log.work.quiet() }
+                let started = MonotonicClock.now()
+                if let durable = try log.work.perform(jobs) {
+                    inbox.put(.logDurable(durable))
+                    metrics.recordLogWrite(took: MonotonicClock.now() - started)
+                }
+            } catch {
+                broken.withLock { $0 = true }
+                failed("log: \(error)")
+            }
+        }
+    }
+
+    private static func stateLane(
+        _ state: Confined<StateWork>, forward: @escaping @Sendable (StateWork.Results) -> Void,
+        failed: @escaping @Sendable (String) -> Void
+    ) -> Lane<StateJob> {
+        let broken = Mutex(false)
+        return Lane(name: "state", idle: .milliseconds(200)) { jobs in
+            guard !broken.withLock({ $0 }) else { return }
+            do throws(StorageError) {
+                if !jobs.isEmpty { return forward(try state.work.perform(jobs)) }
+                var more = true
+                while more {
+                    let quiet = try state.work.quiet()
+                    forward(quiet.results)
+                    more = quiet.more
+                }
+            } catch {
+                broken.withLock { $0 = true }
+                failed("state: \(error)")
+            }
+        }
+    }
+}
+
+/// A lane that is known a little later than those who put jobs into it.
+private final class LateLane<Job: Sendable>: Sendable {
+    private let lane = Mutex<Lane<Job>?>(nil)
+
+    func set(_ lane: Lane<Job>) { self.lane.withLock { $0 = lane } }
+
+    func put(_ job: Job) { lane.withLock { $0 }?.put(job) }
+}

@@ -1,0 +1,172 @@
+import Glibc
+import Primitives
+
+/// A queue with many writers and one reader that takes everything at once, so that a batch costs one lock and one
+/// wake-up.
+final class Mailbox<Element: Sendable>: @unchecked Sendable {
+    // Safe: `elements`, `isClosed` and `isWaiting` are touched under `lock` only.
+    private let lock: UnsafeMutablePointer<pthread_mutex_t>
+    private let filled: UnsafeMutablePointer<pthread_cond_t>
+    private var elements: [Element] = []
+    private var isClosed = false
+    private var isWaiting = false
+
+    init() {
+        lock = .allocate(capacity: 1)
+        filled = .allocate(capacity: 1)
+        pthread_mutex_init(lock, nil)
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(filled, &attributes)
+        pthread_condattr_destroy(&attributes)
+    }
+
+    deinit {
+        pthread_cond_destroy(filled)
+        pthread_mutex_destroy(lock)
+        filled.deallocate()
+        lock.deallocate()
+    }
+
+    /// Dropped once the mailbox is closed.
+    func put(_ element: Element) {
+        pthread_mutex_lock(lock)
+        let wake = isWaiting && !isClosed
+        if !isClosed { elements.append(element) }
+        pthread_mutex_unlock(lock)
+        if wake { pthread_cond_signal(filled) }
+    }
+
+    func put(contentsOf batch: [Element]) {
+        guard !batch.isEmpty else { return }
+        pthread_mutex_lock(lock)
+        let wake = isWaiting && !isClosed
+        if !isClosed { elements.append(contentsOf: batch) }
+        pthread_mutex_unlock(lock)
+        if wake { pthread_cond_signal(filled) }
+    }
+
+    /// Nothing more is taken in; the reader gets what is there, then nil.
+    func close() {
+        pthread_mutex_lock(lock)
+        isClosed = true
+        pthread_mutex_unlock(lock)
+        pthread_cond_broadcast(filled)
+    }
+
+    /// Waits for elements until `deadline` and moves all of them into `batch`, which must be empty.
+    ///
+    /// - Returns: false when the mailbox is closed and empty.
+    func take(into batch: inout [Element], until deadline: Instant = .distantFuture) -> Bool {
+        pthread_mutex_lock(lock)
+        defer { pthread_mutex_unlock(lock) }
+        while elements.isEmpty, !isClosed {
+            isWaiting = true
+            defer { isWaiting = false }
+            if deadline == .distantFuture {
+                pthread_cond_wait(filled, lock)
+                continue
+            }
+            let nanoseconds = max(deadline.nanoseconds, 0)
+            var until = timespec(
+                tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+            if pthread_cond_timedwait(filled, lock, &until) == ETIMEDOUT { return true }
+        }
+        swap(&elements, &batch)
+        return !(batch.isEmpty && isClosed)
+    }
+}
+
+/// A thread of our own for work that waits or must not wait for others.
+final class NamedThread: @unchecked Sendable {
+    // Safe: `handle` is written before the initializer returns and read by `join` only.
+    private final class Body {
+        let name: String
+        let run: @Sendable () -> Void
+
+        init(name: String, run: @escaping @Sendable () -> Void) {
+            self.name = name
+            self.run = run
+        }
+    }
+
+    private var handle = pthread_t()
+
+    /// - Parameter name: at most 15 bytes show in process listings.
+    init(name: String, _ run: @escaping @Sendable () -> Void) {
+        let body = Unmanaged.passRetained(Body(name: name, run: run))
+        let result = pthread_create(
+            &handle, nil,
+            { argument in
+                guard let argument else { return nil }
+                let body = Unmanaged<Body>.fromOpaque(argument).takeRetainedValue()
+                NamedThread.nameCurrent(body.name)
+                body.run()
+                return nil
+            }, body.toOpaque())
+        precondition(result == 0, "cannot start thread \(name): error \(result)")
+    }
+
+    /// Through the file system, because the C function is not visible to Swift.
+    private static func nameCurrent(_ name: String) {
+        guard let file = fopen("/proc/thread-self/comm", "w") else { return }
+        fputs(String(name.prefix(15)), file)
+        fclose(file)
+    }
+
+    func join() {
+        pthread_join(handle, nil)
+    }
+}
+
+/// A first-in-first-out worker: jobs are handed over in batches as they have gathered.
+final class Lane<Job: Sendable>: Sendable {
+    private let mailbox = Mailbox<Job>()
+    private let thread: NamedThread
+
+    /// - Parameters:
+    ///   - idle: when set, `work` is also called with no jobs after this much quiet following some work.
+    ///   - work: called on the lane's thread only.
+    init(name: String, idle: TimeSpan? = nil, _ work: @escaping @Sendable ([Job]) -> Void) {
+        let mailbox = mailbox
+        thread = NamedThread(name: name) {
+            var batch: [Job] = []
+            var quietAt = Instant.distantFuture
+            while mailbox.take(into: &batch, until: quietAt) {
+                work(batch)
+                if batch.isEmpty {
+                    quietAt = .distantFuture
+                } else if let idle {
+                    quietAt = MonotonicClock.now() + idle
+                }
+                batch.removeAll(keepingCapacity: true)
+            }
+        }
+    }
+
+    func put(_ job: Job) { mailbox.put(job) }
+
+    func put(contentsOf jobs: [Job]) { mailbox.put(contentsOf: jobs) }
+
+    /// Finishes what was put, then ends the thread.
+    func finish() {
+        mailbox.close()
+        thread.join()
+    }
+}
+
+/// The two clocks of the process.
+enum MonotonicClock {
+    static func now() -> Instant {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Instant(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
+    }
+
+    static func wallMilliseconds() -> Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000
+    }
+}

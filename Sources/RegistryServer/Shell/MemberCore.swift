@@ -1,0 +1,207 @@
+import Logging
+import MemberLanes
+import Primitives
+import Raft
+import RegistryModel
+import Replica
+import Storage
+import Synchronization
+import Transport
+
+/// One member's loop: drains the inbox in batches, steps the replica, hands its effects to the lanes. Front doors talk
+/// to it through `RegistryService`.
+///
+/// The loop has its own thread; log, state, reads and snapshots have one each. Nothing on the request path waits for
+/// a task, a continuation or a lock of its own: one lock a batch at the inbox and at each lane.
+final class MemberCore: RegistryService, @unchecked Sendable {
+    // Safe: `replica` and `effects` are touched by the core's thread only; everything else is immutable or a Mutex.
+    let clusterID: ClusterID
+    let memberID: MemberID
+    let metrics: MemberMetrics
+
+    private struct Sinks {
+        var last: UInt32 = 0
+        var byID: [UInt32: any ReplySink] = [:]
+    }
+
+    private struct End {
+        var reason: String?
+        var hasEnded = false
+    }
+
+    private let inbox = Mailbox<ReplicaEvent>()
+    private let sinks = Mutex(Sinks())
+    private let end = Mutex(End())
+    private let lanes: Lanes
+    private let transport: PeerTransport
+    private let logger: Logger
+    private let failed: @Sendable (String) -> Void
+    private var replica: Replica
+    private var effects = ReplicaEffects()
+    private let thread = Mutex<NamedThread?>(nil)
+    /// The latest leadership, for those who wait for a hand-over.
+    private let leadership = Mutex<Leadership?>(nil)
+
+    /// - Parameters:
+    ///   - transport: given by a closure because it reports into this core.
+    ///   - failed: called once, on any thread, when the member cannot go on.
+    init(
+        replica: Replica, stores: OpenedStores, directory: MemberDirectory, logger: Logger,
+        makeTransport: (@escaping @Sendable (TransportEvent) -> Void) -> PeerTransport,
+        failed: @escaping @Sendable (String) -> Void
+    ) {
+        self.replica = replica
+        self.logger = logger
+        self.failed = failed
+        clusterID = replica.configuration.cluster
+        memberID = replica.configuration.member
+        metrics = MemberMetrics()
+        let inbox = inbox
+        let logger = logger
+        transport = makeTransport { event in MemberCore.report(event, to: inbox, logger: logger) }
+        lanes = Lanes(stores: stores, directory: directory, inbox: inbox, metrics: metrics, failed: failed)
+    }
+
+    func start() {
+        thread.withLock { $0 = NamedThread(name: "core") { [self] in run() } }
+    }
+
+    // MARK: RegistryService
+
+    func attach(_ sink: any ReplySink) -> UInt32 {
+        let id = sinks.withLock { sinks in
+            sinks.last += 1
+            sinks.byID[sinks.last] = sink
+            return sinks.last
+        }
+        inbox.put(.sinkAttached(id))
+        return id
+    }
+
+    func detach(_ sink: UInt32) {
+        sinks.withLock { _ = $0.byID.removeValue(forKey: sink) }
+        inbox.put(.sinkDetached(sink))
+    }
+
+    func submit(_ request: Request, token: RequestToken, context: RequestContext) {
+        inbox.put(.request(request, token, context))
+    }
+
+    // MARK: Stopping
+
+    /// Asks for a graceful end: leadership goes to another member.
+    func handOver() {
+        inbox.put(.handOver)
+    }
+
+    /// Whether this member leads now.
+    var isLeader: Bool { leadership.withLock { $0?.role == .leader } }
+
+    /// Ends the loop and the lanes; everything ordered is finished and durable when this returns. Blocks.
+    func stop() {
+        inbox.close()
+        thread.withLock { thread in
+            thread?.join()
+            thread = nil
+        }
+        lanes.finish()
+    }
+
+    // MARK: The loop
+
+    private func run() {
+        var events: [ReplicaEvent] = []
+        var deadline = Instant.zero
+        while inbox.take(into: &events, until: deadline) {
+            let started = MonotonicClock.now()
+            let moment = Moment(now: started, wallMilliseconds: MonotonicClock.wallMilliseconds())
+            replica.step(events, at: moment, into: &effects)
+            dispatch()
+            metrics.recordStep(
+                events: events.count, took: MonotonicClock.now() - started, replica: replica)
+            events.removeAll(keepingCapacity: true)
+            if let reason = effects.fatal { return stopBecause(reason) }
+            effects.reset()
+            deadline = replica.nextDeadline
+        }
+    }
+
+    private func dispatch() {
+        lanes.take(LaneOrders(effects))
+        if !effects.sends.isEmpty {
+            transport.send(effects.sends) { sends in MemberCore.encode(sends) }
+        }
+        deliver()
+        if let leadership = effects.leadership { noteLeadership(leadership) }
+    }
+
+    private func deliver() {
+        guard !effects.deliveries.isEmpty else { return }
+        let registered = sinks.withLock { $0.byID }
+        if registered.count == 1, let only = registered.first {
+            only.value.deliver(effects.deliveries.compactMap { $0.sink == only.key ? $0.delivery : nil })
+            return
+        }
+        var bySink: [UInt32: [Delivery]] = [:]
+        for (sink, delivery) in effects.deliveries { bySink[sink, default: []].append(delivery) }
+        for (sink, deliveries) in bySink { registered[sink]?.deliver(deliveries) }
+    }
+
+    private func noteLeadership(_ change: Leadership) {
+        let before = leadership.withLock { current in
+            defer { current = change }
+            return current
+        }
+        metrics.recordLeadership(change, isSelf: change.leader == memberID)
+        guard before?.role != change.role || before?.term != change.term || before?.leader != change.leader else {
+            return
+        }
+        let leader = change.leader.map { String($0.number, radix: 16) } ?? "none"
+        logger.info(
+            "role \(change.role)", metadata: ["term": "\(change.term.number)", "leader": "\(leader)"])
+    }
+
+    private func stopBecause(_ reason: String) {
+        let isFirst = end.withLock { end in
+            defer { end.hasEnded = true }
+            return !end.hasEnded
+        }
+        if isFirst { failed(reason) }
+    }
+
+    /// Runs on the transport's loop: messages of one member stay in order.
+    private static func encode(_ sends: [PeerSend]) -> [(MemberID, [[UInt8]])] {
+        var batches: [(MemberID, [[UInt8]])] = []
+        for send in sends {
+            let payload = send.message.encoded()
+            if let position = batches.firstIndex(where: { $0.0 == send.to }) {
+                batches[position].1.append(payload)
+            } else {
+                batches.append((send.to, [payload]))
+            }
+        }
+        return batches
+    }
+
+    /// Runs on the transport's loop.
+    private static func report(_ event: TransportEvent, to inbox: Mailbox<ReplicaEvent>, logger: Logger) {
+        switch event {
+        case .up(let member): inbox.put(.linkUp(member))
+        case .closed(let member): inbox.put(.linkClosed(member))
+        case .unreachable(let member): inbox.put(.unreachable(member))
+        case .frames(let member, let payloads):
+            var events: [ReplicaEvent] = []
+            events.reserveCapacity(payloads.count)
+            for payload in payloads {
+                do throws(DecodingFailure) {
+                    events.append(.peer(member, try PeerMessage.decode(payload)))
+                } catch {
+                    logger.error(
+                        "dropped a message that cannot be read: \(error)",
+                        metadata: ["from": "\(String(member.number, radix: 16))"])
+                }
+            }
+            inbox.put(contentsOf: events)
+        }
+    }
+}

@@ -1,0 +1,99 @@
+import Primitives
+import Raft
+import RegistryModel
+import Replica
+import Synchronization
+
+/// What the member counts about itself; read by `/metrics` and by tests. One lock a step, never one a request.
+final class MemberMetrics: Sendable {
+    struct Values: Sendable {
+        var steps: UInt64 = 0
+        var events: UInt64 = 0
+        /// The longest step, and how many took more than five milliseconds.
+        var longestStep = TimeSpan.zero
+        var longSteps: UInt64 = 0
+        var logWrites: UInt64 = 0
+        var logWriteSeconds = Histogram(bounds: Histogram.diskBounds)
+        var leaderChanges: UInt64 = 0
+        var hasLeader = false
+        var isLeader = false
+        var term: UInt64 = 0
+        var commitIndex: UInt64 = 0
+        var appliedIndex: UInt64 = 0
+        var revision: Int64 = 0
+        var compactRevision: Int64 = 0
+        var keys: Int = 0
+        var leases: Int = 0
+        var watchers: Int = 0
+        var watchStreams: Int = 0
+        var slowWatchers: Int = 0
+        var databaseBytes: Int64 = 0
+        var databaseBytesInUse: Int64 = 0
+    }
+
+    private let values = Mutex(Values())
+
+    var snapshot: Values { values.withLock { $0 } }
+
+    func recordStep(events: Int, took: TimeSpan, replica: borrowing Replica) {
+        let gauges = replica.gauges
+        values.withLock { values in
+            values.steps += 1
+            values.events += UInt64(events)
+            values.longestStep = max(values.longestStep, took)
+            if took > .milliseconds(5) { values.longSteps += 1 }
+            values.term = gauges.term.number
+            values.commitIndex = gauges.commitIndex.number
+            values.appliedIndex = gauges.appliedIndex.number
+            values.revision = gauges.revision.number
+            values.compactRevision = gauges.compactRevision.number
+            values.keys = gauges.keys
+            values.leases = gauges.leases
+            values.watchers = gauges.watchers
+            values.watchStreams = gauges.watchStreams
+            values.slowWatchers = gauges.catchingUp
+            values.databaseBytes = gauges.databaseBytes
+            values.databaseBytesInUse = gauges.databaseBytesInUse
+        }
+    }
+
+    func recordLogWrite(took: TimeSpan) {
+        values.withLock { values in
+            values.logWrites += 1
+            values.logWriteSeconds.observe(took)
+        }
+    }
+
+    func recordLeadership(_ leadership: Leadership, isSelf: Bool) {
+        values.withLock { values in
+            let knows = leadership.leader != nil
+            if knows, !values.hasLeader || values.term != leadership.term.number { values.leaderChanges += 1 }
+            values.hasLeader = knows
+            values.isLeader = isSelf
+            values.term = leadership.term.number
+        }
+    }
+}
+
+/// A cumulative histogram in seconds, as Prometheus reads it.
+struct Histogram: Sendable {
+    /// Upper bounds in microseconds, ascending: etcd's buckets for disk syncs, 1 ms doubling up to 8.192 s.
+    static let diskBounds: [Int64] = (0..<14).map { 1_000 << Int64($0) }
+
+    let bounds: [Int64]
+    private(set) var counts: [UInt64]
+    private(set) var sum = TimeSpan.zero
+    private(set) var total: UInt64 = 0
+
+    init(bounds: [Int64]) {
+        self.bounds = bounds
+        counts = Array(repeating: 0, count: bounds.count)
+    }
+
+    mutating func observe(_ span: TimeSpan) {
+        total += 1
+        sum = sum + span
+        let microseconds = span.nanoseconds / 1_000
+        for position in bounds.indices where microseconds <= bounds[position] { counts[position] += 1 }
+    }
+}

@@ -1,0 +1,75 @@
+import EtcdAPI
+import Primitives
+
+/// The member's own families for `/metrics`, in Prometheus text form and under etcd's names where etcd has one.
+extension MemberCore: MetricsSource {
+    func renderMetrics() -> String {
+        let values = metrics.snapshot
+        var text = MetricsText()
+        text.gauge("etcd_server_has_leader", "Whether this member knows a leader.", values.hasLeader ? 1 : 0)
+        text.gauge("etcd_server_is_leader", "Whether this member leads.", values.isLeader ? 1 : 0)
+        text.gauge("etcd_server_is_learner", "Whether this member is a learner.", 0)
+        text.counter("etcd_server_leader_changes_seen_total", "Leaders seen.", values.leaderChanges)
+        text.gauge("etcd_server_proposals_committed_total", "Commit index.", Int64(values.commitIndex))
+        text.gauge("etcd_server_proposals_applied_total", "Applied index.", Int64(values.appliedIndex))
+        text.gauge("etcd_mvcc_db_total_size_in_bytes", "State on disk.", values.databaseBytes)
+        text.gauge("etcd_mvcc_db_total_size_in_use_in_bytes", "State on disk without holes.", values.databaseBytesInUse)
+        text.gauge("etcd_debugging_mvcc_keys_total", "Live keys.", Int64(values.keys))
+        text.gauge("etcd_debugging_mvcc_watcher_total", "Watches.", Int64(values.watchers))
+        text.gauge("etcd_debugging_mvcc_slow_watcher_total", "Watches that catch up.", Int64(values.slowWatchers))
+        text.gauge("etcd_debugging_mvcc_current_revision", "Store revision.", values.revision)
+        text.gauge("etcd_debugging_mvcc_compact_revision", "Compacted up to.", values.compactRevision)
+        text.histogram(
+            "etcd_disk_wal_fsync_duration_seconds", "Log writes with their sync.", values.logWriteSeconds)
+        text.gauge("ganglion_raft_term", "Raft term.", Int64(values.term))
+        text.gauge("ganglion_leases", "Leases.", Int64(values.leases))
+        text.counter("ganglion_core_steps_total", "Turns of the core's loop.", values.steps)
+        text.counter("ganglion_core_events_total", "Events handled by the core.", values.events)
+        text.counter("ganglion_core_long_steps_total", "Turns above five milliseconds.", values.longSteps)
+        text.seconds("ganglion_core_longest_step_seconds", "The longest turn.", values.longestStep)
+        return text.text
+    }
+}
+
+/// Builds Prometheus text 0.0.4.
+struct MetricsText {
+    private(set) var text = ""
+
+    mutating func gauge(_ name: String, _ help: String, _ value: Int64) {
+        head(name, help, "gauge")
+        text += "\(name) \(value)\n"
+    }
+
+    mutating func counter(_ name: String, _ help: String, _ value: UInt64) {
+        head(name, help, "counter")
+        text += "\(name) \(value)\n"
+    }
+
+    mutating func seconds(_ name: String, _ help: String, _ value: TimeSpan) {
+        head(name, help, "gauge")
+        text += "\(name) \(MetricsText.decimal(value))\n"
+    }
+
+    mutating func histogram(_ name: String, _ help: String, _ histogram: Histogram) {
+        head(name, help, "histogram")
+        for (bound, count) in zip(histogram.bounds, histogram.counts) {
+            text += "\(name)_bucket{le=\"\(MetricsText.decimal(.microseconds(bound)))\"} \(count)\n"
+        }
+        text += "\(name)_bucket{le=\"+Inf\"} \(histogram.total)\n"
+        text += "\(name)_sum \(MetricsText.decimal(histogram.sum))\n"
+        text += "\(name)_count \(histogram.total)\n"
+    }
+
+    private mutating func head(_ name: String, _ help: String, _ type: String) {
+        text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
+    }
+
+    /// Seconds with as many digits as nanoseconds need.
+    private static func decimal(_ span: TimeSpan) -> String {
+        let whole = span.nanoseconds / 1_000_000_000
+        var digits = String(span.nanoseconds % 1_000_000_000)
+        digits = String(repeating: "0", count: max(0, 9 - digits.count)) + digits
+        while digits.count > 1, digits.last == "0" { digits.removeLast() }
+        return "\(whole).\(digits)"
+    }
+}

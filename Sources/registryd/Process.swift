@@ -1,0 +1,113 @@
+import Glibc
+import Logging
+import RegistryServer
+
+extension MemberFlags {
+    /// The level in swift-log's terms.
+    var loggingLevel: Logger.Level {
+        switch logLevel {
+        case "warn": .warning
+        case "dpanic", "panic", "fatal": .critical
+        default: Logger.Level(rawValue: logLevel) ?? .info
+        }
+    }
+}
+
+/// SIGTERM and SIGINT, taken off the default action as soon as this value exists.
+final class StopSignals: Sendable {
+    private let set: sigset_t
+
+    init() {
+        var set = sigset_t()
+        sigemptyset(&set)
+        sigaddset(&set, SIGTERM)
+        sigaddset(&set, SIGINT)
+        // Threads started from now on inherit the mask, so the signals stay pending for `wait`.
+        pthread_sigmask(SIG_BLOCK, &set, nil)
+        signal(SIGPIPE, SIG_IGN)
+        self.set = set
+    }
+
+    /// Returns when one of the signals has arrived.
+    func wait() async {
+        await withCheckedContinuation { (arrived: CheckedContinuation<Void, Never>) in
+            let watcher = SignalWatcher(set: set) { arrived.resume() }
+            watcher.start()
+        }
+    }
+}
+
+/// A thread that waits for a signal of a blocked set.
+private final class SignalWatcher {
+    private var set: sigset_t
+    private let arrived: @Sendable () -> Void
+
+    init(set: sigset_t, arrived: @escaping @Sendable () -> Void) {
+        self.set = set
+        self.arrived = arrived
+    }
+
+    func start() {
+        var thread = pthread_t()
+        let result = pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                let watcher = Unmanaged<SignalWatcher>.fromOpaque(argument).takeRetainedValue()
+                var number: Int32 = 0
+                sigwait(&watcher.set, &number)
+                watcher.arrived()
+                return nil
+            }, Unmanaged.passRetained(self).toOpaque())
+        precondition(result == 0, "cannot start the signal thread: error \(result)")
+        pthread_detach(thread)
+    }
+}
+
+/// A fresh directory under the system's temporary one; it stays after the program.
+func temporaryDirectory() throws -> String {
+    var template = Array("/tmp/ganglion-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else {
+        throw ConfigurationError("cannot make a directory in /tmp: \(String(cString: strerror(errno)))")
+    }
+    return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}
+
+func processEnvironment() -> [String: String] {
+    var variables: [String: String] = [:]
+    var next = environ
+    while let entry = next.pointee {
+        let text = String(cString: entry)
+        if let equals = text.firstIndex(of: "=") {
+            variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
+        }
+        next = next.advanced(by: 1)
+    }
+    return variables
+}
+
+func complain(_ text: String) {
+    let bytes = Array((text + "\n").utf8)
+    _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+}
+
+/// systemd's readiness protocol: one datagram to the socket it names; nothing when there is none.
+func notifySupervisor(_ message: String) {
+    guard let path = getenv("NOTIFY_SOCKET").map({ String(cString: $0) }), !path.isEmpty else { return }
+    let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue), 0)
+    guard descriptor >= 0 else { return }
+    defer { close(descriptor) }
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    var bytes = Array(path.utf8)
+    // A leading "@" names an abstract socket.
+    if bytes[0] == UInt8(ascii: "@") { bytes[0] = 0 }
+    guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else { return }
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+    let length = socklen_t(MemoryLayout<sa_family_t>.size + bytes.count)
+    withUnsafePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+            _ = Array(message.utf8).withUnsafeBytes { sendto(descriptor, $0.baseAddress, $0.count, 0, address, length) }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+import Glibc
+import Logging
+import RegistryServer
+
+/// Starts what the flags ask for, waits for a signal, stops gracefully.
+func run(_ flags: MemberFlags, until signals: StopSignals) async -> Int32 {
+    LoggingSystem.bootstrap { label in StreamLogHandler.standardError(label: label) }
+    var logger = Logger(label: "registryd")
+    logger.logLevel = flags.loggingLevel
+    for warning in flags.warnings { logger.warning("\(warning)") }
+    // A member that cannot trust its disk must not linger: supervisors restart it, peers take over.
+    let onFailure: @Sendable (String) -> Void = { [logger] reason in
+        logger.critical("stopping: \(reason)")
+        exit(1)
+    }
+    do {
+        if flags.mode == .dev {
+            let directory = try flags.hasDataDirectory ? flags.configuration.dataDirectory : temporaryDirectory()
+            let cluster = try await DevCluster.start(
+                directory: directory, template: flags.configuration, logger: logger, onFailure: onFailure)
+            let addresses = cluster.members.flatMap(\.clientAddresses).joined(separator: ",")
+            print("three members in \(directory), clients: \(addresses)")
+            await signals.wait()
+            await cluster.stop()
+        } else {
+            let member = try await RegistryMember.start(flags.configuration, logger: logger, onFailure: onFailure)
+            notifySupervisor("READY=1")
+            await signals.wait()
+            notifySupervisor("STOPPING=1")
+            await member.stop()
+        }
+        return 0
+    } catch {
+        logger.critical("cannot start: \(error)")
+        return 1
+    }
+}
+
+// Before any other thread exists, so that all of them inherit the mask.
+let signals = StopSignals()
+
+do {
+    let flags = try MemberFlags(
+        arguments: Array(CommandLine.arguments.dropFirst()), environment: processEnvironment())
+    switch flags.mode {
+    case .help:
+        print(MemberFlags.help)
+    case .version:
+        print("registryd \(RegistryMember.version)")
+    case .member, .dev:
+        exit(await run(flags, until: signals))
+    }
+} catch {
+    complain("registryd: \(error)")
+    exit(2)
+}
