@@ -116,6 +116,22 @@ struct SnapshotTests {
         #expect(again.snapshotsWanted == members(3))
     }
 
+    @Test("The log behind a snapshot under way is kept for a minute")
+    func pinned() {
+        let subject = Subject.behindBase(limits: small())
+        subject.receive(
+            from: 3, term: 2, .appendRejected(rejected: index(20), hint: position(3, 1), readPosition: 0))
+        func grow(to end: UInt64) -> RaftEffects {
+            while subject.node.lastIndex.number < end { subject.propose("x") }
+            subject.persist()
+            subject.accept(from: 2)
+            return subject.step(.stateDurable(index(end)))
+        }
+        #expect(grow(to: 30).compactTo == nil)
+        subject.advance(.seconds(61))
+        #expect(grow(to: 31).compactTo?.position == position(27, 2))
+    }
+
     @Test("A snapshot that is no news changes nothing but is acknowledged")
     func oldSnapshot() {
         let subject = Subject(
