@@ -73,6 +73,11 @@ extension WatchHub {
             let bytes = wanted.reduce(0) { $0 + $1.payloadBytes }
             for ticket in tickets {
                 if !wanted.isEmpty {
+                    // Other watches of the stream may have used its room up meanwhile: then the piece is read again.
+                    if isFull(watchers[ticket.slot].stream) {
+                        awaitTurn(ticket.slot)
+                        continue
+                    }
                     send(wanted, bytes: bytes, at: through, to: ticket.slot, into: &deliveries)
                 }
                 watchers[ticket.slot].next = max(watchers[ticket.slot].next, through.next)

@@ -68,6 +68,26 @@ import Watch
         #expect(rig.hub.catchingUpCount == 0)
     }
 
+    @Test("Many watches of one stream that catch up together keep to the stream's bound, and no job is wasted on it")
+    func sharedBound() {
+        var rig = Rig { $0.outstandingEventsMax = 3 }
+        for _ in 0..<3 { rig.put("s/a") }
+        for id in 0..<5 { rig.watch(prefix, from: 2, id: Int64(id)) }
+        rig.watch(.key(Key("s/a")), from: 2, id: 5)
+        let jobs = rig.hub.nextCatchUps(limit: 1, into: &rig.deliveries)
+        rig.hub.catchUpFinished(jobs[0].id, rig.history.answer(jobs[0]), into: &rig.deliveries)
+        #expect(rig.taken() == ["1/0:4 +s/a@2 +s/a@3 +s/a@4"])
+        #expect(rig.hub.nextCatchUps(limit: 9, into: &rig.deliveries).isEmpty)
+        var seen = 1
+        while rig.hub.catchingUpCount > 0, seen < 20 {
+            rig.hub.consumed(Rig.stream(1), events: 3)
+            rig.catchUp()
+            #expect(rig.taken().count == 1)
+            seen += 1
+        }
+        #expect(seen == 6)
+    }
+
     @Test("Bytes bound a stream as well")
     func slowBytes() {
         var rig = Rig { $0.outstandingBytesMax = 10 }

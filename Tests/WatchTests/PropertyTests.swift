@@ -27,6 +27,7 @@ private struct Chaos {
     var watches: [WatchKey: Expectation] = [:]
     var outstanding: [UInt64: Int] = [:]
     var jobs: [CatchUpJob] = []
+    let outstandingMax: Int
     var seen = 0
     var cancellations = 0
     var notices = 0
@@ -35,6 +36,7 @@ private struct Chaos {
     init(seed: UInt64) {
         random = SeededGenerator(seed: seed, purpose: "watch.chaos")
         let events = [1, 3, 20, 4_096][Int(random.below(4))]
+        outstandingMax = events
         rig = Rig {
             $0.outstandingEventsMax = events
             $0.catchUpEventsMax = 3
@@ -187,6 +189,7 @@ private struct Chaos {
             return
         }
         seen += events.count
+        #expect(outstanding[key.stream, default: 0] < outstandingMax, "events for a stream that is full")
         outstanding[key.stream, default: 0] += events.count
         #expect(!events.isEmpty)
         let expected = rig.history.events(in: watch.range, from: watch.next, through: revision).filter {
