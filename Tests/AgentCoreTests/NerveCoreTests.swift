@@ -214,6 +214,7 @@ import Testing
         harness.orders = []
         harness.send(
             .configurationRead(NerveConfiguration(instanceID: "new", services: [service("a", path: "/moved")])))
+        #expect(harness.registrations == 1 && harness.deregistrations == 0, "the old key waits for the new one")
         harness.run(for: .milliseconds(100))
         #expect(harness.keys.keys.sorted() == ["/moved/new_1001"])
         let writes = harness.orders.compactMap { order -> String? in
