@@ -1,12 +1,30 @@
 import AgentCore
 import Logging
 
-/// Decisions as log lines: one each, with the stable reason code.
-struct DecisionReporter {
-    let logger: Logger
+/// Decisions as log lines: one each, with the stable reason code. Confined to the agent's loop.
+final class DecisionReporter {
+    private let logger: Logger
+    /// The last failed check of each service that has not passed since.
+    private var failures: [String: String] = [:]
+
+    init(logger: Logger) {
+        self.logger = logger
+    }
 
     func report(_ decision: Decision) {
-        logger.log(level: decision.code.level, "\(decision)")
+        logger.log(level: isRepetition(decision) ? .debug : decision.code.level, "\(decision)")
+    }
+
+    /// A service that stays down fails its check again and again for the same reason; once is enough to read.
+    private func isRepetition(_ decision: Decision) -> Bool {
+        switch decision.code {
+        case .checkFailed:
+            return failures.updateValue(decision.detail, forKey: decision.subject) == decision.detail
+        case .serviceUp:
+            failures[decision.subject] = nil
+            return false
+        default: return false
+        }
     }
 }
 

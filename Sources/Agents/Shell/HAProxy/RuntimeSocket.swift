@@ -58,7 +58,7 @@ package final class RuntimeSocket: @unchecked Sendable {
     private func ask(
         _ command: String, at path: String, completion: @escaping (Result<String, RuntimeSocketFailure>) -> Void
     ) {
-        let exchange = Exchange(command, path: path, completion: completion)
+        let exchange = Exchange(command, completion: completion)
         exchange.deadline = loop.assumeIsolated().scheduleTask(in: Self.limit) {
             exchange.fail("no whole reply within 2 s")
         }
@@ -76,26 +76,23 @@ package final class RuntimeSocket: @unchecked Sendable {
 
 /// Why the runtime socket could not be used.
 package struct RuntimeSocketFailure: Error, Equatable, Sendable, CustomStringConvertible {
-    package let path: String
     package let command: String
     package let reason: String
 
-    /// `/run/haproxy.sock: show stat: connection refused`
-    package var description: String { "\(path): \(command.prefix(80)): \(reason)" }
+    /// `show stat: connection refused`
+    package var description: String { "\(command.prefix(80)): \(reason)" }
 }
 
 /// One command and its reply. Confined to the event loop.
 private final class Exchange: @unchecked Sendable {
     let command: String
-    private let path: String
     private let completion: (Result<String, RuntimeSocketFailure>) -> Void
     var deadline: Scheduled<Void>?
     var channel: (any Channel)?
     private(set) var isOver = false
 
-    init(_ command: String, path: String, completion: @escaping (Result<String, RuntimeSocketFailure>) -> Void) {
+    init(_ command: String, completion: @escaping (Result<String, RuntimeSocketFailure>) -> Void) {
         self.command = command
-        self.path = path
         self.completion = completion
     }
 
@@ -104,7 +101,7 @@ private final class Exchange: @unchecked Sendable {
     }
 
     func fail(_ reason: String) {
-        finish(.failure(RuntimeSocketFailure(path: path, command: command, reason: reason)))
+        finish(.failure(RuntimeSocketFailure(command: command, reason: reason)))
     }
 
     private func finish(_ result: Result<String, RuntimeSocketFailure>) {

@@ -103,9 +103,14 @@ final class HTTPProbeHandler: ChannelInboundHandler {
 
     private func contains(_ wanted: [UInt8]) -> Bool {
         guard let first = wanted.first else { return true }
-        guard body.count >= wanted.count else { return false }
-        return (0...(body.count - wanted.count)).contains { start in
-            body[start] == first && body[start..<(start + wanted.count)].elementsEqual(wanted)
+        return body.withUnsafeBytes { body in
+            var rest = body[...]
+            while let start = rest.firstIndex(of: first) {
+                rest = rest[start...]
+                if rest.starts(with: wanted) { return true }
+                rest = rest.dropFirst()
+            }
+            return false
         }
     }
 
