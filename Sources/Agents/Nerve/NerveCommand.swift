@@ -10,9 +10,9 @@ struct NerveCommand: ParsableCommand {
         commandName: "nerve",
         abstract: "Checks the services of this host and keeps the healthy ones registered.",
         discussion: """
-            Reads the files of Airbnb's nerve. SIGTERM removes every registration and ends; SIGHUP reads the configuration \
-            again. Exit status: 0 after a clean stop or for a valid configuration, 1 for a configuration that cannot be \
-            used, 64 for wrong flags.
+            Reads the files of Airbnb's nerve. SIGTERM removes every registration and ends; SIGHUP reads the \
+            configuration again. Exit status: 0 after a clean stop or for a valid configuration, 1 for a configuration \
+            that cannot be used, 64 for wrong flags.
             """,
         version: "nerve \(AgentVersion.text)")
 
@@ -57,7 +57,7 @@ struct NerveCommand: ParsableCommand {
             instanceID: instanceID ?? AgentFlags.environment("NERVE_INSTANCE_ID"),
             registryHosts: AgentFlags.hosts(registry))
         if checksConfiguration || getenv("NERVE_CHECK_CONFIG") != nil {
-            throw ExitCode(AgentProgram.check(source.loadNerve()))
+            throw ExitCode(AgentProgram.checkNerve(source))
         }
         throw ExitCode(AgentProgram.runNerve(source, logger: AgentFlags.logger("nerve", level: logLevel)))
     }

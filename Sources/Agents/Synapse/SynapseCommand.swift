@@ -10,9 +10,9 @@ struct SynapseCommand: ParsableCommand {
         commandName: "synapse",
         abstract: "Discovers services and keeps this host's HAProxy pointed at them.",
         discussion: """
-            Reads the files of Airbnb's synapse. SIGTERM saves the state and ends, HAProxy goes on with what it has; SIGHUP \
-            reads the configuration again. Exit status: 0 after a clean stop or for a valid configuration, 1 for a \
-            configuration that cannot be used, 64 for wrong flags.
+            Reads the files of Airbnb's synapse. SIGTERM saves the state and ends, HAProxy goes on with what it has; \
+            SIGHUP reads the configuration again. Exit status: 0 after a clean stop or for a valid configuration, 1 for \
+            a configuration that cannot be used, 64 for wrong flags.
             """,
         version: "synapse \(AgentVersion.text)")
 
@@ -45,7 +45,7 @@ struct SynapseCommand: ParsableCommand {
     func run() throws {
         let source = ConfigurationSource(path: path ?? "", registryHosts: AgentFlags.hosts(registry))
         if checksConfiguration || getenv("SYNAPSE_CHECK_CONFIG") != nil {
-            throw ExitCode(AgentProgram.check(source.loadSynapse()))
+            throw ExitCode(AgentProgram.checkSynapse(source))
         }
         throw ExitCode(AgentProgram.runSynapse(source, logger: AgentFlags.logger("synapse", level: logLevel)))
     }

@@ -1,8 +1,8 @@
 import NIOCore
 
 extension Registry {
-    /// Watches on from a known point of a history. When the registry that answers is not at or past that point of the same
-    /// history, the watch ends with `.historyLost` before it delivers anything.
+    /// Watches on from a known point of a history. When the registry that answers is not at or past that point of the
+    /// same history, the watch ends with `.historyLost` before it delivers anything.
     ///
     /// - Parameters:
     ///   - clusterID: whose history it is.

@@ -61,10 +61,20 @@ import Testing
         let scratch = try Scratch()
         let main = try scratch.write(
             "n.yaml", Self.nerve + "\n  api:\n    host: 10.0.0.3\n    port: 81\n    riise: 2\n    registry_path: /a\n")
+        let checked = ConfigurationSource(path: main).loadNerve(unknownKeys: .refuse)
+        #expect(!checked.isValid)
+        #expect(checked.configuration?.services.map(\.name) == ["web"])
+        #expect(checked.issues.contains { $0.description.hasPrefix("\(main):9: services.api.riise: unknown key") })
+    }
+
+    @Test("A key nobody knows is an error for the checker and a warning for an agent that runs")
+    func unknownKey() throws {
+        let scratch = try Scratch()
+        let main = try scratch.write("n.yaml", Self.nerve + "\ncolour: blue\n")
+        #expect(!ConfigurationSource(path: main).loadNerve(unknownKeys: .refuse).isValid)
         let loaded = ConfigurationSource(path: main).loadNerve()
-        #expect(!loaded.isValid)
-        #expect(loaded.configuration?.services.map(\.name) == ["web"])
-        #expect(loaded.issues.contains { $0.description.hasPrefix("\(main):9: services.api.riise: unknown key") })
+        #expect(loaded.isValid)
+        #expect(loaded.issues.map(\.description) == ["\(main):6: colour: unknown key, ignored"])
     }
 
     @Test("The overlay goes over the main file and over the directory's files; -i and --registry go over both")

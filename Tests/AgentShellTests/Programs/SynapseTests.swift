@@ -86,7 +86,7 @@ struct SynapseTests {
     }
 
     @Test(
-        "synapse survives that neither registry nor HAProxy is there, and shows it; SIGHUP takes a new configuration over"
+        "synapse survives that neither registry nor HAProxy is there, and shows it; SIGHUP takes over a configuration"
     )
     func nothingThere() async throws {
         let bench = try AgentBench()
@@ -103,10 +103,10 @@ struct SynapseTests {
         #expect(status.contains("\"code\":\"registry-dark\""), "\(status)")
 
         let valid = bench.scratch.read("synapse.yaml") ?? ""
-        try bench.scratch.write("synapse.yaml", valid + "\nhaproxxy: {}\n")
+        try bench.scratch.write("synapse.yaml", valid + "\nstatus_address: [1]\n")
         synapse.signal(SIGHUP)
         try await eventually("the complaint") {
-            bench.scratch.read("synapse.log")?.contains("haproxxy: unknown key, did you mean haproxy?") == true
+            bench.scratch.read("synapse.log")?.contains("status_address: expected a text, found a list") == true
         }
         try bench.scratch.write(
             "synapse.yaml", valid.replacing("registry_hosts", "first_answer_timeout: 1\nregistry_hosts"))

@@ -23,10 +23,19 @@ package enum AgentProgram {
     /// The exit status of a configuration that cannot be used.
     package static let unusable: Int32 = 1
 
-    /// Says what is wrong with a configuration, on standard error; nothing runs.
+    /// Says what is wrong with a configuration of nerve, on standard error; nothing runs.
     ///
     /// - Returns: the exit status: 0 when it has no errors.
-    package static func check<Configuration>(_ loaded: LoadedConfiguration<Configuration>) -> Int32 {
+    package static func checkNerve(_ source: ConfigurationSource) -> Int32 {
+        check(source.loadNerve(unknownKeys: .refuse))
+    }
+
+    /// Says what is wrong with a configuration of synapse, as `checkNerve` does.
+    package static func checkSynapse(_ source: ConfigurationSource) -> Int32 {
+        check(source.loadSynapse(unknownKeys: .refuse))
+    }
+
+    private static func check<Configuration>(_ loaded: LoadedConfiguration<Configuration>) -> Int32 {
         for issue in loaded.issues { complain("\(issue.severity.rawValue): \(issue)") }
         return loaded.isValid ? success : unusable
     }

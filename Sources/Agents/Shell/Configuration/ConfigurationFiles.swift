@@ -40,10 +40,14 @@ package struct ConfigurationSource: Equatable, Sendable {
         self.registryHosts = registryHosts
     }
 
-    var options: DecodingOptions { DecodingOptions(instanceID: instanceID, registryHosts: registryHosts) }
+    private func options(_ unknownKeys: UnknownKeyRule) -> DecodingOptions {
+        DecodingOptions(instanceID: instanceID, registryHosts: registryHosts, unknownKeys: unknownKeys)
+    }
 
     /// nerve's files. Waits for the disk.
-    package func loadNerve() -> LoadedConfiguration<NerveConfiguration> {
+    ///
+    /// - Parameter unknownKeys: a check refuses them; an agent that runs must not leave a service out for one, and warns.
+    package func loadNerve(unknownKeys: UnknownKeyRule = .warn) -> LoadedConfiguration<NerveConfiguration> {
         do {
             var tree = try readTree(path)
             var files = try serviceFiles(of: tree)
@@ -57,7 +61,7 @@ package struct ConfigurationSource: Equatable, Sendable {
                 }
             }
             var loaded = LoadedConfiguration(
-                NerveConfiguration.decode(tree, serviceFiles: files, options: options))
+                NerveConfiguration.decode(tree, serviceFiles: files, options: options(unknownKeys)))
             if let warning { loaded.issues.append(warning) }
             loaded.refuseChecksOverTLS()
             return loaded
@@ -67,11 +71,14 @@ package struct ConfigurationSource: Equatable, Sendable {
     }
 
     /// synapse's files, template tags replaced. Waits for the disk.
-    package func loadSynapse() -> LoadedConfiguration<SynapseConfiguration> {
+    ///
+    /// - Parameter unknownKeys: as for nerve.
+    package func loadSynapse(unknownKeys: UnknownKeyRule = .warn) -> LoadedConfiguration<SynapseConfiguration> {
         do {
             let tree = try readTree(path, expandsTemplate: true)
             let files = try serviceFiles(of: tree, expandsTemplate: true)
-            return LoadedConfiguration(SynapseConfiguration.decode(tree, serviceFiles: files, options: options))
+            return LoadedConfiguration(
+                SynapseConfiguration.decode(tree, serviceFiles: files, options: options(unknownKeys)))
         } catch {
             return LoadedConfiguration(error.description)
         }

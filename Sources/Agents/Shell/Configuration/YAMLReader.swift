@@ -2,8 +2,8 @@ package import AgentCore
 
 /// Reads one YAML 1.1 document, of which JSON is a part, into an untyped tree.
 ///
-/// Anchors, aliases and merge keys are resolved. Keys are texts as written. What a file may cost is bounded: by its depth,
-/// and by the number of values counted as often as aliases repeat them.
+/// Anchors, aliases and merge keys are resolved. Keys are texts as written. What a file may cost is bounded: by its
+/// depth, and by the number of values counted as often as aliases repeat them.
 package enum YAMLReader {
     /// How deep lists and maps may be nested.
     package static let depthMax = 64
@@ -14,8 +14,8 @@ package enum YAMLReader {
     ///   - text: UTF-8, or UTF-16 with a byte order mark.
     ///   - file: for messages and places.
     /// - Returns: `.null` for a file without a document.
-    /// - Throws: with line and column: what is no YAML, a second document, tags that stand for a program's own types, keys
-    ///   that are not texts, aliases without an anchor or to something they are part of, and excess.
+    /// - Throws: with line and column: what is no YAML, a second document, tags that stand for a program's own types,
+    ///   keys that are not texts, aliases without an anchor or to something they are part of, and excess.
     package static func read(_ text: [UInt8], file: String) throws(ConfigFileFailure) -> ConfigValue {
         var composer = YAMLComposer(YAMLParser(text, file: file), file: file)
         return try composer.document()
@@ -91,7 +91,8 @@ private struct YAMLComposer {
         }
     }
 
-    /// Entries in file order, repeated keys included; merged ones stand where their `<<` stands and give way to the map's own.
+    /// Entries in file order, repeated keys included; merged ones stand where their `<<` stands and give way to the
+    /// map's own.
     private mutating func entries(depth: Int) throws(ConfigFileFailure) -> [ConfigEntry] {
         var entries: [(entry: ConfigEntry, isMerged: Bool)] = []
         while true {

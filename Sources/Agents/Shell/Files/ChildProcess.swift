@@ -13,8 +13,8 @@ package enum ChildProcess {
 
     /// Runs `command` by `/bin/sh -c` in a process group of its own.
     ///
-    /// It is over when the shell has ended, even if something it started in the background still holds the output: reload
-    /// commands start daemons.
+    /// It is over when the shell has ended, even if something it started in the background still holds the output:
+    /// reload commands start daemons.
     ///
     /// - Parameter limitSeconds: then the whole group is killed.
     package static func run(_ command: String, limitSeconds: Int) -> Outcome {
@@ -36,7 +36,8 @@ package enum ChildProcess {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, output, 1)
         posix_spawn_file_actions_adddup2(&actions, output, 2)
-        // Sockets are inherited, and a daemon must not keep the agent's ports. Closing what is closed already does no harm.
+        // Sockets are inherited, and a daemon must not keep the agent's ports. Closing what is closed already does no
+        // harm.
         let open = (try? FileAccess.names(in: "/proc/self/fd")) ?? []
         for descriptor in open.compactMap({ Int32($0) }) where descriptor > 2 {
             posix_spawn_file_actions_addclose(&actions, descriptor)

@@ -36,11 +36,13 @@ package enum FileAccess {
         }
     }
 
-    /// Makes `path` hold `bytes`, durably: readers see the old file or the new one, never a part, also after a power cut.
+    /// Makes `path` hold `bytes`, durably: readers see the old file or the new one, never a part, also after a power
+    /// cut.
     ///
     /// - Parameters:
     ///   - temporary: written first; in the same file system as `path`.
-    ///   - approve: asked when `temporary` is complete; false leaves `path` as it is, and `temporary` for people to look at.
+    ///   - approve: asked when `temporary` is complete; false leaves `path` as it is, and `temporary` for people to
+    ///     look at.
     package static func replace(
         _ path: String, with bytes: [UInt8], by temporary: String, approve: () -> Bool = { true }
     ) throws(FileFailure) {

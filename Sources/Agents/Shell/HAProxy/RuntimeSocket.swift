@@ -1,8 +1,8 @@
 package import NIOCore
 import NIOPosix
 
-/// Sends commands to HAProxy's runtime socket: each on a connection of its own, the whole reply up to its end, because replies
-/// of some commands cannot be told apart on a shared one. Confined to its event loop.
+/// Sends commands to HAProxy's runtime socket: each on a connection of its own, the whole reply up to its end, because
+/// replies of some commands cannot be told apart on a shared one. Confined to its event loop.
 package final class RuntimeSocket: @unchecked Sendable {
     /// For one command, connecting included.
     package static let limit = TimeAmount.seconds(2)

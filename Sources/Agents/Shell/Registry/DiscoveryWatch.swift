@@ -5,8 +5,8 @@ import RegistryClient
 
 /// One watched prefix: a snapshot unless it may resume, then every change, for ever. Confined to the client's loop.
 ///
-/// Whatever happens to the registry it goes on: events say so, and what was missed follows as changes when the same history
-/// continues, else as a new snapshot.
+/// Whatever happens to the registry it goes on: events say so, and what was missed follows as changes when the same
+/// history continues, else as a new snapshot.
 final class DiscoveryWatch: @unchecked Sendable {
     /// Without contact for this long, it is mentioned.
     private static let outageGrace = TimeAmount.milliseconds(500)

@@ -4,8 +4,8 @@ import NIOCore
 import Primitives
 import RegistryClient
 
-/// nerve's registries: one client each, all on the agent's loop, and their answers as the core's events. Confined to that
-/// loop.
+/// nerve's registries: one client each, all on the agent's loop, and their answers as the core's events. Confined to
+/// that loop.
 final class NerveRegistries: @unchecked Sendable {
     private struct Open {
         var client: Registry
