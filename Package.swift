@@ -109,7 +109,7 @@ let package = Package(
             dependencies: ["Raft", "RegistryModel", "Primitives", "CSQLite", "CLZ4"],
             swiftSettings: strict),
         .testTarget(
-            name: "StorageTests", dependencies: ["Storage", "Raft", "RegistryModel", "Primitives"],
+            name: "StorageTests", dependencies: ["Storage", "Simulator", "Raft", "RegistryModel", "Primitives"],
             swiftSettings: strict),
         .target(
             name: "MemberLanes",
@@ -140,12 +140,11 @@ let package = Package(
             name: "RegistryServer",
             dependencies: [
                 "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "Transport", "EtcdAPI", "GRPC",
-                "RegistryModel", "Primitives", nio, nioPosix, logging,
+                "RegistryModel", "Primitives", nio, nioPosix, logging, deque,
             ], swiftSettings: strict),
         .testTarget(
             name: "RegistryServerTests",
-            dependencies: ["RegistryServer", "MemberLanes", "RegistryModel", "Primitives", "Storage", "Replica"],
-            swiftSettings: strict),
+            dependencies: ["RegistryServer", logging], swiftSettings: strict),
         .target(
             name: "RegistryClient",
             dependencies: ["EtcdProto", "GRPC", protobuf, nio, nioPosix, logging],
@@ -165,7 +164,7 @@ let package = Package(
 
         // Programs
         .executableTarget(
-            name: "registryd", dependencies: ["RegistryServer", arguments, logging], swiftSettings: strict,
+            name: "registryd", dependencies: ["RegistryServer", logging], swiftSettings: strict,
             linkerSettings: programLinking),
         .executableTarget(
             name: "registryctl", dependencies: ["RegistryClient", arguments], swiftSettings: strict,
@@ -180,11 +179,7 @@ let package = Package(
         // Simulation
         .target(
             name: "Simulator",
-            dependencies: [
-                "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "RegistryModel", "Primitives",
-                "CSQLite",
-                deque,
-            ],
+            dependencies: ["MemberLanes", "Replica", "Raft", "KVStore", "Storage", "RegistryModel", "Primitives"],
             path: "Simulation/Simulator", swiftSettings: strict),
         .testTarget(
             name: "SimulatorTests",

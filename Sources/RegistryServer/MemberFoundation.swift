@@ -10,7 +10,7 @@ import Storage
 struct MemberFoundation {
     var directory: MemberDirectory
     var stores: OpenedStores
-    var replica: Replica
+    var replica: MemberReplica
     /// The other members and where they listen.
     var peers: [(MemberID, Endpoint)]
 
@@ -37,7 +37,7 @@ struct MemberFoundation {
             description.name = configuration.name
             description.clientURLs = configuration.advertiseClientURLs
             let moment = Moment(now: MonotonicClock.now(), wallMilliseconds: MonotonicClock.wallMilliseconds())
-            replica = try Replica(
+            replica = try MemberReplica(
                 configuration: MemberFoundation.replicaConfiguration(
                     configuration, cluster: identity.cluster, description: description,
                     incarnation: directory.incarnation),
@@ -77,7 +77,7 @@ struct MemberFoundation {
             configuration: Configuration(voters: identity.members.map(\.id)))
         var state = RestoredState(header: .initial, live: [], leases: [], members: identity.members)
         state.header.configuration = base.configuration.encoded()
-        let founded = try KVStore(restoring: state)
+        let founded = try RegistryStore(restoring: state)
         try MemberDirectory.bootstrap(
             configuration.dataDirectory, on: files, cluster: identity.cluster, member: own.id, base: base,
             members: identity.members, liveDigest: founded.header.liveDigest, options: StorageOptions())
@@ -111,7 +111,9 @@ struct MemberFoundation {
         if report.tornRecords > 0 {
             logger.warning("dropped \(report.tornRecords) entries that were being written when the member stopped")
         }
-        if report.damagedHeaders > 0 { logger.warning("\(report.damagedHeaders) entry headers were damaged; their copies are intact") }
+        if report.damagedHeaders > 0 {
+            logger.warning("\(report.damagedHeaders) entry headers were damaged; their copies are intact")
+        }
         for finding in report.findings { logger.error("log: \(finding)") }
     }
 }

@@ -1,11 +1,11 @@
-import Raft
-import Replica
 import EtcdAPI
 import GRPC
 public import Logging
 import NIOCore
 import NIOPosix
 import Primitives
+import Raft
+import Replica
 import Storage
 import Synchronization
 import Transport

@@ -100,7 +100,7 @@ import Testing
         let bootstrap = [1, 2].map {
             MemberDescription(id: MemberID($0), name: "", peerURLs: ["http://127.0.0.1:\($0)"], clientURLs: [])
         }
-        var store = try KVStore(
+        var store = try RegistryStore(
             restoring: RestoredState(header: .initial, live: [], leases: [], members: bootstrap))
         var changes = AppliedChanges()
         func publish(_ id: UInt64) -> Result<CommandResult, Rejection> {
@@ -126,13 +126,13 @@ import Testing
         #expect(publish(2) == .failure(Rejection(.memberNotFound)))
         #expect(changes.changes.contains(.memberRemoved(MemberID(2))))
         let live = RestoredState(header: store.header, live: [], leases: [], members: store.members)
-        #expect(try KVStore(restoring: live).digest == store.digest)
+        #expect(try RegistryStore(restoring: live).digest == store.digest)
     }
 
     @Test("A skipped log entry is a bug and stops the process")
     func skippedEntry() async {
         await #expect(processExitsWith: .failure) {
-            var store = KVStore()
+            var store = RegistryStore()
             var changes = AppliedChanges()
             store.advance(to: LogPosition(index: LogIndex(2), term: Term(1)), into: &changes)
         }

@@ -28,7 +28,7 @@ import Testing
             checkReads(feeder.store, model, &generator, hasSmallWindow: limits != StoreLimits())
             if step % 50 == 0 { checkLeases(feeder.store, model) }
         }
-        let again = try KVStore(restoring: feeder.restored)
+        let again = try RegistryStore(restoring: feeder.restored)
         #expect(again.digest == feeder.store.digest)
         #expect(again.leases == feeder.store.leases)
         for lease in again.leases { #expect(again.keys(of: lease.id) == feeder.store.keys(of: lease.id)) }
@@ -68,7 +68,7 @@ import Testing
     }
 
     private func checkReads(
-        _ store: KVStore, _ model: NaiveStore, _ generator: inout CommandGenerator, hasSmallWindow: Bool
+        _ store: RegistryStore, _ model: NaiveStore, _ generator: inout CommandGenerator, hasSmallWindow: Bool
     ) {
         let request = generator.rangeRequest(current: model.revision)
         do throws(Rejection) {
@@ -103,7 +103,7 @@ import Testing
         }
     }
 
-    private func checkLeases(_ store: KVStore, _ model: NaiveStore) {
+    private func checkLeases(_ store: RegistryStore, _ model: NaiveStore) {
         let ids = model.leases.keys.sorted()
         #expect(store.leases == ids.map { LeaseRow(id: $0, ttlMilliseconds: model.leases[$0] ?? 0) })
         for id in ids { #expect(store.keys(of: id) == model.keys(of: id)) }

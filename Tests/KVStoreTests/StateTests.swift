@@ -66,7 +66,7 @@ import Testing
     func restore() throws {
         var feeder = filled()
         var again = Feeder()
-        again.store = try KVStore(restoring: feeder.restored)
+        again.store = try RegistryStore(restoring: feeder.restored)
         #expect(again.store.header == feeder.store.header)
         #expect(again.keys == feeder.keys)
         #expect(again.store.keys(of: LeaseID(2)) == feeder.store.keys(of: LeaseID(2)))
@@ -89,7 +89,7 @@ import Testing
             var state = good
             change(&state)
             do throws(RestoreFailure) {
-                _ = try KVStore(restoring: state)
+                _ = try RegistryStore(restoring: state)
                 return nil
             } catch {
                 return error

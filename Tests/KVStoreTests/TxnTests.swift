@@ -145,7 +145,7 @@ import Testing
         var feeder = Feeder()
         feeder.put("a", "1")
         feeder.put("a", "2")
-        guard var restarted = try? KVStore(restoring: feeder.restored) else { return }
+        guard var restarted = try? RegistryStore(restoring: feeder.restored) else { return }
         let inner = TxnOperation.txn(TxnRequest(comparisons: [], success: [put("b"), read("a", at: 2)], failure: []))
         let operation = txn([read("a", at: 3), inner])
         let command = Command(wallMilliseconds: 1, origin: Feeder.origin, operation: operation)

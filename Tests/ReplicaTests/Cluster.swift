@@ -8,7 +8,7 @@ import RegistryModel
 /// Replicas joined by a perfect network and perfect disks, in one thread, on a clock the test moves.
 struct Cluster {
     struct Node {
-        var replica: Replica
+        var replica: MemberReplica
         var isUp = true
         /// Deliveries to sink 1, in order.
         var replies: [UInt64: Reply] = [:]
@@ -19,6 +19,7 @@ struct Cluster {
     private(set) var nodes: [MemberID: Node] = [:]
     let ids: [MemberID]
     private(set) var now = Instant.zero + .seconds(1)
+    private(set) var steps = 0
     private var pending: [(MemberID, ReplicaEvent)] = []
     private var lastSerial: UInt64 = 0
     /// Links that lose everything, directed.
@@ -28,11 +29,14 @@ struct Cluster {
 
     init(count: Int, snapshotCount: Int64 = 10_000, configure: (inout ReplicaConfiguration) -> Void = { _ in }) throws {
         ids = (1...count).map { MemberID(UInt64($0)) }
-        let members = ids.map { MemberDescription(id: $0, name: "", peerURLs: ["http://m\($0.number)"], clientURLs: []) }
-        let base = LogBase(position: LogPosition(index: LogIndex(1), term: Term(1)), configuration: Configuration(voters: ids))
+        let members = ids.map {
+            MemberDescription(id: $0, name: "", peerURLs: ["http://m\($0.number)"], clientURLs: [])
+        }
+        let base = LogBase(
+            position: LogPosition(index: LogIndex(1), term: Term(1)), configuration: Configuration(voters: ids))
         var state = RestoredState(header: .initial, live: [], leases: [], members: members)
         state.header.configuration = base.configuration.encoded()
-        state.header = try KVStore(restoring: state).header
+        state.header = try RegistryStore(restoring: state).header
         state.header.applied = base.position
         for id in ids {
             var description = members[Int(id.number) - 1]
@@ -45,7 +49,7 @@ struct Cluster {
             configure(&configuration)
             let log = RestoredLog(base: base, entries: [], hardState: HardState(term: Term(1), commit: LogIndex(1)))
             nodes[id] = Node(
-                replica: try Replica(
+                replica: try MemberReplica(
                     configuration: configuration, log: log, state: state,
                     at: Moment(now: now, wallMilliseconds: 1_000)))
             pending.append((id, .sinkAttached(1)))
@@ -101,7 +105,7 @@ struct Cluster {
             let due = inFlight.filter { $0.at <= now }
             inFlight.removeAll { $0.at <= now }
             for frame in due where nodes[frame.to]!.isUp && !cut.contains([frame.from, frame.to]) {
-                pending.append((frame.to, .peer(frame.from, try! PeerMessage.decode(frame.bytes))))
+                pending.append((frame.to, .peer(frame.from, decoded(frame.bytes))))
             }
             for id in ids where nodes[id]!.isUp && nodes[id]!.replica.nextDeadline <= now { step(id, []) }
         }
@@ -119,7 +123,14 @@ struct Cluster {
         }
     }
 
+    private func decoded(_ bytes: [UInt8]) -> PeerMessage {
+        guard let message = try? PeerMessage.decode(bytes) else { preconditionFailure("a member wrote garbage") }
+        return message
+    }
+
     private mutating func step(_ id: MemberID, _ events: [ReplicaEvent]) {
+        steps += 1
+        precondition(steps < 1_000_000, "a member is busy without time passing")
         var effects = ReplicaEffects()
         let wall = now.nanoseconds / 1_000_000
         nodes[id]!.replica.step(events, at: Moment(now: now, wallMilliseconds: wall), into: &effects)

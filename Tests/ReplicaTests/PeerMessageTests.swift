@@ -9,7 +9,8 @@ import Testing
 struct PeerMessageTests {
     static let samples: [PeerMessage] = {
         let identity = SnapshotIdentity(
-            position: LogPosition(index: LogIndex(900), term: Term(7)), digest: Digest128(low: 1, high: 2), bytes: 4_096)
+            position: LogPosition(index: LogIndex(900), term: Term(7)), digest: Digest128(low: 1, high: 2), bytes: 4_096
+        )
         let answer = TimeToLiveAnswer(remainingMilliseconds: -1, grantedMilliseconds: 5, keys: [Key("a"), Key("")])
         let vote = Message(
             from: MemberID(1), to: MemberID(2), term: Term(3),

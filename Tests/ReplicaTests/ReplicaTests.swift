@@ -36,7 +36,7 @@ struct ReplicaTests {
         var cluster = try ready(count)
         for writer in cluster.ids {
             let answer = cluster.call(put("k", "from \(writer.number)"), at: writer)
-        let reply = try #require(answer)
+            let reply = try #require(answer)
             #expect(reply.rejection == nil)
             for reader in cluster.ids {
                 guard case .range(let result) = cluster.call(get("k"), at: reader)?.body else {
@@ -119,9 +119,10 @@ struct ReplicaTests {
         let old = try #require(cluster.leader)
         let moved = cluster.submit(.moveLeader(MemberID(0)), at: old)
         let serials = (0..<20).map { cluster.submit(put("k\($0)"), at: cluster.ids[$0 % 3]) }
-        #expect(cluster.run(for: .seconds(2)) { cluster in
-            serials.enumerated().allSatisfy { cluster[cluster.ids[$0.offset % 3]].replies[$0.element] != nil }
-        })
+        #expect(
+            cluster.run(for: .seconds(2)) { cluster in
+                serials.enumerated().allSatisfy { cluster[cluster.ids[$0.offset % 3]].replies[$0.element] != nil }
+            })
         #expect(cluster[old].replies[moved]?.rejection == nil)
         #expect(cluster.leader != old)
         for (position, serial) in serials.enumerated() {
@@ -194,10 +195,14 @@ struct ReplicaLeaseTests {
         cluster.kill(old)
         let survivor = cluster.follower
         _ = cluster.run(for: .seconds(2))
-        guard case .range(let held) = cluster.call(get("k"), at: survivor)?.body else { throw Missing(what: "no range") }
+        guard case .range(let held) = cluster.call(get("k"), at: survivor)?.body else {
+            throw Missing(what: "no range")
+        }
         #expect(held.count == 1)
         _ = cluster.run(for: .seconds(3))
-        guard case .range(let gone) = cluster.call(get("k"), at: survivor)?.body else { throw Missing(what: "no range") }
+        guard case .range(let gone) = cluster.call(get("k"), at: survivor)?.body else {
+            throw Missing(what: "no range")
+        }
         #expect(gone.count == 0)
     }
 
@@ -238,5 +243,21 @@ struct ReplicaLeaseTests {
             if case .events(let events) = delivery.content { seen += events.map(\.kv.key.text) }
         }
         #expect(seen == (0..<20).map { "w/\($0)" })
+    }
+}
+
+@Suite("A member at rest")
+struct ReplicaIdleTests {
+    @Test("Requests that wait for a leader do not keep the member awake")
+    func waitingWithoutLeader() throws {
+        var cluster = try ready()
+        let survivor = cluster.follower
+        for id in cluster.ids where id != survivor { cluster.kill(id) }
+        _ = cluster.run(for: .milliseconds(50))
+        _ = cluster.submit(put("k"), at: survivor)
+        _ = cluster.submit(.keepAlive(LeaseID(7)), at: survivor)
+        let before = cluster.steps
+        _ = cluster.run(for: .seconds(2))
+        #expect(cluster.steps - before < 200)
     }
 }

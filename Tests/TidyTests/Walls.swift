@@ -38,23 +38,19 @@ struct Wall {
                 "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "Transport", "EtcdAPI", "GRPC",
                 "RegistryModel",
                 "Primitives",
-                "NIOCore", "NIOPosix", "Logging",
+                "NIOCore", "NIOPosix", "Logging", "DequeModule",
             ]),
         Wall("RegistryClient", .shell, ["EtcdProto", "GRPC", "SwiftProtobuf", "NIOCore", "NIOPosix", "Logging"]),
         Wall(
             "AgentShell", .shell,
             ["AgentCore", "RegistryClient", "Primitives", "NIOCore", "NIOPosix", "NIOHTTP1", "Logging", "CYAML"]),
-        Wall("registryd", .program, ["RegistryServer", "ArgumentParser", "Logging"]),
+        Wall("registryd", .program, ["RegistryServer", "Logging"]),
         Wall("registryctl", .program, ["RegistryClient", "ArgumentParser"]),
         Wall("nerve", .program, ["AgentShell", "ArgumentParser"]),
         Wall("synapse", .program, ["AgentShell", "ArgumentParser"]),
         Wall(
             "Simulator", .shell,
-            [
-                "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "RegistryModel", "Primitives",
-                "CSQLite",
-                "DequeModule",
-            ]),
+            ["MemberLanes", "Replica", "Raft", "KVStore", "Storage", "RegistryModel", "Primitives"]),
         Wall("simulate", .program, ["Simulator", "ArgumentParser"]),
     ]
 

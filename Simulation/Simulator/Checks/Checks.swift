@@ -249,7 +249,7 @@ struct Checks {
         }
     }
 
-    private mutating func applied(_ id: MemberID, _ replica: Replica, at now: Instant) throws(Violation) {
+    private mutating func applied(_ id: MemberID, _ replica: MemberReplica, at now: Instant) throws(Violation) {
         let place = place(id)
         let applied = replica.store.applied
         if applied.index < facts[place].applied {
@@ -269,7 +269,7 @@ struct Checks {
         try compareState(replica, name: "m\(id.number)", at: now)
     }
 
-    private mutating func compareState(_ replica: Replica, name: String, at now: Instant) throws(Violation) {
+    private mutating func compareState(_ replica: MemberReplica, name: String, at now: Instant) throws(Violation) {
         let index = replica.store.applied.index
         let digest = replica.store.digest
         if let known = digests[index], known != digest {

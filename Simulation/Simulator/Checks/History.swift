@@ -171,7 +171,7 @@ struct History {
     }
 
     /// A member's whole live state against the model.
-    func compare(_ store: KVStore, name: String, at now: Instant) throws(Violation) {
+    func compare(_ store: RegistryStore, name: String, at now: Instant) throws(Violation) {
         guard case .result(let all) = store.range(RangeRequest(range: .all)) else {
             throw Violation(.serializableReads, "\(name) cannot list its keys", at: now)
         }

@@ -10,7 +10,7 @@ import Storage
 final class SimulatedMember {
     /// A running process. A crash drops it whole.
     final class Process {
-        var replica: Replica
+        var replica: MemberReplica
         let directory: MemberDirectory
         let vfs: SQLiteVFS
         let log: LogWork
@@ -26,10 +26,12 @@ final class SimulatedMember {
         var isSnapshotBusy = false
         /// When the replica is to be woken, to drop earlier alarms.
         var wakeAt = Instant.distantFuture
-        /// Batches written and synced, as the checkers know them.
         var effects = ReplicaEffects()
+        /// Steps at one instant: a member whose next deadline is always now would burn a core.
+        var steppedAt = Instant.zero
+        var stepsNow = 0
 
-        init(replica: Replica, directory: MemberDirectory, vfs: SQLiteVFS, stores: OpenedStores) {
+        init(replica: MemberReplica, directory: MemberDirectory, vfs: SQLiteVFS, stores: OpenedStores) {
             self.replica = replica
             self.directory = directory
             self.vfs = vfs

@@ -1,6 +1,6 @@
-import Replica
 import Primitives
 import RegistryModel
+import Replica
 
 /// Clients act and hear answers.
 extension World {

@@ -56,7 +56,7 @@ extension World {
             configuration.limits.appendBytesMax = 8 * 1024
             configuration.snapshotCount = options.snapshotCount
             configuration.minLeaseTTLMilliseconds = 100
-            let replica = try Replica(
+            let replica = try MemberReplica(
                 configuration: configuration, log: stores.recovered.log, state: stores.restored,
                 at: Moment(now: member.local(now), wallMilliseconds: wall(member)))
             return SimulatedMember.Process(replica: replica, directory: directory, vfs: vfs, stores: stores)
@@ -75,7 +75,7 @@ extension World {
         }
         var state = RestoredState(header: .initial, live: [], leases: [], members: descriptions)
         state.header.configuration = base.configuration.encoded()
-        let digest = try KVStore(restoring: state).header.liveDigest
+        let digest = try RegistryStore(restoring: state).header.liveDigest
         try MemberDirectory.bootstrap(
             SimulatedMember.path, on: member.disk, cluster: cluster, member: member.id, base: base,
             members: descriptions, liveDigest: digest, options: storage)
@@ -92,6 +92,11 @@ extension World {
         _ member: SimulatedMember, _ process: SimulatedMember.Process, _ events: [ReplicaEvent]
     ) throws(Violation) {
         let moment = Moment(now: member.local(now), wallMilliseconds: wall(member))
+        process.stepsNow = process.steppedAt == now ? process.stepsNow + 1 : 0
+        process.steppedAt = now
+        if process.stepsNow > 10_000 {
+            throw Violation(.liveness, "m\(member.id.number) is busy without time passing", at: now)
+        }
         process.replica.step(events, at: moment, into: &process.effects)
         var effects = ReplicaEffects()
         swap(&effects, &process.effects)

@@ -16,7 +16,7 @@ struct Draft {
     }
 }
 
-extension KVStore {
+extension RegistryStore {
     /// Puts one key into tree, lease table and digests.
     ///
     /// - Returns: the pair as it was, or `leaseNotFound` or `keyNotFound`, in which case nothing changed.

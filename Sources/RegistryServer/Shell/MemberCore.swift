@@ -36,7 +36,7 @@ final class MemberCore: RegistryService, @unchecked Sendable {
     private let transport: PeerTransport
     private let logger: Logger
     private let failed: @Sendable (String) -> Void
-    private var replica: Replica
+    private var replica: MemberReplica
     private var effects = ReplicaEffects()
     private let thread = Mutex<NamedThread?>(nil)
     /// The latest leadership, for those who wait for a hand-over.
@@ -46,7 +46,7 @@ final class MemberCore: RegistryService, @unchecked Sendable {
     ///   - transport: given by a closure because it reports into this core.
     ///   - failed: called once, on any thread, when the member cannot go on.
     init(
-        replica: Replica, stores: OpenedStores, directory: MemberDirectory, logger: Logger,
+        replica: MemberReplica, stores: OpenedStores, directory: MemberDirectory, logger: Logger,
         makeTransport: (@escaping @Sendable (TransportEvent) -> Void) -> PeerTransport,
         failed: @escaping @Sendable (String) -> Void
     ) {

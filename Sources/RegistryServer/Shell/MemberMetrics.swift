@@ -35,7 +35,7 @@ final class MemberMetrics: Sendable {
 
     var snapshot: Values { values.withLock { $0 } }
 
-    func recordStep(events: Int, took: TimeSpan, replica: borrowing Replica) {
+    func recordStep(events: Int, took: TimeSpan, replica: borrowing MemberReplica) {
         let gauges = replica.gauges
         values.withLock { values in
             values.steps += 1

@@ -4,12 +4,12 @@ import RegistryModel
 
 /// A store with a log position of its own, for tests that write commands only.
 struct Feeder {
-    var store: KVStore
+    var store: RegistryStore
     var changes = AppliedChanges()
     var term = Term(3)
 
     init(limits: StoreLimits = StoreLimits()) {
-        store = KVStore(limits: limits)
+        store = RegistryStore(limits: limits)
     }
 
     static let origin = Origin(

@@ -5,7 +5,7 @@ package import RegistryModel
 import Watch
 
 /// Requests from front doors: each is answered once, now or later.
-extension Replica {
+extension MemberReplica {
     mutating func accept(
         _ request: Request, token: RequestToken, context: RequestContext, into effects: inout ReplicaEffects
     ) {
@@ -61,7 +61,7 @@ extension Replica {
         _ operation: Command.Operation, token: RequestToken, context: RequestContext, deadline: Instant,
         into effects: inout ReplicaEffects
     ) {
-        if store.applied.index - stateWritten > Replica.stateLagMax {
+        if store.applied.index - stateWritten > MemberReplica.stateLagMax {
             return reply(.failure(Rejection(.tooManyRequests)), to: token, into: &effects)
         }
         var operation = operation
@@ -170,7 +170,7 @@ package struct ReplicaGauges: Sendable {
     package var databaseBytesInUse: Int64
 }
 
-extension Replica {
+extension MemberReplica {
     /// Cheap: reads counters, touches no key.
     package var gauges: ReplicaGauges {
         ReplicaGauges(

@@ -1,7 +1,7 @@
 internal import Primitives
 internal import RegistryModel
 
-extension KVStore {
+extension RegistryStore {
     /// Decides and runs a transaction: all of it becomes one revision, or nothing of it remains.
     mutating func applyTxn(
         _ request: TxnRequest, origin: Origin, into changes: inout AppliedChanges

@@ -5,13 +5,14 @@ import RegistryModel
 
 /// Renewals, remaining times and expiry. Deadlines live in the leader's clock only; a renewal counts when a read round
 /// that began after its arrival has proved that nobody else leads (raft.md §19.3).
-extension Replica {
+extension MemberReplica {
     /// Leases in one expiry entry, and expiry entries proposed in one step: foreground writes come between.
     private static let expireBatch = 200
     private static let expireEntriesPerStep = 8
 
     mutating func flushLeaseCalls(into effects: inout ReplicaEffects) {
         guard !leaseCalls.queue.isEmpty, leaseCalls.heldUntil <= moment.now else { return }
+        leaseCalls.heldUntil = .zero
         if raft.role == .leader {
             serveLocally(leaseCalls.takeQueue())
         } else if let leader = raft.leader, leader != configuration.member {
@@ -188,8 +189,8 @@ extension Replica {
     /// Proposes the end of overdue leases, many an entry; never forwarded, and void in any other term.
     mutating func expireLeases() {
         guard leaseClock.isRunning, raft.isEstablishedLeader, !raft.isTransferring else { return }
-        for _ in 0..<Replica.expireEntriesPerStep where leaseClock.nextDeadline <= moment.now {
-            let leases = leaseClock.expired(at: moment.now, limit: Replica.expireBatch)
+        for _ in 0..<MemberReplica.expireEntriesPerStep where leaseClock.nextDeadline <= moment.now {
+            let leases = leaseClock.expired(at: moment.now, limit: MemberReplica.expireBatch)
             guard !leases.isEmpty else { return }
             let before = raft.lastIndex
             proposeOwn(.leaseExpire(leases, issuedTerm: raft.term), reason: .leaseExpired)

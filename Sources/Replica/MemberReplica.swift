@@ -9,10 +9,10 @@ import Watch
 ///
 /// `step` is the only way in: events with one moment, effects out. It never waits, reads no clock, and gives the same
 /// effects for the same events; the server's loop and the simulator drive the same code.
-package struct Replica: Sendable {
+package struct MemberReplica: Sendable {
     package let configuration: ReplicaConfiguration
     package var raft: RaftNode
-    package var store: KVStore
+    package var store: RegistryStore
     var hub: WatchHub
     var leaseClock = LeaseClock()
     var revisionClock: RevisionClock
@@ -75,7 +75,7 @@ package struct Replica: Sendable {
         self.configuration = configuration
         self.moment = moment
         generator = SeededGenerator(seed: configuration.seed, purpose: "replica")
-        store = try KVStore(restoring: state)
+        store = try RegistryStore(restoring: state)
         raft = RaftNode(
             id: configuration.member, restored: log, applied: applied, timings: configuration.timings,
             limits: configuration.limits, seed: configuration.seed, now: moment.now)
@@ -95,7 +95,7 @@ package struct Replica: Sendable {
         var next = min(raft.nextDeadline, hub.nextDeadline)
         next = min(next, min(writes.nextDeadline, reads.nextDeadline))
         next = min(next, min(leaseCalls.nextDeadline, snapshots.nextDeadline))
-        if leaseClock.isRunning { next = min(next, leaseClock.nextDeadline) }
+        if leaseClock.isRunning, !raft.isTransferring { next = min(next, leaseClock.nextDeadline) }
         if raft.isEstablishedLeader { next = min(next, compactionCheckAt) }
         if needsPublishing, knownLeader != nil { next = min(next, publishAgainAt) }
         return next

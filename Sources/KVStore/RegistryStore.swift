@@ -5,7 +5,7 @@ package import RegistryModel
 ///
 /// A value: equal stores that are fed equal commands stay equal, on every member. Nothing here knows a clock, a random
 /// number or another thread. A copy is O(1).
-package struct KVStore: Sendable {
+package struct RegistryStore: Sendable {
     var view: StoreReader
     var leaseTable: LeaseTable
     /// In id order.
@@ -37,7 +37,7 @@ package struct KVStore: Sendable {
     ///
     /// - Throws: what is wrong with the state; then the state store must be rebuilt.
     package init(restoring state: RestoredState, limits: StoreLimits = StoreLimits()) throws(RestoreFailure) {
-        try KVStore.checkOrder(of: state)
+        try RegistryStore.checkOrder(of: state)
         let header = state.header
         var digest = Digest128()
         leaseTable = LeaseTable(ascending: state.leases)

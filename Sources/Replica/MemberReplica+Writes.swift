@@ -4,7 +4,7 @@ import Raft
 import RegistryModel
 
 /// Writes on their way to a leader: proposed here, or forwarded with the term this member believes in.
-extension Replica {
+extension MemberReplica {
     /// Payload bytes in one forward message.
     private static let forwardBytesMax = 512 * 1024
 
@@ -24,6 +24,8 @@ extension Replica {
 
     mutating func flushWrites(into effects: inout ReplicaEffects) {
         guard !writes.isQueueEmpty, writes.heldUntil <= moment.now else { return }
+        // What is over must not go on waking the loop.
+        writes.heldUntil = .zero
         if raft.role == .leader {
             guard !raft.isTransferring else { return }
             proposeQueued(into: &effects)
@@ -58,7 +60,7 @@ extension Replica {
             let payload = command(for: write, serial: serial).encoded()
             bytes += payload.count
             commands.append(payload)
-            if bytes >= Replica.forwardBytesMax {
+            if bytes >= MemberReplica.forwardBytesMax {
                 effects.sends.append(PeerSend(to: leader, message: .forward(term: term, commands: commands)))
                 commands = []
                 bytes = 0

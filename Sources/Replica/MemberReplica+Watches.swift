@@ -5,7 +5,7 @@ import RegistryModel
 import Watch
 
 /// Watches are served from applied state, on every member; history comes from memory or the reader lane.
-extension Replica {
+extension MemberReplica {
     /// Catch-up reads from memory in one step: the rest waits for the next one, so that no step is long.
     private static let catchUpsPerStep = 64
 
@@ -31,7 +31,7 @@ extension Replica {
 
     mutating func catchUpWatches(into effects: inout ReplicaEffects) {
         var served = 0
-        while hub.hasCatchUps, served < Replica.catchUpsPerStep {
+        while hub.hasCatchUps, served < MemberReplica.catchUpsPerStep {
             let jobs = hub.nextCatchUps(limit: 16, into: &watchDeliveries)
             if jobs.isEmpty { return }
             for job in jobs {

@@ -5,7 +5,7 @@ import RegistryModel
 import Watch
 
 /// Committed entries become state, answers and events.
-extension Replica {
+extension MemberReplica {
     mutating func apply(_ entries: [Entry], into effects: inout ReplicaEffects) {
         guard !entries.isEmpty, fatal == nil else { return }
         if snapshots.isInstalling {

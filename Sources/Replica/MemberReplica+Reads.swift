@@ -12,7 +12,7 @@ enum ReadJobOwner: Sendable {
 }
 
 /// Reads: confirmed by a round where they are linearizable, answered here or in the reader lane.
-extension Replica {
+extension MemberReplica {
     /// Everything that arrived in this step shares one round.
     mutating func startReadRound() {
         guard !reads.fresh.isEmpty else { return }

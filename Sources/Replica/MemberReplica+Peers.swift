@@ -5,7 +5,7 @@ import RegistryModel
 import Watch
 
 /// Messages of other members.
-extension Replica {
+extension MemberReplica {
     mutating func receive(_ message: PeerMessage, from member: MemberID, into effects: inout ReplicaEffects) {
         switch message {
         case .raft(let raftMessage):
@@ -80,7 +80,7 @@ extension Replica {
         into effects: inout ReplicaEffects
     ) {
         do {
-            store = try KVStore(restoring: state)
+            store = try RegistryStore(restoring: state)
         } catch {
             fatal = "the installed snapshot contradicts itself: \(error)"
             return

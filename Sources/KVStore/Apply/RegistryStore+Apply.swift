@@ -1,7 +1,7 @@
 package import Primitives
 package import RegistryModel
 
-extension KVStore {
+extension RegistryStore {
     /// Carries out one committed command.
     ///
     /// - Parameters:
