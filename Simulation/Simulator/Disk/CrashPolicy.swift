@@ -24,7 +24,8 @@ package struct CrashPolicy: Sendable {
 
     /// Nothing unsynced survives.
     package static let losesAll = CrashPolicy(loss: 256, garbage: 0)
-    /// The process died, the machine did not: everything survives.
+    /// A lucky power loss: everything had reached the disk. For a process that dies alone see
+    /// `MemoryFileSystem.killProcess`.
     package static let keepsAll = CrashPolicy(loss: 0, garbage: 0, keepsOrder: true)
 
     func survives(using generator: inout SeededGenerator) -> Bool {

@@ -40,10 +40,16 @@ package final class MemoryFileSystem: FileSystem, @unchecked Sendable {
 
     /// The power fails: every open file is dead, every lock free, unsynced changes meet their fate.
     package func crash(_ policy: CrashPolicy, using generator: inout SeededGenerator) {
+        killProcess()
+        root.crash(policy, using: &generator)
+    }
+
+    /// The process dies, the machine does not: every open file is dead, every lock free, and the page cache shows all
+    /// changes to the next process. They are no more durable than before.
+    package func killProcess() {
         life += 1
         locks.removeAll()
         operationsLeft = nil
-        root.crash(policy, using: &generator)
     }
 
     /// Flips bits of a byte on the disk; nothing when the file or the byte is not there.

@@ -23,8 +23,7 @@ struct LogCrashTests {
             } catch let error as StorageError {
                 if error.kind == .damaged { return "life \(life): \(error)" }
             }
-            let gentle = generator.chance(1, in: 4)
-            disk.crash(gentle ? .keepsAll : policy, using: &generator)
+            if generator.chance(1, in: 3) { disk.killProcess() } else { disk.crash(policy, using: &generator) }
         }
         let (_, recovered) = try LogStore.open("log", on: disk, options: smallSegments)
         return model.accept(recovered.log)

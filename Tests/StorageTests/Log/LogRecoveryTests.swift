@@ -234,8 +234,12 @@ struct LogRecoveryTests {
             position: LogPosition(index: LogIndex(5), term: Term(3)), configuration: LogModel.base.configuration)
         #expect(try !store.adopt(foreign))
         #expect(store.lastIndex == LogIndex(5))
-        try store.write(batch(6, term: 3))
         store.close()
+        // Entry 6 of term 1 lay behind the base; it must not follow the new one.
+        let (emptied, restored) = try open()
+        #expect(restored.log.base == foreign && restored.log.entries.isEmpty)
+        try emptied.write(batch(6, term: 3))
+        emptied.close()
         let (_, recovered) = try open()
         #expect(recovered.log.base == foreign)
         #expect(recovered.log.entries == batch(6, term: 3).entries)

@@ -26,6 +26,7 @@ struct StateCrashTests {
                 opened = store
                 var model = history[history.count - 1]
                 try check(store, &history, &model, durable)
+                durable = store.durableIndex
                 for _ in 0..<60 {
                     let batches = (0..<(1 + generator.below(3))).map { _ in model.batch(&generator) }
                     history.append(model)
@@ -39,7 +40,11 @@ struct StateCrashTests {
             } catch let error as StorageError {
                 if error.kind != .io { return "life \(life): \(error)" }
             }
-            bench.disk.crash(generator.chance(1, in: 5) ? .keepsAll : policy, using: &generator)
+            if generator.chance(1, in: 3) {
+                bench.disk.killProcess()
+            } else {
+                bench.disk.crash(policy, using: &generator)
+            }
             opened?.close()
             try bench.restart()
         }

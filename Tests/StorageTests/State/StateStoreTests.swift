@@ -144,8 +144,11 @@ struct StateStoreTests {
         try store.apply([model.batch(&generator)])
         let reader = try bench.reader()
         let writer = try SnapshotWriter("d/out", on: bench.disk, from: reader)
-        for _ in 0..<20 { try store.apply([model.batch(&generator)]) }
-        #expect(try store.makeDurable() == model.header.applied.index)
+        // The first call brings the database file as far as the reader allows, the second can move nothing in it.
+        for _ in 0..<2 {
+            for _ in 0..<20 { try store.apply([model.batch(&generator)]) }
+            #expect(try store.makeDurable() == model.header.applied.index)
+        }
         bench.disk.crash(.losesAll, using: &generator)
         store.close()
         writer.cancel()
