@@ -318,10 +318,11 @@ final class ClientCore: @unchecked Sendable {
         if delay.nanoseconds == 0 {
             dial()
         } else {
-            phase = .waiting(schedule(in: delay) { [weak self] in
-                guard let self, case .waiting = self.phase else { return }
-                self.dial()
-            })
+            phase = .waiting(
+                schedule(in: delay) { [weak self] in
+                    guard let self, case .waiting = self.phase else { return }
+                    self.dial()
+                })
         }
     }
 

@@ -14,7 +14,8 @@ final class Keeping: @unchecked Sendable {
     private var isStopped = false
 
     init(
-        _ lease: LeaseID, _ clock: RenewalClock, core: ClientCore, onEvent: @escaping @Sendable (LeaseKeeper.Event) -> Void
+        _ lease: LeaseID, _ clock: RenewalClock, core: ClientCore,
+        onEvent: @escaping @Sendable (LeaseKeeper.Event) -> Void
     ) {
         self.lease = lease
         self.clock = clock

@@ -91,7 +91,7 @@ struct WatchCursor: Equatable, Sendable {
         guard answer.watchID >= 0, answer.header.revision >= next else { return .nothing }
         mark.note(answer.header)
         next = answer.header.revision + 1
-        return .batch(WatchBatch(revision: answer.header.revision, events: []))
+        return .batch(WatchBatch(revision: answer.header.revision, events: [], header: answer.header))
     }
 
     private mutating func events(_ answer: WatchAnswer) -> Output {
@@ -108,7 +108,7 @@ struct WatchCursor: Equatable, Sendable {
         }
         mark.note(answer.header)
         next = last.kv.modRevision + 1
-        return .batch(WatchBatch(revision: last.kv.modRevision, events: pending))
+        return .batch(WatchBatch(revision: last.kv.modRevision, events: pending, header: answer.header))
     }
 
     private static func compacted(_ revision: Int64?) -> RegistryError {

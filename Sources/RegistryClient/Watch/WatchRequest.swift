@@ -24,10 +24,13 @@ public struct WatchBatch: Hashable, Sendable {
     public var revision: Int64
     /// Whole revisions, ascending; empty when the registry only says how far it has come.
     public var events: [WatchEvent]
+    /// Who delivered it. Its revision is at least the last event's.
+    public var header: ResponseHeader
 
     /// A batch.
-    public init(revision: Int64, events: [WatchEvent]) {
+    public init(revision: Int64, events: [WatchEvent], header: ResponseHeader = ResponseHeader()) {
         self.revision = revision
         self.events = events
+        self.header = header
     }
 }

@@ -124,7 +124,8 @@ final class Watching: LinkUser, @unchecked Sendable {
         creation = core.schedule(in: core.settings.requestTimeout) { [weak self] in
             guard let self, self.link === link, !self.isPaused else { return }
             self.core.leave(
-                link, RegistryError(.unavailable, "\(link.endpoint): a watch was not confirmed in time", statusCode: 14))
+                link, RegistryError(.unavailable, "\(link.endpoint): a watch was not confirmed in time", statusCode: 14)
+            )
         }
     }
 

@@ -19,8 +19,11 @@ import Testing
         WatchAnswer(header: self.header(header), isFragment: fragment, events: revisions.map { put($0) })
     }
 
-    private func batch(_ revisions: [Int64]) -> WatchCursor.Output {
-        .batch(WatchBatch(revision: revisions.last ?? 0, events: revisions.map { put($0) }))
+    /// - Parameter at: the revision of the response's header; that of the last event when nil.
+    private func batch(_ revisions: [Int64], at revision: Int64? = nil) -> WatchCursor.Output {
+        let last = revisions.last ?? 0
+        return .batch(
+            WatchBatch(revision: last, events: revisions.map { put($0) }, header: header(revision ?? last)))
     }
 
     @Test("A watch from now on resumes behind the revision it was created at")
@@ -35,7 +38,7 @@ import Testing
         var cursor = WatchCursor(fromRevision: 5)
         #expect(cursor.take(created(41)) == .started(revision: 41))
         #expect(cursor.next == 5)
-        #expect(cursor.take(events(41, [6, 6, 9])) == batch([6, 6, 9]))
+        #expect(cursor.take(events(41, [6, 6, 9])) == batch([6, 6, 9], at: 41))
         #expect(cursor.next == 10)
     }
 
@@ -55,7 +58,7 @@ import Testing
     func catchUpHeader() {
         var cursor = WatchCursor(fromRevision: 1)
         _ = cursor.take(created(100))
-        #expect(cursor.take(events(100, [2, 3])) == batch([2, 3]))
+        #expect(cursor.take(events(100, [2, 3])) == batch([2, 3], at: 100))
         #expect(cursor.next == 4)
     }
 
@@ -64,7 +67,7 @@ import Testing
         var cursor = WatchCursor(fromRevision: 0)
         _ = cursor.take(created(10))
         let notice = WatchAnswer(header: header(500))
-        #expect(cursor.take(notice) == .batch(WatchBatch(revision: 500, events: [])))
+        #expect(cursor.take(notice) == .batch(WatchBatch(revision: 500, events: [], header: header(500))))
         #expect(cursor.next == 501)
         #expect(cursor.take(WatchAnswer(header: header(400))) == .nothing)
         #expect(cursor.take(WatchAnswer(header: header(900), watchID: -1)) == .nothing)
@@ -75,10 +78,10 @@ import Testing
     func fragments() {
         var cursor = WatchCursor(fromRevision: 1)
         _ = cursor.take(created(9))
-        #expect(cursor.take(events(9, [2, 3, 3], fragment: true)) == batch([2]))
+        #expect(cursor.take(events(9, [2, 3, 3], fragment: true)) == batch([2], at: 9))
         #expect(cursor.take(events(9, [3, 3], fragment: true)) == .nothing)
         #expect(cursor.next == 3)
-        #expect(cursor.take(events(9, [3, 4])) == batch([3, 3, 3, 3, 3, 4]))
+        #expect(cursor.take(events(9, [3, 4])) == batch([3, 3, 3, 3, 3, 4], at: 9))
         #expect(cursor.next == 5)
     }
 
@@ -86,11 +89,11 @@ import Testing
     func lostFragments() {
         var cursor = WatchCursor(fromRevision: 1)
         _ = cursor.take(created(9))
-        #expect(cursor.take(events(9, [2, 3], fragment: true)) == batch([2]))
+        #expect(cursor.take(events(9, [2, 3], fragment: true)) == batch([2], at: 9))
         cursor.streamLost()
         #expect(cursor.next == 3)
         _ = cursor.take(created(9))
-        #expect(cursor.take(events(9, [3])) == batch([3]))
+        #expect(cursor.take(events(9, [3])) == batch([3], at: 9))
     }
 
     @Test("Compaction ends the watch and says where it could go on")
