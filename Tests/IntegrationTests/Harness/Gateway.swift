@@ -1,0 +1,143 @@
+import Foundation
+
+/// HTTP/1.1 on one connection that is kept: a member's JSON gateway, `/health` and `/metrics`.
+final class Gateway {
+    struct Answer: Hashable, Sendable {
+        var status: Int
+        var body: [UInt8]
+
+        var text: String { String(decoding: body, as: UTF8.self) }
+    }
+
+    let host: String
+    private let connection: Connection
+    private var received: [UInt8] = []
+
+    init(_ host: String, port: Int = 2379, seconds: Double = 5) throws {
+        self.host = host
+        connection = try Connection(host, port, seconds: seconds)
+    }
+
+    func get(_ path: String) throws -> Answer {
+        try connection.send(Array("GET \(path) HTTP/1.1\r\nHost: \(host)\r\n\r\n".utf8))
+        return try answer()
+    }
+
+    func post(_ path: String, _ body: String) throws -> Answer {
+        let head =
+            "POST \(path) HTTP/1.1\r\nHost: \(host)\r\nContent-Type: application/json\r\n"
+            + "Content-Length: \(body.utf8.count)\r\n\r\n"
+        try connection.send(Array((head + body).utf8))
+        return try answer()
+    }
+
+    private func answer() throws -> Answer {
+        while true {
+            if let head = received.firstRange(of: Array("\r\n\r\n".utf8)) {
+                let lines = String(decoding: received[..<head.lowerBound], as: UTF8.self)
+                    .components(separatedBy: "\r\n")
+                let words = lines[0].split(separator: " ")
+                guard words.count > 1, words[0].hasPrefix("HTTP/1.1"), let status = Int(words[1]) else {
+                    throw TestFailure("\(host) answered '\(lines[0])'")
+                }
+                let fields = lines.dropFirst().map { $0.lowercased() }
+                guard let field = fields.first(where: { $0.hasPrefix("content-length:") }),
+                    let length = Int(field.dropFirst("content-length:".count).trimmingCharacters(in: .whitespaces))
+                else { throw TestFailure("\(host) answered without a length: \(lines)") }
+                while received.count < head.upperBound + length { try more() }
+                let body = Array(received[head.upperBound..<(head.upperBound + length)])
+                received.removeFirst(head.upperBound + length)
+                return Answer(status: status, body: body)
+            }
+            try more()
+        }
+    }
+
+    private func more() throws {
+        let bytes = try connection.receive()
+        guard !bytes.isEmpty else { throw TestFailure("\(host) closed the connection") }
+        received += bytes
+    }
+}
+
+/// What the tests read of the gateway's answers. Its 64-bit numbers are strings, its zeros are left out.
+struct GatewayAnswer: Decodable, Sendable {
+    struct Header: Decodable, Sendable {
+        var memberID: String?
+        var revision: String?
+
+        enum CodingKeys: String, CodingKey {
+            case memberID = "member_id"
+            case revision
+        }
+    }
+
+    struct Pair: Decodable, Sendable, Hashable {
+        var key: Data
+        var value: Data?
+        var createRevision: String?
+        var modRevision: String?
+        var version: String?
+        var lease: String?
+
+        enum CodingKeys: String, CodingKey {
+            case key
+            case value
+            case createRevision = "create_revision"
+            case modRevision = "mod_revision"
+            case version
+            case lease
+        }
+    }
+
+    var header: Header?
+    var kvs: [Pair]?
+    var leader: String?
+    var leaseID: String?
+
+    enum CodingKeys: String, CodingKey {
+        case header
+        case kvs
+        case leader
+        case leaseID = "ID"
+    }
+
+    var revision: Int { header?.revision.flatMap { Int($0) } ?? 0 }
+}
+
+extension Gateway {
+    /// A unary call.
+    ///
+    /// - Throws: with the member's own words unless the status is 200.
+    func call(_ path: String, _ body: String) throws -> GatewayAnswer {
+        let answer = try post(path, body)
+        guard answer.status == 200 else { throw TestFailure("\(host)\(path): \(answer.status) \(answer.text)") }
+        return try JSONDecoder().decode(GatewayAnswer.self, from: Data(answer.body))
+    }
+
+    /// - Returns: the revision of the change.
+    @discardableResult
+    func put(_ key: String, _ value: String, lease: String = "0") throws -> Int {
+        try call("/v3/kv/put", "{\"key\":\"\(base64(key))\",\"value\":\"\(base64(value))\",\"lease\":\"\(lease)\"}")
+            .revision
+    }
+
+    /// All keys with a prefix; all keys at all when it is empty.
+    func range(prefix: String = "", serializable: Bool = false) throws -> GatewayAnswer {
+        var end = Array(prefix.utf8)
+        if let last = end.popLast() { end.append(last + 1) }
+        let key = prefix.isEmpty ? "AA==" : base64(prefix)
+        let rangeEnd = end.isEmpty ? "AA==" : Data(end).base64EncodedString()
+        return try call(
+            "/v3/kv/range", "{\"key\":\"\(key)\",\"range_end\":\"\(rangeEnd)\",\"serializable\":\(serializable)}")
+    }
+
+    /// Whether this member leads, and its revision.
+    func status() throws -> (isLeader: Bool, hasLeader: Bool, revision: Int) {
+        let answer = try call("/v3/maintenance/status", "{}")
+        let leader = answer.leader ?? "0"
+        return (leader == answer.header?.memberID, leader != "0", answer.revision)
+    }
+
+    private func base64(_ text: String) -> String { Data(text.utf8).base64EncodedString() }
+}

@@ -1,0 +1,89 @@
+import Foundation
+
+/// Loopback addresses of our own: every host gets its address, so that the usual ports are free.
+enum Loopback {
+    /// A prefix like `127.0.88.` on which nobody listens on a registry's ports.
+    static func freePrefix() throws -> String {
+        // Two runs at a time start looking at different places.
+        let first = Int(getpid()) % 60
+        for step in 0..<60 {
+            let prefix = "127.0.\(88 + (first + step) % 60)."
+            let hosts = (11...13).map { "\(prefix)\($0)" }
+            if hosts.allSatisfy({ isFree($0, 2379) && isFree($0, 2380) }) { return prefix }
+        }
+        throw TestFailure("ports 2379 and 2380 are taken on each of 127.0.88.11 to 127.0.147.13")
+    }
+
+    static func isFree(_ host: String, _ port: Int) -> Bool {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        var yes: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
+        return withAddress(host, port) { bind(descriptor, $0, $1) } == 0
+    }
+
+    static func withAddress<Value>(
+        _ host: String, _ port: Int, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Value
+    ) -> Value {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = UInt16(port).bigEndian
+        inet_pton(AF_INET, host, &address.sin_addr)
+        return withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+    }
+}
+
+/// A blocking connection whose every wait is bounded.
+final class Connection: Sendable {
+    private let descriptor: Int32
+
+    /// - Parameter seconds: bound of connecting and of each read and write.
+    init(_ host: String, _ port: Int, seconds: Double = 5) throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw TestFailure("cannot open a socket") }
+        var limit = timeval()
+        limit.tv_sec = Int(seconds)
+        limit.tv_usec = Int((seconds - seconds.rounded(.down)) * 1e6)
+        let length = socklen_t(MemoryLayout<timeval>.size)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, length)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, length)
+        var yes: Int32 = 1
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
+        let descriptor = descriptor
+        guard Loopback.withAddress(host, port, { connect(descriptor, $0, $1) }) == 0 else {
+            throw TestFailure("cannot connect to \(host):\(port): \(String(cString: strerror(errno)))")
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    /// - Throws: when the other side has closed, or takes nothing for too long.
+    func send(_ bytes: [UInt8]) throws {
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes[sent...].withUnsafeBytes {
+                Foundation.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
+            guard count > 0 else { throw TestFailure("cannot send: \(String(cString: strerror(errno)))") }
+            sent += count
+        }
+    }
+
+    /// Bytes that have arrived, at least one; empty when the other side has closed.
+    func receive() throws -> [UInt8] {
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        let count = recv(descriptor, &buffer, buffer.count, 0)
+        guard count >= 0 else { throw TestFailure("cannot receive: \(String(cString: strerror(errno)))") }
+        return Array(buffer[..<count])
+    }
+
+    /// No more bytes from this side.
+    func finish() {
+        shutdown(descriptor, Int32(SHUT_WR))
+    }
+}
