@@ -5,10 +5,13 @@ import Testing
 
 @testable import AgentShell
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.serialized, .timeLimit(.minutes(1)))
 struct RuntimeSocketTests {
+    /// Limits of two seconds are under test here, so other tests must not hold up the loop.
+    private static let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+
     private func send(_ commands: [String], to path: String) async -> Result<[String], RuntimeSocketFailure> {
-        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let loop = Self.group.next()
         return await withCheckedContinuation { continuation in
             loop.execute {
                 RuntimeSocket(on: loop).send(commands, to: path) { continuation.resume(returning: $0) }

@@ -81,7 +81,7 @@ struct ProberTests {
 
     @Test("The expected text must be in the body, wherever it is cut")
     func expectation() async throws {
-        let whole = try await TestListener.tcp(.http("200 OK", "all is FINE here"))
+        let whole = try await TestListener.tcp(.http("200 OK", "all is FIFINE here"))
         #expect(await run(http(port: whole.port) { $0.expect = "FINE" }) == .passed)
         #expect(
             await run(http(port: whole.port) { $0.expect = "SUPER" }) == .failed("the body does not contain \"SUPER\""))

@@ -10,11 +10,41 @@ struct CommandLineTests {
             ([], "-c FILE"), (["-c", "x", "--bogus"], "--bogus"),
             (["-c", "x", "--log-level", "loud"], "\"loud\" is none of"),
             (["-c", "x", "--registry", "a:b:c"], "IPv6"), (["-c", "x", "--registry", ","], "no hosts"),
+            (["-c"], "--config needs a value"), (["-c", "x", "-k=1"], "-k=1"), (["-c", "x", "stray"], "\"stray\""),
+            (["-c", "x", "--check-config=yes"], "--check-config takes no value"), (["-c", ""], "-c FILE"),
         ] {
             let (status, output) = try await Programs.run(program, arguments)
             #expect(status == 64, "\(arguments)")
             #expect(output.contains(message), "\(output)")
         }
+    }
+
+    @Test("Flags win over the environment, whose variables are read as Ruby's nerve reads them")
+    func environment() throws {
+        let variables = [
+            "NERVE_CONFIG": "e.yaml", "NERVE_INSTANCE_ID": "e-1", "NERVE_CONFIG_OVERLAY": "o.yaml",
+            "NERVE_CHECK_CONFIG": "", "DEBUG": "",
+        ]
+        var flags = try AgentFlags(.nerve, arguments: []) { variables[$0] }
+        #expect(
+            flags.source == ConfigurationSource(path: "e.yaml", overlayPath: "o.yaml", instanceID: "e-1"))
+        #expect(flags.mode == .check)
+        #expect("\(flags.logLevel)" == "debug")
+        flags = try AgentFlags(
+            .nerve,
+            arguments: [
+                "--config=f.yaml", "-i", "f-1", "-o", "p.yaml", "--registry", "a:1, b", "--log-level", "error",
+            ]
+        ) { $0 == "NERVE_CHECK_CONFIG" ? nil : variables[$0] }
+        #expect(
+            flags.source
+                == ConfigurationSource(
+                    path: "f.yaml", overlayPath: "p.yaml", instanceID: "f-1", registryHosts: ["a:1", "b"]))
+        #expect(flags.mode == .run)
+        #expect("\(flags.logLevel)" == "error")
+        let synapse = try AgentFlags(.synapse, arguments: ["-c", "s.yaml"]) { variables[$0] }
+        #expect(synapse.source == ConfigurationSource(path: "s.yaml"))
+        #expect(throws: FlagFailure.self) { try AgentFlags(.synapse, arguments: ["-c", "s", "-i", "x"]) }
     }
 
     @Test("Version and help are told with status 0", arguments: ["nerve", "synapse"])
@@ -24,7 +54,10 @@ struct CommandLineTests {
         #expect(version.output == "\(program) \(AgentVersion.text)\n")
         let help = try await Programs.run(program, ["--help"])
         #expect(help.status == 0)
-        #expect(help.output.contains("--check-config"))
+        for text in ["--check-config", "\(program.uppercased())_CHECK_CONFIG", "usage: \(program) -c FILE"] {
+            #expect(help.output.contains(text), "\(help.output)")
+        }
+        #expect(help.output.contains("--instance-id") == (program == "nerve"))
     }
 
     @Test(

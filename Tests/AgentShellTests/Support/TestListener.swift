@@ -22,6 +22,8 @@ final class TestListener: Sendable {
         }
     }
 
+    private static let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+
     let port: Int
     private let channel: any Channel
     private let log: RequestLog
@@ -54,7 +56,7 @@ final class TestListener: Sendable {
         bind: (ServerBootstrap) async throws -> any Channel
     ) async throws {
         let requests = RequestLog()
-        let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        let bootstrap = ServerBootstrap(group: Self.group)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {

@@ -1,6 +1,6 @@
 import AgentCore
 import Glibc
-package import Logging
+import Logging
 
 extension Logger {
     /// One complaint about a configuration.
@@ -12,53 +12,73 @@ extension Logger {
 /// What the two programs have in common: from a configuration to an exit status.
 package enum AgentProgram {
     /// An agent, as far as signals reach it.
-    package struct Controls: Sendable {
+    private struct Controls: Sendable {
         let start: @Sendable () -> Void
         let reload: @Sendable () -> Void
         let shutdown: @Sendable () -> Void
     }
 
-    /// The exit status of a clean end, and of a valid configuration.
-    package static let success: Int32 = 0
-    /// The exit status of a configuration that cannot be used.
-    package static let unusable: Int32 = 1
+    /// Exit statuses: a clean end or a valid configuration, a configuration that cannot be used, wrong flags.
+    private static let success: Int32 = 0
+    private static let unusable: Int32 = 1
+    private static let wrongUsage: Int32 = 64
 
-    /// Says what is wrong with a configuration of nerve, on standard error; nothing runs.
+    /// Does what the flags ask for; an agent runs until SIGTERM or SIGINT, and reads its configuration again on SIGHUP. To
+    /// be called on the main thread before there is any other.
     ///
-    /// - Returns: the exit status: 0 when it has no errors.
-    package static func checkNerve(_ source: ConfigurationSource) -> Int32 {
-        check(source.loadNerve(unknownKeys: .refuse))
+    /// - Parameter arguments: without the program's own name.
+    /// - Returns: the exit status.
+    package static func run(_ name: AgentName, arguments: [String]) -> Int32 {
+        let flags: AgentFlags
+        do {
+            flags = try AgentFlags(name, arguments: arguments)
+        } catch {
+            write("\(name): \(error)", to: STDERR_FILENO)
+            return wrongUsage
+        }
+        switch (flags.mode, name) {
+        case (.help, _):
+            write(AgentFlags.help(name), to: STDOUT_FILENO)
+            return success
+        case (.version, _):
+            write("\(name) \(AgentVersion.text)", to: STDOUT_FILENO)
+            return success
+        case (.check, .nerve): return check(flags.source.loadNerve(unknownKeys: .refuse))
+        case (.check, .synapse): return check(flags.source.loadSynapse(unknownKeys: .refuse))
+        case (.run, .nerve): return runNerve(flags)
+        case (.run, .synapse): return runSynapse(flags)
+        }
     }
 
-    /// Says what is wrong with a configuration of synapse, as `checkNerve` does.
-    package static func checkSynapse(_ source: ConfigurationSource) -> Int32 {
-        check(source.loadSynapse(unknownKeys: .refuse))
-    }
-
+    /// Says what is wrong with a configuration; nothing runs.
     private static func check<Configuration>(_ loaded: LoadedConfiguration<Configuration>) -> Int32 {
-        for issue in loaded.issues { complain("\(issue.severity.rawValue): \(issue)") }
+        for issue in loaded.issues { write("\(issue.severity.rawValue): \(issue)", to: STDERR_FILENO) }
         return loaded.isValid ? success : unusable
     }
 
-    /// Runs nerve until SIGTERM or SIGINT; SIGHUP reads the configuration again. To be called on the main thread before
-    /// there is any other.
-    ///
-    /// - Returns: the exit status: 1 when there is no usable configuration.
-    package static func runNerve(_ source: ConfigurationSource, logger: Logger) -> Int32 {
-        run(source.loadNerve(), logger: logger) { configuration, foundation, onFinished in
+    private static func runNerve(_ flags: AgentFlags) -> Int32 {
+        let logger = logger(.nerve, flags)
+        return run(flags.source.loadNerve(), logger: logger) { configuration, foundation, onFinished in
             let agent = NerveAgent(
-                configuration, source: source, foundation: foundation, logger: logger, onFinished: onFinished)
+                configuration, source: flags.source, foundation: foundation, logger: logger, onFinished: onFinished)
             return Controls(start: agent.start, reload: agent.reload, shutdown: agent.shutdown)
         }
     }
 
-    /// Runs synapse, as `runNerve` does nerve.
-    package static func runSynapse(_ source: ConfigurationSource, logger: Logger) -> Int32 {
-        run(source.loadSynapse(), logger: logger) { configuration, foundation, onFinished in
+    private static func runSynapse(_ flags: AgentFlags) -> Int32 {
+        let logger = logger(.synapse, flags)
+        return run(flags.source.loadSynapse(), logger: logger) { configuration, foundation, onFinished in
             let agent = SynapseAgent(
-                configuration, source: source, foundation: foundation, logger: logger, onFinished: onFinished)
+                configuration, source: flags.source, foundation: foundation, logger: logger, onFinished: onFinished)
             return Controls(start: agent.start, reload: agent.reload, shutdown: agent.shutdown)
         }
+    }
+
+    /// Logs to standard error, one line an event.
+    private static func logger(_ name: AgentName, _ flags: AgentFlags) -> Logger {
+        var logger = Logger(label: name.rawValue) { StreamLogHandler.standardError(label: $0) }
+        logger.logLevel = flags.logLevel
+        return logger
     }
 
     /// Services with errors are left out, loudly; the others must not suffer for them.
@@ -88,9 +108,9 @@ package enum AgentProgram {
         }
     }
 
-    private static func complain(_ text: String) {
+    private static func write(_ text: String, to descriptor: Int32) {
         let line = Array((text + "\n").utf8)
-        _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        _ = line.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
     }
 }
 

@@ -1,4 +1,5 @@
 import AgentCore
+import Glibc
 import NIOCore
 import NIOHTTP1
 import Primitives
@@ -104,11 +105,12 @@ final class HTTPProbeHandler: ChannelInboundHandler {
     private func contains(_ wanted: [UInt8]) -> Bool {
         guard let first = wanted.first else { return true }
         return body.withUnsafeBytes { body in
-            var rest = body[...]
-            while let start = rest.firstIndex(of: first) {
-                rest = rest[start...]
-                if rest.starts(with: wanted) { return true }
-                rest = rest.dropFirst()
+            var offset = 0
+            while let base = body.baseAddress, body.count - offset >= wanted.count {
+                guard let found = memchr(base + offset, Int32(first), body.count - offset) else { return false }
+                offset = UnsafeRawPointer(found) - base
+                if body.count - offset >= wanted.count, memcmp(found, wanted, wanted.count) == 0 { return true }
+                offset += 1
             }
             return false
         }
