@@ -144,14 +144,14 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "RegistryServerTests",
-            dependencies: ["RegistryServer", logging], swiftSettings: strict),
+            dependencies: ["RegistryServer", "RegistryModel", "Primitives", logging], swiftSettings: strict),
         .target(
             name: "RegistryClient",
             dependencies: ["EtcdProto", "GRPC", protobuf, nio, nioPosix, logging],
             swiftSettings: strict),
         .testTarget(
             name: "RegistryClientTests",
-            dependencies: ["RegistryClient", "GRPC", "EtcdProto", protobuf, nio, nioPosix],
+            dependencies: ["RegistryClient", "CtlCommands", "GRPC", "EtcdProto", protobuf, nio, nioPosix],
             swiftSettings: strict),
         .target(
             name: "AgentShell",
@@ -166,9 +166,12 @@ let package = Package(
         .executableTarget(
             name: "registryd", dependencies: ["RegistryServer", logging], swiftSettings: strict,
             linkerSettings: programLinking),
+        .target(
+            name: "CtlCommands", dependencies: ["RegistryClient", arguments], path: "Sources/registryctl",
+            exclude: ["Program"], swiftSettings: strict),
         .executableTarget(
-            name: "registryctl", dependencies: ["RegistryClient", arguments], swiftSettings: strict,
-            linkerSettings: programLinking),
+            name: "registryctl", dependencies: ["CtlCommands"], path: "Sources/registryctl/Program",
+            swiftSettings: strict, linkerSettings: programLinking),
         .executableTarget(
             name: "nerve", dependencies: ["AgentShell", arguments], path: "Sources/Agents/Nerve",
             swiftSettings: strict, linkerSettings: programLinking),

@@ -2,8 +2,15 @@ import ArgumentParser
 import Glibc
 import RegistryClient
 
+/// What the program `registryctl` runs; everything else is in here, so that tests can link it.
+package enum CtlProgram {
+    /// Carries out the command line; ends the process when that failed.
+    package static func run() async {
+        await RegistryCtl.main()
+    }
+}
+
 /// `registryctl`: etcdctl's commands, flags, outputs and exit codes, over `RegistryClient`.
-@main
 struct RegistryCtl: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "registryctl",

@@ -1,3 +1,5 @@
+import Primitives
+import RegistryModel
 import Testing
 
 @testable import RegistryServer

@@ -1,4 +1,4 @@
-import Glibc
+import Foundation
 import Logging
 import Testing
 
@@ -11,9 +11,7 @@ private func scratch() throws -> String {
 }
 
 private func remove(_ path: String) {
-    _ = path.withCString { root in
-        nftw(root, { path, _, _, _ in path.map { Glibc.remove($0) } ?? 0 }, 16, FTW_DEPTH | FTW_PHYS)
-    }
+    try? FileManager.default.removeItem(atPath: path)
 }
 
 private var quiet: Logger {

@@ -45,7 +45,8 @@ struct Wall {
             "AgentShell", .shell,
             ["AgentCore", "RegistryClient", "Primitives", "NIOCore", "NIOPosix", "NIOHTTP1", "Logging", "CYAML"]),
         Wall("registryd", .program, ["RegistryServer", "Logging"]),
-        Wall("registryctl", .program, ["RegistryClient", "ArgumentParser"]),
+        Wall("CtlCommands", .shell, ["RegistryClient", "ArgumentParser"]),
+        Wall("registryctl", .program, ["CtlCommands"]),
         Wall("nerve", .program, ["AgentShell", "ArgumentParser"]),
         Wall("synapse", .program, ["AgentShell", "ArgumentParser"]),
         Wall(

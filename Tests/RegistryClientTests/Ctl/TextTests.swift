@@ -1,7 +1,7 @@
 import RegistryClient
 import Testing
 
-@testable import registryctl
+@testable import CtlCommands
 
 @Suite struct TextTests {
     private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }

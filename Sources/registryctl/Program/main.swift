@@ -1,0 +1,3 @@
+import CtlCommands
+
+await CtlProgram.run()
