@@ -117,6 +117,15 @@ struct NerveTests {
             bench.scratch.read("nerve.log")?.contains("the configuration stays as it was") == true
         }
         #expect(bench.scratch.read("nerve.log")?.contains("nerve.yaml:1:12: ") == true)
+        // Readable, but with an error in one service: not half of it either.
+        try bench.writeNerve([(name: "api", port: service.port)])
+        let text = bench.scratch.read("nerve.yaml") ?? ""
+        try bench.scratch.write("nerve.yaml", text + "  bad: {host: 127.0.0.1, port: 1, check_interval: soon}\n")
+        nerve.signal(SIGHUP)
+        try await eventually("the second complaint") {
+            bench.scratch.read("nerve.log")?.contains("services.bad.check_interval: ") == true
+        }
+        try await Task.sleep(for: .milliseconds(500))
         #expect(try await bench.etcd.entries("/services/") == before)
 
         try bench.writeNerve([(name: "web", port: service.port), (name: "api", port: service.port)])

@@ -13,8 +13,8 @@ package enum AgentName: String, Sendable {
     case synapse
 }
 
-/// What a program was asked to do. Parsed by hand: a library for it would cost each agent two megabytes of resident memory
-/// (ARCHITECTURE.md, "Linking").
+/// What a program was asked to do. Parsed by hand: a library for it would cost each agent one to two megabytes of
+/// resident memory (ARCHITECTURE.md, "Linking").
 struct AgentFlags: Equatable {
     enum Mode: Equatable {
         case help

@@ -23,8 +23,8 @@ package enum AgentProgram {
     private static let unusable: Int32 = 1
     private static let wrongUsage: Int32 = 64
 
-    /// Does what the flags ask for; an agent runs until SIGTERM or SIGINT, and reads its configuration again on SIGHUP. To
-    /// be called on the main thread before there is any other.
+    /// Does what the flags ask for; an agent runs until SIGTERM or SIGINT, and reads its configuration again on
+    /// SIGHUP. To be called on the main thread before there is any other.
     ///
     /// - Parameter arguments: without the program's own name.
     /// - Returns: the exit status.

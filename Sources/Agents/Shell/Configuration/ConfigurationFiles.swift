@@ -46,7 +46,8 @@ package struct ConfigurationSource: Equatable, Sendable {
 
     /// nerve's files. Waits for the disk.
     ///
-    /// - Parameter unknownKeys: a check refuses them; an agent that runs must not leave a service out for one, and warns.
+    /// - Parameter unknownKeys: a check refuses them; an agent that runs must not leave a service out for one, and
+    ///   warns.
     package func loadNerve(unknownKeys: UnknownKeyRule = .warn) -> LoadedConfiguration<NerveConfiguration> {
         do {
             var tree = try readTree(path)
