@@ -38,6 +38,13 @@ enum Loopback {
     }
 }
 
+struct SocketError: Error, CustomStringConvertible {
+    var what: String
+    var code: Int32
+
+    var description: String { "\(what): \(String(cString: strerror(code)))" }
+}
+
 /// A blocking connection whose every wait is bounded.
 final class Connection: Sendable {
     private let descriptor: Int32
@@ -56,7 +63,7 @@ final class Connection: Sendable {
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
         let descriptor = descriptor
         guard Loopback.withAddress(host, port, { connect(descriptor, $0, $1) }) == 0 else {
-            throw TestFailure("cannot connect to \(host):\(port): \(String(cString: strerror(errno)))")
+            throw SocketError(what: "cannot connect to \(host):\(port)", code: errno)
         }
     }
 
@@ -69,7 +76,7 @@ final class Connection: Sendable {
             let count = bytes[sent...].withUnsafeBytes {
                 Foundation.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
             }
-            guard count > 0 else { throw TestFailure("cannot send: \(String(cString: strerror(errno)))") }
+            guard count > 0 else { throw SocketError(what: "cannot send", code: errno) }
             sent += count
         }
     }
@@ -78,7 +85,7 @@ final class Connection: Sendable {
     func receive() throws -> [UInt8] {
         var buffer = [UInt8](repeating: 0, count: 65_536)
         let count = recv(descriptor, &buffer, buffer.count, 0)
-        guard count >= 0 else { throw TestFailure("cannot receive: \(String(cString: strerror(errno)))") }
+        guard count >= 0 else { throw SocketError(what: "cannot receive", code: errno) }
         return Array(buffer[..<count])
     }
 
