@@ -65,7 +65,7 @@ final class Keeping: @unchecked Sendable {
     }
 
     func streamLost() {
-        clock.streamLost(at: .now())
+        clock.streamLost()
         if isRunning { advance() }
     }
 

@@ -69,11 +69,9 @@ struct RenewalClock: Sendable {
         return .kept(ttlSeconds: ttlSeconds)
     }
 
-    /// The stream the renewal went out on is gone: what was under way is due again at once.
-    mutating func streamLost(at now: NIODeadline) {
-        guard pendingSince != nil else { return }
+    /// The stream the renewal went out on is gone: what was under way is due again at once, for it was due when it was sent.
+    mutating func streamLost() {
         pendingSince = nil
-        dueAt = min(dueAt, now)
     }
 
     /// What is due at `now`. The stream's being stuck is said once; it must be answered with `streamLost`.

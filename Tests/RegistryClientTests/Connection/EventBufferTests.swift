@@ -27,6 +27,9 @@ import Testing
         #expect(flow.withLock { $0 } == [true])
         _ = await buffer.next()
         #expect(flow.withLock { $0 } == [true, false])
+        for number in 0..<12 { buffer.push(number, weight: 1) }
+        for _ in 0..<17 { _ = await buffer.next() }
+        #expect(flow.withLock { $0 } == [true, false, true, false])
     }
 
     @Test("A buffer that may drop keeps the newest")

@@ -45,12 +45,13 @@ struct ResilienceTests {
     @Test("A watch moves to another member when its own is killed, and misses nothing")
     func watchMoves() async throws {
         let cluster = try await EtcdCluster(count: 3)
-        let registry = try cluster.client()
-        let writer = Registry(try .init(endpoints: Array(cluster.endpoints[1...])))
+        let (victim, others) = try await Self.follower(cluster)
+        let registry = try Self.client([victim.address] + others)
+        let writer = try Self.client(others)
         var batches = registry.watch(WatchRequest(.prefix("k"), fromRevision: 2)).makeAsyncIterator()
         var seen: [String] = []
         for number in 0..<30 {
-            if number == 10 { cluster.members[0].kill9() }
+            if number == 10 { victim.kill9() }
             try await writer.put(PutRequest(key: "k", value: "\(number)"), timeout: .seconds(20))
             while seen.count <= number {
                 guard let batch = try await batches.next() else { break }
@@ -154,22 +155,21 @@ struct ResilienceTests {
     @Test("A follower that missed compacted changes reads everything anew")
     func followOverCompaction() async throws {
         let cluster = try await EtcdCluster(count: 3)
-        let writer = Registry(try .init(endpoints: Array(cluster.endpoints[1...])))
-        var configuration = try Registry.Configuration(endpoints: [cluster.endpoints[0]])
-        configuration.requestTimeout = .seconds(20)
-        let registry = Registry(configuration)
+        let (victim, others) = try await Self.follower(cluster)
+        let writer = try Self.client(others)
+        let registry = try Self.client([victim.address])
         try await writer.put(bytes("p/a"), bytes("1"))
         let events = Recorder<Follower.Event>()
         let follower = registry.follow(.prefix("p/")) { events.record($0) }
         #expect(await events.wait { !$0.isEmpty })
-        cluster.members[0].kill9()
+        victim.kill9()
         for number in 0..<5 {
             try await writer.put(PutRequest(key: "p/b", value: "\(number)"), timeout: .seconds(20))
         }
         let now = try await writer.range(RangeRequest(.all)).header.revision
         try await writer.compact(CompactRequest(revision: now))
         #expect(await events.wait { seen in seen.contains { if case .unavailable = $0 { true } else { false } } })
-        try cluster.members[0].start()
+        try victim.start()
         #expect(await events.wait { Self.snapshots($0).count == 2 })
         let second = try #require(Self.snapshots(events.seen).last)
         #expect(second.reason == .compacted)
@@ -265,38 +265,28 @@ struct ResilienceTests {
     @Test("Killing the member in use costs reads a moment, not seconds")
     func readsOverKill() async throws {
         let cluster = try await EtcdCluster(count: 3)
-        let registry = try cluster.client()
-        // A follower's death must not cost an election.
-        let leader = try await Self.leaderIndex(cluster)
-        let victim = (0..<3).first { $0 != leader } ?? 0
-        var configuration = try Registry.Configuration(
-            endpoints: [cluster.endpoints[victim], cluster.endpoints[leader], cluster.endpoints[3 - victim - leader]])
-        configuration.shufflesEndpoints = false
-        let pinned = Registry(configuration)
-        _ = try await pinned.range(RangeRequest(.all))
-        cluster.members[victim].kill9()
+        let (victim, others) = try await Self.follower(cluster)
+        let registry = try Self.client([victim.address] + others)
+        _ = try await registry.range(RangeRequest(.all))
+        victim.kill9()
         let start = ContinuousClock.now
-        _ = try await pinned.range(RangeRequest(.all))
+        _ = try await registry.range(RangeRequest(.all))
         let took = ContinuousClock.now - start
         #expect(took < .milliseconds(250), "took \(took)")
-        await pinned.close()
         await registry.close()
     }
 
     @Test("A frozen member is noticed by its silence and left; a write in between is not repeated")
     func frozen() async throws {
         let cluster = try await EtcdCluster(count: 3)
-        let leader = try await Self.leaderIndex(cluster)
-        let victim = (0..<3).first { $0 != leader } ?? 0
-        var configuration = try Registry.Configuration(
-            endpoints: [cluster.endpoints[victim], cluster.endpoints[leader]])
-        configuration.shufflesEndpoints = false
-        configuration.requestTimeout = .seconds(20)
-        configuration.keepaliveInterval = .milliseconds(300)
-        configuration.keepaliveTimeout = .milliseconds(300)
-        let registry = Registry(configuration)
+        let (victim, others) = try await Self.follower(cluster)
+        let registry = try Self.client([victim.address] + others) {
+            $0.requestTimeout = .seconds(20)
+            $0.keepaliveInterval = .milliseconds(300)
+            $0.keepaliveTimeout = .milliseconds(300)
+        }
         _ = try await registry.put(bytes("k"), bytes("1"))
-        cluster.members[victim].freeze()
+        victim.freeze()
         let start = ContinuousClock.now
         let unknown = await #expect(throws: RegistryError.self) { try await registry.put(bytes("k"), bytes("2")) }
         #expect(unknown?.outcome == .unknown)
@@ -305,7 +295,7 @@ struct ResilienceTests {
         #expect(found != nil)
         let took = ContinuousClock.now - start
         #expect(took < .seconds(2), "took \(took)")
-        cluster.members[victim].thaw()
+        victim.thaw()
         await registry.close()
     }
 
@@ -374,14 +364,26 @@ struct ResilienceTests {
         }
     }
 
-    private static func leaderIndex(_ cluster: EtcdCluster) async throws -> Int {
+    /// A client of these endpoints, in their order.
+    private static func client(
+        _ endpoints: [String], _ change: (inout Registry.Configuration) -> Void = { _ in }
+    ) throws -> Registry {
+        var configuration = try Registry.Configuration(endpoints: endpoints)
+        configuration.shufflesEndpoints = false
+        change(&configuration)
+        return Registry(configuration)
+    }
+
+    /// A member that does not lead, whose death costs no election, and the addresses of the others.
+    private static func follower(_ cluster: EtcdCluster) async throws -> (EtcdCluster.Member, [String]) {
         let registry = try cluster.client()
-        var found: Int?
-        for (index, endpoint) in cluster.endpoints.enumerated() {
-            let status = try await registry.status(of: Endpoint(endpoint))
-            if status.leader == status.header.memberID { found = index }
+        var followers: [EtcdCluster.Member] = []
+        for member in cluster.members {
+            let status = try await registry.status(of: Endpoint(member.address))
+            if status.leader != status.header.memberID { followers.append(member) }
         }
         await registry.close()
-        return try #require(found)
+        let victim = try #require(followers.first)
+        return (victim, cluster.endpoints.filter { $0 != victim.address })
     }
 }

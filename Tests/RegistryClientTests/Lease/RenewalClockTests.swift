@@ -60,14 +60,14 @@ private func at(_ milliseconds: Int64) -> NIODeadline {
     func lostStream() {
         var clock = clock(ttl: 9)
         clock.sent(at: at(3_000))
-        clock.streamLost(at: at(3_100))
+        clock.streamLost()
         #expect(clock.advance(to: at(3_100)) == .init(sends: true))
     }
 
     @Test("A stream lost between renewals changes nothing")
     func lostIdleStream() {
         var clock = clock(ttl: 9)
-        clock.streamLost(at: at(1_000))
+        clock.streamLost()
         #expect(clock.advance(to: at(1_000)) == .init())
         #expect(clock.nextDeadline(canSend: true) == at(3_000))
     }
@@ -93,7 +93,7 @@ private func at(_ milliseconds: Int64) -> NIODeadline {
     func silence() {
         var clock = clock(ttl: 10)
         clock.sent(at: at(3_334))
-        clock.streamLost(at: at(3_400))
+        clock.streamLost()
         #expect(clock.nextDeadline(canSend: false) == at(5_000))
         #expect(clock.advance(to: at(5_000)).report == .unreachable)
         #expect(clock.advance(to: at(5_001)).report == nil)
