@@ -173,10 +173,10 @@ let package = Package(
             name: "registryctl", dependencies: ["CtlCommands"], path: "Sources/registryctl/Program",
             swiftSettings: strict, linkerSettings: programLinking),
         .executableTarget(
-            name: "nerve", dependencies: ["AgentShell", arguments], path: "Sources/Agents/Nerve",
+            name: "nerve", dependencies: ["AgentShell"], path: "Sources/Agents/Nerve",
             swiftSettings: strict, linkerSettings: programLinking),
         .executableTarget(
-            name: "synapse", dependencies: ["AgentShell", arguments], path: "Sources/Agents/Synapse",
+            name: "synapse", dependencies: ["AgentShell"], path: "Sources/Agents/Synapse",
             swiftSettings: strict, linkerSettings: programLinking),
 
         // Simulation

@@ -1,6 +1,7 @@
 import Glibc
 import Logging
 import RegistryServer
+import Synchronization
 
 extension MemberFlags {
     /// The level in swift-log's terms.
@@ -14,15 +15,25 @@ extension MemberFlags {
 }
 
 /// SIGTERM and SIGINT, taken off the default action as soon as this value exists.
+///
+/// The main thread itself waits for them: a thread parked in the dispatch library's main loop would unblock them again,
+/// and the kernel would end the process.
 final class StopSignals: Sendable {
+    private enum State {
+        case quiet
+        case awaited(CheckedContinuation<Void, Never>)
+        case arrived
+    }
+
     private let set: sigset_t
+    private let state = Mutex(State.quiet)
 
     init() {
         var set = sigset_t()
         sigemptyset(&set)
         sigaddset(&set, SIGTERM)
         sigaddset(&set, SIGINT)
-        // Threads started from now on inherit the mask, so the signals stay pending for `wait`.
+        // Threads started from now on inherit the mask.
         pthread_sigmask(SIG_BLOCK, &set, nil)
         signal(SIGPIPE, SIG_IGN)
         self.set = set
@@ -30,37 +41,32 @@ final class StopSignals: Sendable {
 
     /// Returns when one of the signals has arrived.
     func wait() async {
-        await withCheckedContinuation { (arrived: CheckedContinuation<Void, Never>) in
-            let watcher = SignalWatcher(set: set) { arrived.resume() }
-            watcher.start()
+        await withCheckedContinuation { (waiter: CheckedContinuation<Void, Never>) in
+            let isOver = state.withLock { state in
+                if case .arrived = state { return true }
+                state = .awaited(waiter)
+                return false
+            }
+            if isOver { waiter.resume() }
         }
     }
-}
 
-/// A thread that waits for a signal of a blocked set.
-private final class SignalWatcher {
-    private var set: sigset_t
-    private let arrived: @Sendable () -> Void
-
-    init(set: sigset_t, arrived: @escaping @Sendable () -> Void) {
-        self.set = set
-        self.arrived = arrived
-    }
-
-    func start() {
-        var thread = pthread_t()
-        let result = pthread_create(
-            &thread, nil,
-            { argument in
-                guard let argument else { return nil }
-                let watcher = Unmanaged<SignalWatcher>.fromOpaque(argument).takeRetainedValue()
-                var number: Int32 = 0
-                sigwait(&watcher.set, &number)
-                watcher.arrived()
-                return nil
-            }, Unmanaged.passRetained(self).toOpaque())
-        precondition(result == 0, "cannot start the signal thread: error \(result)")
-        pthread_detach(thread)
+    /// Takes signals for ever, on the calling thread. A second one ends the process at once.
+    func takeForever() -> Never {
+        while true {
+            var set = set
+            var number: Int32 = 0
+            sigwait(&set, &number)
+            let before = state.withLock { state in
+                defer { state = .arrived }
+                return state
+            }
+            switch before {
+            case .quiet: break
+            case .awaited(let waiter): waiter.resume()
+            case .arrived: exit(1)
+            }
+        }
     }
 }
 

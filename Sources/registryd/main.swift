@@ -36,10 +36,8 @@ func run(_ flags: MemberFlags, until signals: StopSignals) async -> Int32 {
     }
 }
 
-// Before any other thread exists, so that all of them inherit the mask.
-let signals = StopSignals()
-
-do {
+/// Does what the command line asks for; ends the process.
+func launch(until signals: StopSignals) throws -> Never {
     let flags = try MemberFlags(
         arguments: Array(CommandLine.arguments.dropFirst()), environment: processEnvironment())
     switch flags.mode {
@@ -48,9 +46,17 @@ do {
     case .version:
         print("registryd \(RegistryMember.version)")
     case .member, .dev:
-        exit(await run(flags, until: signals))
+        // Detached: the main thread belongs to the signals.
+        Task.detached { exit(await run(flags, until: signals)) }
+        signals.takeForever()
     }
+    exit(0)
+}
+
+do {
+    // Before any other thread exists, so that all of them inherit the mask.
+    try launch(until: StopSignals())
 } catch {
     complain("registryd: \(error)")
-    exit(2)
+    exit(64)
 }

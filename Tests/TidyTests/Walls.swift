@@ -47,8 +47,8 @@ struct Wall {
         Wall("registryd", .program, ["RegistryServer", "Logging"]),
         Wall("CtlCommands", .shell, ["RegistryClient", "ArgumentParser"]),
         Wall("registryctl", .program, ["CtlCommands"]),
-        Wall("nerve", .program, ["AgentShell", "ArgumentParser"]),
-        Wall("synapse", .program, ["AgentShell", "ArgumentParser"]),
+        Wall("nerve", .program, ["AgentShell"]),
+        Wall("synapse", .program, ["AgentShell"]),
         Wall(
             "Simulator", .shell,
             ["MemberLanes", "Replica", "Raft", "KVStore", "Storage", "RegistryModel", "Primitives"]),
