@@ -186,7 +186,7 @@ let package = Package(
             path: "Simulation/Simulator", swiftSettings: strict),
         .testTarget(
             name: "SimulatorTests",
-            dependencies: ["Simulator", "Replica", "Raft", "Storage", "RegistryModel", "Primitives"],
+            dependencies: ["Simulator", "MemberLanes", "Primitives"],
             swiftSettings: strict),
         .executableTarget(
             name: "simulate", dependencies: ["Simulator", arguments], path: "Simulation/simulate",

@@ -2,6 +2,7 @@ public import Logging
 
 /// Three members in one process on loopback, for development: `registryd --dev`.
 public struct DevCluster: Sendable {
+    /// The members, `dev1` first.
     public let members: [RegistryMember]
 
     /// Starts members `dev1` to `dev3`.

@@ -12,7 +12,9 @@ public struct MemberFlags: Sendable {
         case version
     }
 
+    /// What the program is asked to do.
     public var mode = Mode.member
+    /// The member that the flags describe.
     public var configuration: MemberConfiguration
     /// `trace` to `critical`, as swift-log names them; etcd's `warn`, `dpanic`, `panic` and `fatal` are understood.
     public var logLevel = "info"

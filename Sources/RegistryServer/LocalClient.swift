@@ -4,10 +4,15 @@ import Synchronization
 
 /// A pair as an embedding program sees it.
 public struct LocalKeyValue: Hashable, Sendable {
+    /// The key's bytes.
     public var key: [UInt8]
+    /// The value's bytes.
     public var value: [UInt8]
+    /// Revision of the put that created the key's present life.
     public var createRevision: Int64
+    /// Revision of the last put.
     public var modRevision: Int64
+    /// 1 for the creating put, plus one for each later one.
     public var version: Int64
     /// 0: no lease.
     public var lease: Int64
@@ -24,6 +29,7 @@ public struct LocalKeyValue: Hashable, Sendable {
 
 /// A change as an embedding program sees it.
 public struct LocalEvent: Hashable, Sendable {
+    /// Whether the key was deleted, else it was put.
     public var isDelete: Bool
     /// Of a deletion only key and mod revision are set.
     public var kv: LocalKeyValue
@@ -33,7 +39,9 @@ public struct LocalEvent: Hashable, Sendable {
 
 /// Why a request failed. `isDefinite` tells whether it was surely not carried out.
 public struct LocalError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What was wrong.
     public var description: String
+    /// True: surely not carried out. False: nobody knows.
     public var isDefinite: Bool
 
     init(_ rejection: Rejection) {
@@ -118,6 +126,7 @@ public final class LocalClient: Sendable {
         return ttl / 1_000
     }
 
+    /// Ends a lease and deletes its keys in one revision.
     public func revokeLease(_ id: Int64) async throws(LocalError) {
         _ = try await write(.leaseRevoke(LeaseID(id)))
     }

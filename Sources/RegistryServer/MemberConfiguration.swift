@@ -1,7 +1,9 @@
 /// Why a configuration cannot be used; the text names the setting and what was wrong with it.
 public struct ConfigurationError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// Names the setting and what was wrong with it.
     public var description: String
 
+    /// An error with this text.
     public init(_ description: String) {
         self.description = description
     }
@@ -19,8 +21,11 @@ public struct MemberConfiguration: Sendable {
         case revisions(Int64)
     }
 
+    /// Whether a member without data founds the cluster or joins it.
     public enum ClusterState: String, Sendable {
+        /// Founds it, together with the others of `initialCluster`.
         case new
+        /// Joins it; not supported yet.
         case existing
     }
 
@@ -38,6 +43,7 @@ public struct MemberConfiguration: Sendable {
     public var advertiseClientURLs = ["http://localhost:2379"]
     /// All members of the new cluster with their peer addresses; a name may repeat.
     public var initialCluster: [(name: String, url: String)] = [("default", "http://localhost:2380")]
+    /// Ignored once the directory holds data.
     public var initialClusterState = ClusterState.new
     /// Part of the cluster's identity: clusters with equal addresses and different tokens refuse each other.
     public var initialClusterToken = "etcd-cluster"
@@ -51,8 +57,11 @@ public struct MemberConfiguration: Sendable {
     public var autoCompaction = AutoCompaction.periodic(seconds: 3_600)
     /// Default 2, independent of the election timeout.
     public var minLeaseTTLSeconds: Int64 = 2
+    /// Operations in each list of a transaction.
     public var maxTxnOperations = 128
+    /// Largest request.
     public var maxRequestBytes = 1_572_864
+    /// Between two progress notices of an idle watch that asked for them.
     public var watchProgressNotifySeconds: Int64 = 600
     /// Event loops for clients; 0 lets the member choose by the machine's cores.
     public var clientLoops = 0

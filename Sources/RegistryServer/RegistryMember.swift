@@ -26,8 +26,9 @@ public final class RegistryMember: Sendable {
 
     /// Requests without a network.
     public let client: LocalClient
-    /// The ids of this member and its cluster, as clients see them.
+    /// This member's id, as clients see it.
     public let memberID: UInt64
+    /// The cluster's id, as clients see it.
     public let clusterID: UInt64
 
     private let core: MemberCore

@@ -56,6 +56,10 @@ struct Repository: CustomStringConvertible {
 
     /// The sources that belong to the target.
     func sources(of target: Manifest.Target) -> [SourceFile] {
-        sources.filter { $0.path.hasPrefix(target.path + "/") }
+        // A program may live in a folder of its library's.
+        let inner = manifest.targets.filter { $0.path.hasPrefix(target.path + "/") }
+        return sources.filter { file in
+            file.path.hasPrefix(target.path + "/") && !inner.contains { file.path.hasPrefix($0.path + "/") }
+        }
     }
 }

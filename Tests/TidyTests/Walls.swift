@@ -27,7 +27,7 @@ struct Wall {
         Wall("Storage", .shell, ["Raft", "RegistryModel", "Primitives", "CSQLite", "CLZ4"]),
         Wall(
             "MemberLanes", .shell, ["Replica", "Raft", "KVStore", "Storage", "RegistryModel", "Primitives"],
-            testedBy: "RegistryServerTests"),
+            testedBy: "SimulatorTests"),
         Wall("Transport", .shell, ["Primitives", "NIOCore", "NIOPosix", "Logging"]),
         Wall("GRPC", .shell, ["CNghttp2", "NIOCore", "NIOPosix", "NIOHTTP1"]),
         Wall("EtcdProto", .generated, ["SwiftProtobuf"]),
@@ -45,7 +45,7 @@ struct Wall {
             "AgentShell", .shell,
             ["AgentCore", "RegistryClient", "Primitives", "NIOCore", "NIOPosix", "NIOHTTP1", "Logging", "CYAML"]),
         Wall("registryd", .program, ["RegistryServer", "Logging"]),
-        Wall("CtlCommands", .shell, ["RegistryClient", "ArgumentParser"]),
+        Wall("CtlCommands", .shell, ["RegistryClient", "ArgumentParser"], testedBy: "RegistryClientTests"),
         Wall("registryctl", .program, ["CtlCommands"]),
         Wall("nerve", .program, ["AgentShell"]),
         Wall("synapse", .program, ["AgentShell"]),

@@ -5,6 +5,7 @@ import Raft
 import RegistryModel
 import Replica
 import Storage
+import Synchronization
 
 /// A whole cluster with its clients, network, disks and faults in one thread under one virtual clock.
 ///
@@ -43,7 +44,7 @@ package final class World {
     /// Faults happen only before this instant.
     var calmFrom: Instant
     private let registration: UInt64
-    private nonisolated(unsafe) static var registrations: UInt64 = 0
+    private static let registrations = Mutex<UInt64>(0)
 
     /// - Parameter traceLines: how many lines to keep for a report of a violation.
     package init(_ options: SimulationOptions, traceLines: Int = 400) {
@@ -58,8 +59,10 @@ package final class World {
         diskDraws = SeededGenerator(seed: options.seed, purpose: "disk")
         calmFrom = Instant.zero + options.duration
         // Only a name for SQLite's registry of file systems; it never reaches the trace.
-        World.registrations += 1
-        registration = World.registrations
+        registration = World.registrations.withLock { count in
+            count += 1
+            return count
+        }
         trace.linesMax = traceLines
     }
 
