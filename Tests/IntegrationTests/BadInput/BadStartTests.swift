@@ -92,11 +92,11 @@ extension RealProcesses {
                 (["--heartbeat-interval", "soon"], "--heartbeat-interval"), (["--name"], "--name"),
                 (["--initial-cluster-state", "old"], "--initial-cluster-state"),
             ] {
-                let message = try refused(arguments, status: 2)
+                let message = try refused(arguments, status: 64)
                 #expect(message.contains(name), "\(message)")
             }
             let message = try refused(
-                flags("\(scratch.path)/data"), environment: ["ETCD_NAME": "a"], status: 2)
+                flags("\(scratch.path)/data"), environment: ["ETCD_NAME": "a"], status: 64)
             #expect(message.contains("ETCD_NAME") && message.contains("--name"), "\(message)")
         }
 

@@ -17,7 +17,9 @@ final class ChildProcess: Sendable {
         errorOutput: String? = nil, input: String = "/dev/null"
     ) throws {
         let words = ["/usr/bin/setpriv", "--pdeathsig", "KILL", "--", program] + arguments
-        let variables = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"] + environment.map { "\($0.key)=\($0.value)" }
+        let variables = environment.merging(["PATH": "/usr/sbin:/usr/bin:/sbin:/bin"]) { own, _ in own }.map {
+            "\($0.key)=\($0.value)"
+        }
         let (result, started) = Spawner.shared.run {
             Self.spawn(words, variables, input: input, output: output, errorOutput: errorOutput)
         }

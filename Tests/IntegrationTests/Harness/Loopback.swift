@@ -51,20 +51,42 @@ final class Connection: Sendable {
 
     /// - Parameter seconds: bound of connecting and of each read and write.
     init(_ host: String, _ port: Int, seconds: Double = 5) throws {
-        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { throw TestFailure("cannot open a socket") }
-        var limit = timeval()
-        limit.tv_sec = Int(seconds)
-        limit.tv_usec = Int((seconds - seconds.rounded(.down)) * 1e6)
-        let length = socklen_t(MemoryLayout<timeval>.size)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, length)
-        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, length)
+        descriptor = try Self.open(AF_INET, seconds)
         var yes: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
         let descriptor = descriptor
         guard Loopback.withAddress(host, port, { connect(descriptor, $0, $1) }) == 0 else {
             throw SocketError(what: "cannot connect to \(host):\(port)", code: errno)
         }
+    }
+
+    /// To a socket in the file system.
+    init(unix path: String, seconds: Double = 2) throws {
+        descriptor = try Self.open(AF_UNIX, seconds)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let bytes = Array(path.utf8)
+        precondition(bytes.count < MemoryLayout.size(ofValue: address.sun_path), "\(path) is too long for a socket")
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+        let descriptor = descriptor
+        let result = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard result == 0 else { throw SocketError(what: "cannot connect to \(path)", code: errno) }
+    }
+
+    private static func open(_ family: Int32, _ seconds: Double) throws -> Int32 {
+        let descriptor = socket(family, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw SocketError(what: "cannot open a socket", code: errno) }
+        var limit = timeval()
+        limit.tv_sec = Int(seconds)
+        limit.tv_usec = Int((seconds - seconds.rounded(.down)) * 1e6)
+        let length = socklen_t(MemoryLayout<timeval>.size)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, length)
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, length)
+        return descriptor
     }
 
     deinit { close(descriptor) }
@@ -89,8 +111,11 @@ final class Connection: Sendable {
         return Array(buffer[..<count])
     }
 
-    /// No more bytes from this side.
-    func finish() {
-        shutdown(descriptor, Int32(SHUT_WR))
+    /// Sends, and reads until the other side closes.
+    func ask(_ text: String) throws -> String {
+        try send(Array(text.utf8))
+        var answer: [UInt8] = []
+        while case let bytes = try receive(), !bytes.isEmpty { answer += bytes }
+        return String(decoding: answer, as: UTF8.self)
     }
 }

@@ -14,7 +14,9 @@ func pause(_ seconds: Double) {
 /// Asks until the answer is not nil.
 ///
 /// - Throws: after `seconds`, naming `what` and the last error, if there was one.
-func eventually<Value>(_ what: String, seconds: Double = 15, _ look: () throws -> Value?) throws -> Value {
+func eventually<Value>(_ what: @autoclosure () -> String, seconds: Double = 15, _ look: () throws -> Value?) throws
+    -> Value
+{
     let deadline = now() + seconds
     var last: (any Error)?
     repeat {
@@ -26,10 +28,10 @@ func eventually<Value>(_ what: String, seconds: Double = 15, _ look: () throws -
         }
         pause(0.01)
     } while now() < deadline
-    throw TestFailure("not within \(seconds) s: \(what)" + (last.map { "; last: \($0)" } ?? ""))
+    throw TestFailure("not within \(seconds) s: \(what())" + (last.map { "; last: \($0)" } ?? ""))
 }
 
 /// Waits until the condition holds.
-func eventually(_ what: String, seconds: Double = 15, _ holds: () throws -> Bool) throws {
-    let _: Bool = try eventually(what, seconds: seconds) { try holds() ? true : nil }
+func eventually(_ what: @autoclosure () -> String, seconds: Double = 15, _ holds: () throws -> Bool) throws {
+    let _: Bool = try eventually(what(), seconds: seconds) { try holds() ? true : nil }
 }

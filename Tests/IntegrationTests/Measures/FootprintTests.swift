@@ -51,6 +51,8 @@ extension RealProcesses {
                   do_writes: true
                   do_reloads: false
                   do_socket: false
+                  global: []
+                  defaults: []
 
                 """)
             let agents = try ["nerve", "synapse"].map { name in
@@ -58,7 +60,8 @@ extension RealProcesses {
                 return try ChildProcess(
                     Programs.ours(name), ["-c", "\(scratch.path)/\(name).yaml"], output: log)
             }
-            try eventually("the registration has reached the HAProxy configuration") {
+            func logs() -> String { ["nerve", "synapse"].map { Scratch.read("\(scratch.path)/\($0).log") }.joined() }
+            try eventually("the registration has reached the HAProxy configuration: \(logs())") {
                 Scratch.read("\(scratch.path)/haproxy.cfg").contains("\(cluster.members[0].host):2379")
             }
             pause(Self.idleSeconds)
