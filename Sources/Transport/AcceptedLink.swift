@@ -16,7 +16,7 @@ final class AcceptedLink: ChannelInboundHandler {
 
     private let policy: @Sendable () -> LinkPolicy
     private let logger: Logger
-    private let report: @Sendable (TransportEvent) -> Void
+    private let report: @Sendable (TransportEvent) -> Bool
     private let helloTimeout: TimeAmount
     private var state = State.waitingForHello
     private var buffer = ByteBuffer()
@@ -25,7 +25,7 @@ final class AcceptedLink: ChannelInboundHandler {
 
     init(
         policy: @escaping @Sendable () -> LinkPolicy, helloTimeout: TimeAmount, logger: Logger,
-        report: @escaping @Sendable (TransportEvent) -> Void
+        report: @escaping @Sendable (TransportEvent) -> Bool
     ) {
         self.policy = policy
         self.helloTimeout = helloTimeout
@@ -54,7 +54,7 @@ final class AcceptedLink: ChannelInboundHandler {
         if case .open(let peer) = state, !frames.isEmpty {
             let batch = frames
             frames.removeAll(keepingCapacity: true)
-            report(.frames(peer, batch))
+            if !report(.frames(peer, batch)) { close(context: context, because: "a message cannot be read") }
         }
         buffer.discardReadBytes()
         context.fireChannelReadComplete()
@@ -62,7 +62,7 @@ final class AcceptedLink: ChannelInboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         timeout?.cancel()
-        if case .open(let peer) = state { report(.closed(peer)) }
+        if case .open(let peer) = state { _ = report(.closed(peer)) }
         state = .closed
         context.fireChannelInactive()
     }
@@ -102,7 +102,7 @@ final class AcceptedLink: ChannelInboundHandler {
 
     private func close(context: ChannelHandlerContext, because reason: String) {
         logger.warning("closing a member link: \(reason)", metadata: ["from": "\(address(context))"])
-        if case .open(let peer) = state { report(.unreachable(peer)) }
+        if case .open(let peer) = state { _ = report(.unreachable(peer)) }
         state = .closed
         buffer.clear(minimumCapacity: 0)
         frames.removeAll()

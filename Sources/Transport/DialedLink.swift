@@ -28,7 +28,7 @@ final class DialedLink: @unchecked Sendable {
     private let hello: Hello
     private let loop: any EventLoop
     private let logger: Logger
-    private let report: @Sendable (TransportEvent) -> Void
+    private let report: @Sendable (TransportEvent) -> Bool
     private var state = State.waiting(nil)
     private var pause = DialedLink.firstPause
     private var waitingBytes = 0
@@ -37,7 +37,7 @@ final class DialedLink: @unchecked Sendable {
 
     init(
         peer: MemberID, address: PeerAddress, hello: Hello, loop: any EventLoop, logger: Logger,
-        report: @escaping @Sendable (TransportEvent) -> Void
+        report: @escaping @Sendable (TransportEvent) -> Bool
     ) {
         self.peer = peer
         self.address = address
@@ -112,7 +112,7 @@ final class DialedLink: @unchecked Sendable {
         waitingBytes = 0
         reportedUnreachable = false
         lastComplaint = ""
-        report(.up(peer))
+        _ = report(.up(peer))
     }
 
     fileprivate func down(wasUp: Bool, closedByHost: Bool, complaint: String?) {
@@ -121,7 +121,7 @@ final class DialedLink: @unchecked Sendable {
             lastComplaint = complaint
             logger.warning("link to member \(String(peer.number, radix: 16)) at \(address): \(complaint)")
         }
-        if wasUp { report(closedByHost ? .closed(peer) : .unreachable(peer)) } else { complainOnce() }
+        if wasUp { _ = report(closedByHost ? .closed(peer) : .unreachable(peer)) } else { complainOnce() }
         let wait = pause
         pause = min(TimeAmount.nanoseconds(pause.nanoseconds * 2), DialedLink.lastPause)
         state = .waiting(loop.scheduleTask(in: wait) { self.dial() })
@@ -130,7 +130,7 @@ final class DialedLink: @unchecked Sendable {
     private func complainOnce() {
         guard !reportedUnreachable else { return }
         reportedUnreachable = true
-        report(.unreachable(peer))
+        _ = report(.unreachable(peer))
     }
 }
 

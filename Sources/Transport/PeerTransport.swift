@@ -17,13 +17,14 @@ package final class PeerTransport: Sendable {
     private let loop: any EventLoop
     private let incarnation: Incarnation
     private let logger: Logger
-    private let report: @Sendable (TransportEvent) -> Void
+    private let report: @Sendable (TransportEvent) -> Bool
     private let state: Mutex<State>
 
-    /// - Parameter report: called on `loop`; must not block.
+    /// - Parameter report: called on `loop`; must not block. False closes the link that the frames came over: they
+    ///   cannot be read.
     package init(
         cluster: ClusterID, member: MemberID, incarnation: Incarnation, loop: any EventLoop, logger: Logger,
-        report: @escaping @Sendable (TransportEvent) -> Void
+        report: @escaping @Sendable (TransportEvent) -> Bool
     ) {
         self.loop = loop
         self.incarnation = incarnation

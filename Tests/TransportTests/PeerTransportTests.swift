@@ -47,7 +47,12 @@ struct PeerTransportTests {
     ) -> PeerTransport {
         PeerTransport(
             cluster: ClusterID(cluster), member: MemberID(member), incarnation: Incarnation(1), loop: group.next(),
-            logger: logger, report: { recorder.record($0) })
+            logger: logger,
+            report: { event in
+                recorder.record(event)
+                if case .frames(_, let payloads) = event { return !payloads.contains([0xBA, 0xD0]) }
+                return true
+            })
     }
 
     @Test("Frames arrive in order; stopping a member is seen as its host closing the link")
@@ -118,6 +123,25 @@ struct PeerTransportTests {
             try await Task.sleep(for: .milliseconds(5))
         }
         #expect(recorder.frames(from: MemberID(1)).first == [42])
+        await one.shutdown()
+        await two.shutdown()
+    }
+
+    @Test("A frame that the receiver cannot read ends its link, and the next link works")
+    func unreadable() async throws {
+        let seenByOne = Recorder()
+        let seenByTwo = Recorder()
+        let one = transport(1, seenByOne)
+        let two = transport(2, seenByTwo)
+        let port = try await two.listen(on: PeerAddress(host: "127.0.0.1", port: 0))
+        two.setPeers([(MemberID(1), PeerAddress(host: "127.0.0.1", port: 1))])
+        one.setPeers([(MemberID(2), PeerAddress(host: "127.0.0.1", port: port))])
+        try await seenByOne.wait("link up") { $0.contains { if case .up(MemberID(2)) = $0 { true } else { false } } }
+        one.send([[0xBA, 0xD0] as [UInt8]]) { [(MemberID(2), $0)] }
+        try await seenByOne.wait("closed") { $0.contains { if case .closed(MemberID(2)) = $0 { true } else { false } } }
+        try await seenByOne.wait("up again") { events in
+            events.filter { if case .up(MemberID(2)) = $0 { true } else { false } }.count == 2
+        }
         await one.shutdown()
         await two.shutdown()
     }

@@ -47,7 +47,7 @@ final class MemberCore: RegistryService, @unchecked Sendable {
     ///   - failed: called once, on any thread, when the member cannot go on.
     init(
         replica: MemberReplica, stores: OpenedStores, directory: MemberDirectory, logger: Logger,
-        makeTransport: (@escaping @Sendable (TransportEvent) -> Void) -> PeerTransport,
+        makeTransport: (@escaping @Sendable (TransportEvent) -> Bool) -> PeerTransport,
         failed: @escaping @Sendable (String) -> Void
     ) {
         self.replica = replica
@@ -183,8 +183,8 @@ final class MemberCore: RegistryService, @unchecked Sendable {
         return batches
     }
 
-    /// Runs on the transport's loop.
-    private static func report(_ event: TransportEvent, to inbox: Mailbox<ReplicaEvent>, logger: Logger) {
+    /// Runs on the transport's loop; false when frames cannot be read.
+    private static func report(_ event: TransportEvent, to inbox: Mailbox<ReplicaEvent>, logger: Logger) -> Bool {
         switch event {
         case .up(let member): inbox.put(.linkUp(member))
         case .closed(let member): inbox.put(.linkClosed(member))
@@ -192,16 +192,19 @@ final class MemberCore: RegistryService, @unchecked Sendable {
         case .frames(let member, let payloads):
             var events: [ReplicaEvent] = []
             events.reserveCapacity(payloads.count)
-            for payload in payloads {
+            var isReadable = true
+            for payload in payloads where isReadable {
                 do throws(DecodingFailure) {
                     events.append(.peer(member, try PeerMessage.decode(payload)))
                 } catch {
+                    isReadable = false
                     logger.error(
-                        "dropped a message that cannot be read: \(error)",
-                        metadata: ["from": "\(String(member.number, radix: 16))"])
+                        "a message cannot be read: \(error)", metadata: ["from": "\(String(member.number, radix: 16))"])
                 }
             }
             inbox.put(contentsOf: events)
+            return isReadable
         }
+        return true
     }
 }
