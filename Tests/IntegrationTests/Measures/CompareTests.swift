@@ -17,19 +17,28 @@ extension RealProcesses {
 
         @Test("Unary puts over h2load are not slower than etcd's, and none is lost or done twice")
         func puts() throws {
-            // One after the other, on the same addresses; the members that are not under load do not run.
+            // One after the other, on the same addresses: the members that are not under load do not run.
             let prefix = try Loopback.freePrefix()
-            let etcd = try measure(.etcd, prefix: prefix)
-            let ours = try measure(.registry, prefix: prefix)
-            let ratio = ours.requestsPerSecond / etcd.requestsPerSecond
             print(
                 "    h2load, unary put of \(Self.valueBytes) B, \(Self.connections) connections x \(Self.streams)"
-                    + " streams, three members:\n"
-                    + "    Ganglion \(Int(ours.requestsPerSecond))/s, etcd \(Int(etcd.requestsPerSecond))/s,"
-                    + " ratio \(String(format: "%.2f", ratio))")
-            #expect(ours.revisions == Self.requests, "\(ours.report)")
-            #expect(etcd.revisions == Self.requests, "\(etcd.report)")
-            #expect(ratio >= 1, "\nGanglion:\n\(ours.report)\netcd:\n\(etcd.report)")
+                    + " streams, three members, requests a second:")
+            var ratios: [Double] = []
+            var reports = ""
+            // Interleaved, and judged by the median: another program on the machine slows down whoever runs then.
+            for round in 1...3 {
+                let etcd = try measure(.etcd, prefix: prefix)
+                let ours = try measure(.registry, prefix: prefix)
+                let ratio = ours.requestsPerSecond / etcd.requestsPerSecond
+                ratios.append(ratio)
+                reports += "\nround \(round), Ganglion:\n\(ours.report)\nround \(round), etcd:\n\(etcd.report)"
+                print(
+                    "    round \(round): Ganglion \(Int(ours.requestsPerSecond)), etcd \(Int(etcd.requestsPerSecond)),"
+                        + " ratio \(String(format: "%.2f", ratio))")
+                #expect(ours.revisions == Self.requests, "\(ours.report)")
+                #expect(etcd.revisions == Self.requests, "\(etcd.report)")
+            }
+            let median = ratios.sorted()[1]
+            #expect(median >= 1, "\(reports)")
         }
 
         private func measure(_ kind: Cluster.Kind, prefix: String) throws -> Result {

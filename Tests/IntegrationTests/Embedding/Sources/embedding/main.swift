@@ -90,13 +90,13 @@ func lease(_ members: [RegistryMember]) async throws {
 }
 
 guard CommandLine.arguments.count == 2 else {
-    fputs("usage: embedding DIRECTORY\n", stderr)
+    print("usage: embedding DIRECTORY")
     exit(64)
 }
 do {
     try await run(in: CommandLine.arguments[1])
     print("OK")
 } catch {
-    fputs("embedding: \(error)\n", stderr)
+    print("failed: \(error)")
     exit(1)
 }
