@@ -131,7 +131,8 @@ import Testing
             _ = try await client.unary(path: "/test.Echo/Unary", message: [1])
             overtook += 1
         }
-        #expect(overtook > 3)
+        // Behind the whole large answer only the first small one would count.
+        #expect(overtook >= 2)
         #expect(large.current.messages.first == pattern(30_000_000))
         client.close()
         await server.stop()
