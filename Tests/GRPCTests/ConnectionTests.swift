@@ -58,7 +58,9 @@ import Testing
             await server.server.shutdown(grace: .seconds(30))
             let second = GRPCServer(group: TestServer.group)
             do {
-                let address = try await second.bind(host: "127.0.0.1", port: server.port) { _ in GRPCServices(calls: nil) }
+                let address = try await second.bind(host: "127.0.0.1", port: server.port) { _ in
+                    GRPCServices(calls: nil)
+                }
                 #expect(address.port == server.port)
                 return await second.shutdown(grace: .zero)
             } catch {
