@@ -86,6 +86,10 @@ extension MemberReplica {
             return
         }
         snapshots.endInstalling()
+        // Their entries may be inside the snapshot, where nobody sees them applied: nobody here can tell any more.
+        for write in writes.takeOlder(than: base.position.term.next) {
+            reject(write, Rejection(.timedOutConnectionLost), into: &effects)
+        }
         stateWritten = store.applied.index
         stateDurable = store.applied.index
         durableOrdered = nil

@@ -261,3 +261,37 @@ struct ReplicaIdleTests {
         #expect(cluster.steps - before < 200)
     }
 }
+
+@Suite("A member that receives a snapshot")
+struct ReplicaSnapshotTests {
+    @Test("A write that may be inside an installed snapshot ends as unknown, never as refused")
+    func pendingWrite() throws {
+        var cluster = try ready()
+        _ = cluster.run(for: .seconds(1))
+        let leader = try #require(cluster.leader)
+        var member = cluster[cluster.follower].replica
+        var effects = ReplicaEffects()
+        let token = RequestToken(sink: 1, serial: 77)
+        let moment = Moment(now: cluster.now, wallMilliseconds: 0)
+        member.step([.request(put("k"), token, RequestContext())], at: moment, into: &effects)
+        #expect(effects.sends.contains { if case .forward = $0.message { true } else { false } })
+
+        _ = cluster.call(put("k"), at: leader)
+        let source = cluster[leader].replica
+        guard case .result(let all) = source.store.range(RangeRequest(range: .all)) else {
+            throw Missing(what: "range")
+        }
+        let state = RestoredState(
+            header: source.store.header, live: all.kvs, leases: source.store.leases, members: source.store.members)
+        let base = LogBase(position: source.store.applied, configuration: source.raft.configuration)
+        let identity = SnapshotIdentity(position: base.position, digest: Digest128(), bytes: 1)
+        effects.reset()
+        member.step([.snapshotInstalled(identity, state, base, sender: leader)], at: moment, into: &effects)
+        let answers = effects.deliveries.compactMap { entry -> Rejection.Code? in
+            if case .reply(serial: 77, let reply) = entry.delivery { return reply.rejection?.code }
+            return nil
+        }
+        #expect(answers == [.timedOutConnectionLost])
+        #expect(member.store.revision == source.store.revision)
+    }
+}
