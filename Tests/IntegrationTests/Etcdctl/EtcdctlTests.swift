@@ -8,10 +8,9 @@ extension RealProcesses {
             let ours = try Transcripts.both.get().ours[name] ?? []
             let theirs = try Transcripts.both.get().etcd[name] ?? []
             #expect(theirs.count > 1 && !theirs.contains { $0.command == "(failed)" }, "\(theirs)")
-            for (one, other) in zip(ours, theirs) {
-                // Compared outside, so that a difference is printed once.
-                let isSame = one == other
-                #expect(isSame, "\nGanglion:\n\(one)\netcd:\n\(other)")
+            // What follows the first difference has mostly the same reason.
+            if let (one, other) = zip(ours, theirs).first(where: { $0 != $1 }) {
+                Issue.record("\nGanglion:\n\(one)\netcd:\n\(other)")
             }
             #expect(ours.count == theirs.count)
         }
