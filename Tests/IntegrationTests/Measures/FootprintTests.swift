@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 extension RealProcesses {
@@ -12,7 +13,7 @@ extension RealProcesses {
             pause(Self.idleSeconds)
             for member in cluster.members {
                 let megabytes = Double(try member.child.residentKilobytes()) / 1_024
-                print("    idle member \(member.name): \(megabytes.rounded()) MB resident")
+                print("    idle member \(member.name): \(String(format: "%.1f", megabytes)) MB resident")
                 #expect(megabytes < 30, "\(member.name): \(megabytes) MB")
             }
         }
@@ -67,7 +68,7 @@ extension RealProcesses {
             pause(Self.idleSeconds)
             for (agent, name) in zip(agents, ["nerve", "synapse"]) {
                 let megabytes = Double(try agent.residentKilobytes()) / 1_024
-                print("    idle \(name): \(megabytes.rounded()) MB resident")
+                print("    idle \(name): \(String(format: "%.1f", megabytes)) MB resident")
                 #expect(megabytes < 15, "\(name): \(megabytes) MB")
             }
         }
