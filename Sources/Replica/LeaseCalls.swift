@@ -10,9 +10,6 @@ struct LeaseCall: Sendable {
 
     var work: Work
     var token: RequestToken
-    /// When it arrived here; a leader counts from its own arrival instant, which is later and so the safe side for
-    /// nobody but the holder.
-    var arrivedAt: Instant
     var deadline: Instant
 }
 

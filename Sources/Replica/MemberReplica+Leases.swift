@@ -21,15 +21,13 @@ extension MemberReplica {
     }
 
     private mutating func serveLocally(_ calls: [LeaseCall]) {
-        // One round for all; the earliest arrival counts for each, which can only be the holder's loss of a step's length.
+        // One round for all, and its start counts for each: no holder sent its renewal later than that.
         var renewals: [(lease: LeaseID, asker: LeaseAsker)] = []
-        var arrivedAt = moment.now
         var deadline = Instant.distantFuture
         for call in calls {
             switch call.work {
             case .renew(let lease):
                 renewals.append((lease, .local(call.token)))
-                arrivedAt = min(arrivedAt, call.arrivedAt)
                 deadline = min(deadline, call.deadline)
             case .timeToLive(let lease, let wantsKeys):
                 let work = PendingRead.Work.timeToLive(lease, wantsKeys: wantsKeys, .local(call.token))
@@ -37,7 +35,7 @@ extension MemberReplica {
             }
         }
         if !renewals.isEmpty {
-            reads.add(PendingRead(work: .renew(renewals, arrivedAt: arrivedAt), deadline: deadline))
+            reads.add(PendingRead(work: .renew(renewals, arrivedAt: moment.now), deadline: deadline))
         }
     }
 
@@ -156,16 +154,14 @@ extension MemberReplica {
             for renewal in renewals {
                 guard case .local(let token) = renewal.asker else { continue }
                 leaseCalls.add(
-                    LeaseCall(
-                        work: .renew(renewal.lease), token: token, arrivedAt: moment.now, deadline: read.deadline))
+                    LeaseCall(work: .renew(renewal.lease), token: token, deadline: read.deadline))
             }
         case .renewForMember(let member, let id, _, _), .timeToLive(_, _, .member(let member, let id)):
             refuseLease(id, to: member, into: &effects)
         case .timeToLive(let lease, let wantsKeys, .local(let token)):
             leaseCalls.add(
                 LeaseCall(
-                    work: .timeToLive(lease, wantsKeys: wantsKeys), token: token, arrivedAt: moment.now,
-                    deadline: read.deadline))
+                    work: .timeToLive(lease, wantsKeys: wantsKeys), token: token, deadline: read.deadline))
         default:
             preconditionFailure("not a lease read")
         }

@@ -32,12 +32,11 @@ extension MemberReplica {
         case .write(let operation):
             acceptWrite(operation, token: token, context: context, deadline: deadline, into: &effects)
         case .keepAlive(let lease):
-            leaseCalls.add(LeaseCall(work: .renew(lease), token: token, arrivedAt: moment.now, deadline: deadline))
+            leaseCalls.add(LeaseCall(work: .renew(lease), token: token, deadline: deadline))
         case .leaseTimeToLive(let lease, let wantsKeys):
             leaseCalls.add(
                 LeaseCall(
-                    work: .timeToLive(lease, wantsKeys: wantsKeys), token: token, arrivedAt: moment.now,
-                    deadline: deadline))
+                    work: .timeToLive(lease, wantsKeys: wantsKeys), token: token, deadline: deadline))
         case .leases:
             reply(.success(.leases(store.leases.map(\.id))), to: token, into: &effects)
         case .memberList(let linearizable):

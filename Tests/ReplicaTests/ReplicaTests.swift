@@ -206,6 +206,25 @@ struct ReplicaLeaseTests {
         #expect(gone.count == 0)
     }
 
+    @Test("A renewal that waited beside an older one counts from its own sending")
+    func renewalsThatWait() throws {
+        var cluster = try ready(1)
+        let only = cluster.ids[0]
+        let first = try grant(60, &cluster, at: only)
+        let second = try grant(2, &cluster, at: only)
+        var replica = cluster[only].replica
+        var effects = ReplicaEffects()
+        // Both arrive while nobody may be asked; the second one much later than the first.
+        let start = cluster.now
+        replica.leaseCalls.heldUntil = start + .milliseconds(1_500)
+        for (lease, serial, after) in [(first, 501, 0), (second, 502, 1_500)] as [(LeaseID, UInt64, Int64)] {
+            let moment = Moment(now: start + .milliseconds(after), wallMilliseconds: 0)
+            let token = RequestToken(sink: 1, serial: serial)
+            replica.step([.request(.keepAlive(lease), token, RequestContext())], at: moment, into: &effects)
+        }
+        #expect(replica.leaseClock.remaining(second, at: start + .milliseconds(1_500)) == .milliseconds(2_000))
+    }
+
     @Test("Time to live is answered through any member")
     func timeToLive() throws {
         var cluster = try ready()
