@@ -12,7 +12,7 @@ package struct Message: Hashable, Sendable {
         case voteResponse(granted: Bool)
         case append(previous: LogPosition, entries: [Entry], commit: LogIndex, readPosition: UInt64)
         case appendAccepted(match: LogIndex, readPosition: UInt64)
-        /// `rejected` is the `previous.index` that did not match; `hint` where to probe next (raft.md §6.3).
+        /// `rejected` is the `previous.index` that did not match; `hint` where to probe next.
         case appendRejected(rejected: LogIndex, hint: LogPosition, readPosition: UInt64)
         case heartbeat(commit: LogIndex, readPosition: UInt64)
         case heartbeatResponse(readPosition: UInt64)

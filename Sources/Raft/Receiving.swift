@@ -1,6 +1,6 @@
 import Primitives
 
-// What every message passes before its kind and our role matter: raft.md's term preamble, paper §5.1.
+// What every message passes before its kind and our role matter: the paper's §5.1.
 extension RaftNode {
     mutating func receive(_ message: Message, at now: Instant, into effects: inout RaftEffects) {
         guard message.to == id, message.from != id else { return }

@@ -15,7 +15,7 @@ struct SharedSlice: Sendable {
     }
 }
 
-// What the leader puts on the wire, within each peer's progress state (raft.md §6.2).
+// What the leader puts on the wire, within each peer's progress state.
 extension RaftNode {
     /// Sends a peer what its state allows.
     ///

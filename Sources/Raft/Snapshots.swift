@@ -12,7 +12,7 @@ struct Retention: Sendable {
     }
 }
 
-// Compaction and snapshots: paper §7, raft.md §15.
+// Compaction and snapshots: paper §7.
 extension RaftNode {
     /// A peer being sent a snapshot still finds the log behind it, for this long.
     static let snapshotPin = TimeSpan.seconds(60)

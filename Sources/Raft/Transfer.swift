@@ -7,7 +7,7 @@ struct Transfer: Sendable {
     var isOrderSent = false
 }
 
-// Leadership transfer: dissertation §3.10. And what a leader does when its disk hangs: raft.md §8.
+// Leadership transfer: dissertation §3.10. And what a leader does when its disk hangs.
 extension RaftNode {
     /// Hands leadership to `target`: proposals are refused until it has taken over or an election timeout has
     /// passed, it is brought up to date, and told to campaign.

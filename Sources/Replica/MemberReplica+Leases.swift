@@ -4,7 +4,7 @@ import Raft
 import RegistryModel
 
 /// Renewals, remaining times and expiry. Deadlines live in the leader's clock only; a renewal counts when a read round
-/// that began after its arrival has proved that nobody else leads (raft.md §19.3).
+/// that began after its arrival has proved that nobody else leads.
 extension MemberReplica {
     /// Leases in one expiry entry, and expiry entries proposed in one step: foreground writes come between.
     private static let expireBatch = 200

@@ -99,7 +99,7 @@ final class Lanes: Sendable {
         failed: @escaping @Sendable (String) -> Void
     ) -> Lane<LogJob> {
         let broken = Mutex(false)
-        // Quiet for 50 ms: the log records how far it is durable (raft.md §9.2 names the window this narrows).
+        // Quiet for 50 ms: the log records how far it is durable.
         return Lane(name: "log", idle: .milliseconds(50)) { jobs in
             guard !broken.withLock({ $0 }) else { return }
             do throws(StorageError) {

@@ -42,7 +42,7 @@ extension CheckConfiguration {
         guard context.errorCount == before, let kind else { return nil }
         var check = CheckConfiguration(
             name: name, kind: kind, host: host, port: port, timeout: timeout, rise: Int(rise), fall: Int(fall))
-        // An HTTP check's name is fixed (smartstack.md §2.6).
+        // An HTTP check's name is fixed.
         if case .http(let http) = kind { check.name = "http-\(host):\(port)\(http.uri)" }
         return check
     }

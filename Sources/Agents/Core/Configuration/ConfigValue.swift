@@ -42,7 +42,7 @@ package indirect enum ConfigValue: Equatable, Sendable {
         return entries.last { $0.key == key }?.value
     }
 
-    /// This tree with `overlay` over it: maps merge key by key, everything else is replaced (smartstack.md §2.15).
+    /// This tree with `overlay` over it: maps merge key by key, everything else is replaced.
     package func merged(with overlay: ConfigValue) -> ConfigValue {
         guard case .map(var entries) = self, case .map(let upper) = overlay else { return overlay }
         for entry in upper {

@@ -9,7 +9,7 @@ package struct ErbFailure: Error, Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// The part of ERB that published synapse files use: environment look-ups (smartstack.md §1.8).
+/// The part of ERB that published synapse files use: environment look-ups.
 package enum ErbTemplate {
     /// `text` with every tag replaced. `<%%` stands for a literal `<%`; `<%# comment %>` vanishes.
     ///

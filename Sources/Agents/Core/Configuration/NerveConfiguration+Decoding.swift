@@ -130,7 +130,7 @@ struct ServiceTree {
         }
     }
 
-    /// `load_test_concurrency: N` replaces the service by N copies (smartstack.md §1.11).
+    /// `load_test_concurrency: N` replaces the service by N copies.
     static func expandLoadTest(_ service: ServiceTree, _ context: inout DecodingContext) -> [ServiceTree] {
         guard var reader = service.reader, reader.has("load_test_concurrency") else { return [service] }
         guard let count = reader.integer("load_test_concurrency", in: 1...10_000, &context) else { return [] }

@@ -2,7 +2,7 @@ package import Primitives
 
 /// What `nerve` is told to do: the users' existing file, decoded.
 ///
-/// Source: smartstack.md §2.2–2.4. Options of our own: `lease_ttl`, `fast_confirmation`, `registry_hosts`,
+/// Source: Airbnb's nerve. Options of our own: `lease_ttl`, `fast_confirmation`, `registry_hosts`,
 /// `status_address`, and per service `drain`.
 package struct NerveConfiguration: Equatable, Sendable {
     package var instanceID: String
@@ -90,7 +90,7 @@ package struct NerveService: Equatable, Sendable {
     }
 }
 
-/// `rate_limiting` of a service; smartstack.md §2.9.
+/// `rate_limiting` of a service, as Airbnb's.
 package struct RateLimit: Equatable, Sendable {
     /// Reports a second; nil is unlimited.
     package var averageRate: DecimalNumber?

@@ -67,7 +67,7 @@ extension NerveService {
         (value.integer ?? value.text.flatMap { Int64(Text.trimmed($0)) }).map { Int($0) }
     }
 
-    /// Digits only, at least zero; smartstack.md §2.3.
+    /// Digits only, at least zero, as Airbnb's.
     private static func decodeWeight(_ map: inout MapReader, _ context: inout DecodingContext) -> Int64? {
         guard let entry = map.value("weight") else { return nil }
         guard let text = MapReader.scalarText(entry.value), Text.isDigits(text), let weight = Int64(text) else {

@@ -1,7 +1,7 @@
 extension ConfigValue {
     /// What an unquoted YAML 1.1 scalar means: `yes` is true, `~` is nothing, `0755` is octal, `12:30` is base 60.
     ///
-    /// Source: YAML 1.1 type repository, as the Ruby programs read their files (smartstack.md §1.2).
+    /// Source: YAML 1.1 type repository, as the Ruby programs read their files.
     package static func plainScalar(_ text: String) -> ConfigValue {
         switch text {
         case "", "~", "null", "Null", "NULL": return .null

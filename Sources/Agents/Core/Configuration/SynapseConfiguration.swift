@@ -2,7 +2,7 @@ package import Primitives
 
 /// What `synapse` is told to do: the users' existing file, decoded.
 ///
-/// Source: smartstack.md §3.2–3.8. Options of our own: `registry_hosts`, `status_address`, `first_answer_timeout`.
+/// Source: Airbnb's synapse. Options of our own: `registry_hosts`, `status_address`, `first_answer_timeout`.
 package struct SynapseConfiguration: Equatable, Sendable {
     /// In file order; names are unique.
     package var services: [SynapseService]
@@ -36,7 +36,7 @@ package struct LabelFilter: Equatable, Sendable {
     package enum Condition: Equatable, Sendable {
         case equals
         case notEquals
-        /// An unknown or missing condition matches nothing (smartstack.md §3.5).
+        /// An unknown or missing condition matches nothing.
         case never
     }
 

@@ -18,7 +18,7 @@ package struct DesiredServer: Equatable, Sendable {
 
     package var address: String { (host.contains(":") ? "[\(host)]" : host) + ":" + port }
 
-    /// Its line in the file (smartstack.md §3.9).
+    /// Its line in the file.
     package var line: String {
         var words = ["server", name, address]
         if writesID, let id { words += ["id", String(id)] }

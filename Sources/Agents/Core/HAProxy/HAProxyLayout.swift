@@ -126,7 +126,7 @@ extension HAProxyLayout.ServiceSections {
         staticReason = Self.staticReason(normalized, inherited)
     }
 
-    /// What in the lines keeps servers from being added at run time (haproxy.md §3).
+    /// What in the lines keeps servers from being added at run time.
     private static func staticReason(_ lines: [String], _ inherited: [String]) -> String? {
         if let line = (lines + inherited).first(where: { $0.hasPrefix("cookie ") }) {
             return "servers added at run time cannot have the cookie of \"\(line)\""

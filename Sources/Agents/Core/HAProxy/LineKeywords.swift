@@ -1,5 +1,5 @@
 /// Which section a `listen` line belongs to. A line that begins with a keyword of a section is valid there; the test
-/// is a prefix test without word boundary, as files rely on (smartstack.md §3.10), plus the words newer than 1.6.
+/// is a prefix test without word boundary, as files rely on, plus the words newer than 1.6.
 package enum LineKeywords {
     /// Blanks collapsed, lower case: the form in which lines are compared.
     package static func normalized(_ line: String) -> String {

@@ -1,4 +1,4 @@
-/// One line for the runtime socket, and how to read its reply (haproxy.md §2).
+/// One line for the runtime socket, and how to read its reply.
 package enum RuntimeCommand: Equatable, Sendable {
     case showMarker
     case showState(backend: String)

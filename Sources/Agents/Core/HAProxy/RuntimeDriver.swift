@@ -3,7 +3,7 @@
 /// Commands out, replies in. At most one batch is under way. Nothing is assumed: a change counts when a reading
 /// after it shows it.
 ///
-/// - Source: haproxy.md §1–3, §9.
+/// - Source: HAProxy 2.6, management guide §9.3.
 package struct RuntimeDriver: Sendable {
     /// How a run ended.
     package struct Verdict: Equatable, Sendable {

@@ -11,7 +11,7 @@ package struct RunningServer: Equatable, Sendable {
     package let port: String
 
     /// Out of use: forced or inherited maintenance, or a name that does not resolve. The bit of `disabled` in the
-    /// file stays set after `state ready` and does not count (haproxy.md §5).
+    /// file stays set after `state ready` and does not count.
     package var isInMaintenance: Bool { adminState & (1 | 2 | 32) != 0 }
     package var isForcedDown: Bool { adminState & 1 != 0 }
     package var isDraining: Bool { adminState & (8 | 16) != 0 }

@@ -7,7 +7,7 @@ package struct TemplateFailure: Error, Equatable, Sendable, CustomStringConverti
     }
 }
 
-/// The fields `%{host}`, `%{port}`, `%{name}` of server options; `%%` is a percent sign (smartstack.md §3.8).
+/// The fields `%{host}`, `%{port}`, `%{name}` of server options; `%%` is a percent sign.
 package enum ServerTemplate {
     /// `template` with its fields filled in.
     ///

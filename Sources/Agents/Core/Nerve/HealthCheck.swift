@@ -9,7 +9,7 @@ package enum ProbeResult: Equatable, Sendable {
 
 /// The rise and fall machine of one check.
 ///
-/// Source: smartstack.md §2.5, exactly: the very first result decides at once; after that `fall` failures in a row
+/// Source: Airbnb's nerve, exactly: the very first result decides at once; after that `fall` failures in a row
 /// bring it down and `rise` passes in a row bring it up. Equivalent to the Ruby result buffer of
 /// max(rise, fall) places, which the tests replay against it.
 package struct HealthCheck: Equatable, Sendable {

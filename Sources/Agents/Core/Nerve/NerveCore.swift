@@ -5,7 +5,7 @@ package import Primitives
 /// A value: events in, orders out, no clock. It never ends because a registry is away, and it removes nothing for
 /// that reason; registrations go when a check says so, when the configuration does, and at `shutdown`.
 ///
-/// - Source: design.md §8; smartstack.md §2 without its marked faults.
+/// - Source: Airbnb's nerve, without its known faults.
 package struct NerveCore: Sendable {
     /// One configured service.
     struct Slot: Sendable {

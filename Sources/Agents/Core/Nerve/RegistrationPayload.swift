@@ -1,6 +1,6 @@
 extension NerveService {
     /// The registered bytes: `host`, `port`, `name`, then `weight`, `haproxy_server_options`, `labels` when
-    /// configured, in this order, without white space (smartstack.md §2.10). `"drain":true` follows while the
+    /// configured, in this order, without white space. `"drain":true` follows while the
     /// service drains; readers that do not know it ignore it.
     package func payload(instanceID: String) -> [UInt8] {
         var members = [

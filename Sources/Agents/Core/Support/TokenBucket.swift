@@ -2,7 +2,7 @@ package import Primitives
 
 /// The limiter of `rate_limiting`: starts with `averageRate` tokens, refills at that rate, holds `maxBurst`.
 ///
-/// Source: smartstack.md §2.9. Counted in billionths of a token, so that slow rates lose nothing to rounding.
+/// Source: Airbnb's nerve. Counted in billionths of a token, so that slow rates lose nothing to rounding.
 package struct TokenBucket: Sendable {
     /// Tokens a second; nil is unlimited.
     package let averageRate: DecimalNumber?

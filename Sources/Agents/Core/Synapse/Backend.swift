@@ -68,7 +68,7 @@ package struct PayloadFailure: Error, Equatable, Sendable, CustomStringConvertib
 }
 
 extension Backend {
-    /// Reads the value of a registration, ours or another nerve's (smartstack.md §2.10, §3.7). Unknown members are
+    /// Reads the value of a registration, ours or another nerve's. Unknown members are
     /// ignored, `name` may be missing, `port` may be a text.
     ///
     /// - Throws: when the value is no JSON object with a usable host and port.

@@ -1,4 +1,4 @@
-/// From what discovery holds to what clients of one service may use (smartstack.md §3.4–3.6).
+/// From what discovery holds to what clients of one service may use.
 struct BackendMerge: Sendable {
     /// Where the merged list came from.
     enum Source: String, Sendable {

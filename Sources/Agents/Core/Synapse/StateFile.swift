@@ -22,7 +22,7 @@ struct SavedState: Equatable, Sendable {
 }
 
 /// Encodes and reads the state file: JSON of our own, versioned, with a checksum over the body's bytes. The file of
-/// the Ruby programs (smartstack.md §3.12) is read too, as a last good set without history.
+/// the Ruby programs is read too, as a last good set without history.
 enum StateFile {
     static let format = "synapse-state"
     static let version: Int64 = 1

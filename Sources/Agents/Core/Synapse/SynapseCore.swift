@@ -6,7 +6,7 @@ package import Primitives
 /// without quorum, back empty or compacted takes no backend away (`DiscoveryView` has the rule). Endpoint changes go
 /// over the runtime socket; a reload is the exception and always has its reason.
 ///
-/// - Source: design.md §8; smartstack.md §3 without its marked faults; haproxy.md §9.
+/// - Source: Airbnb's synapse, without its known faults; HAProxy's management guide.
 package struct SynapseCore: Sendable {
     /// One watched prefix.
     struct Feed: Sendable {

@@ -24,7 +24,7 @@ package struct LoadedConfiguration<Configuration: Sendable>: Sendable {
 /// Where a program's configuration comes from.
 package struct ConfigurationSource: Equatable, Sendable {
     package var path: String
-    /// nerve's second file, merged over the first (smartstack.md §2.15).
+    /// nerve's second file, merged over the first.
     package var overlayPath: String?
     /// Wins over the file's `instance_id` when not empty.
     package var instanceID: String?
