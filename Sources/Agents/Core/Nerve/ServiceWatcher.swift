@@ -2,7 +2,7 @@ import Primitives
 
 /// Runs the checks of one service in list order, round after round, and judges the service.
 ///
-/// A round stops at the first check whose state is down; the service is up when every check's state is up
+/// A round stops at the first check whose state is down; the service is up when every check's state is up.
 /// Rounds are `checkInterval` apart, measured from the end of one to the start of the next;
 /// with fast confirmation sooner while a check is in doubt.
 struct ServiceWatcher: Sendable {
