@@ -92,6 +92,28 @@ struct ReplicaTests {
         #expect(result.kvs.isEmpty)
     }
 
+    @Test("A forwarded write that the network repeats is taken once, and its copy is never refused")
+    func repeatedForward() throws {
+        var cluster = try ready()
+        _ = cluster.run(for: .seconds(1))
+        let leader = try #require(cluster.leader)
+        var follower = cluster[cluster.follower].replica
+        var effects = ReplicaEffects()
+        let moment = Moment(now: cluster.now, wallMilliseconds: 0)
+        let token = RequestToken(sink: 1, serial: 9)
+        follower.step([.request(put("k"), token, RequestContext())], at: moment, into: &effects)
+        let forward = try #require(effects.sends.first { if case .forward = $0.message { true } else { false } })
+
+        var leading = cluster[leader].replica
+        let before = leading.raft.lastIndex
+        effects.reset()
+        for _ in 0..<3 {
+            leading.step([.peer(cluster.follower, forward.message)], at: moment, into: &effects)
+        }
+        #expect(leading.raft.lastIndex == before.next)
+        #expect(!effects.sends.contains { if case .forwardRefused = $0.message { true } else { false } })
+    }
+
     @Test("Without a quorum a write times out, a linearizable read too, a serializable read is answered")
     func noQuorum() throws {
         var cluster = try ready()
