@@ -115,7 +115,7 @@ struct MemberTests {
         defer { remove(directory) }
         var template = MemberConfiguration(dataDirectory: directory)
         template.initialClusterToken = "three"
-        let port = Int.random(in: 20_000...50_000)
+        let port = Int.random(in: 20_000...30_000)
         let cluster = try await DevCluster.start(
             directory: directory, clientPort: port, peerPort: port + 1, template: template, logger: quiet,
             onFailure: { Issue.record("member failed: \($0)") })

@@ -95,6 +95,8 @@ private final class PosixLock: FileLock {
 
     func release() {
         guard descriptor >= 0 else { return }
+        // The lock belongs to the open file, which a child between fork and exec shares: closing alone would leave it.
+        _ = flock(descriptor, LOCK_UN)
         _ = Glibc.close(descriptor)
         descriptor = -1
     }
