@@ -132,7 +132,7 @@ import Testing
             overtook += 1
         }
         // Behind the whole large answer only the first small one would count.
-        #expect(overtook >= 2)
+        #expect(overtook > 3)
         #expect(large.current.messages.first == pattern(30_000_000))
         client.close()
         await server.stop()
