@@ -112,7 +112,7 @@ public final class RegistryMember: Sendable {
             _ = try await transport.listen(on: PeerAddress(host: endpoint.host, port: endpoint.port))
         }
         core.start()
-        transport.setPeers(peers.map { ($0.0, PeerAddress(host: $0.1.host, port: $0.1.port)) })
+        transport.setPeers(peers.map { Peer($0.0, [PeerAddress(host: $0.1.host, port: $0.1.port)]) })
         for url in configuration.listenClientURLs {
             let endpoint = try Endpoint(url: url, setting: "--listen-client-urls")
             let doors = doors
