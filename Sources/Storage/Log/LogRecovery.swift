@@ -27,6 +27,7 @@ struct LogRecovery {
 
     /// Ascending numbers; some may be missing.
     let segments: [ScannedSegment]
+    private let numbers: ClosedRange<UInt64>
     let certified: UInt64
     /// All records from the first segment's first on, as far as they count.
     private(set) var stream: [JudgedRecord] = []
@@ -42,9 +43,11 @@ struct LogRecovery {
 
     /// - Parameters:
     ///   - segments: at least one, ascending numbers.
+    ///   - numbers: of all segments that should be there, from the log's first to the last file.
     ///   - certified: from the hard state.
-    init(segments: [ScannedSegment], certified: UInt64) {
+    init(segments: [ScannedSegment], numbers: ClosedRange<UInt64>, certified: UInt64) {
         self.segments = segments
+        self.numbers = numbers
         bounds = LogRecovery.bounds(segments)
         var highest = certified
         for (segment, bound) in zip(segments, bounds) where bound > 0 {
@@ -109,6 +112,8 @@ struct LogRecovery {
     private mutating func judge() {
         var chain = startChain
         var next = segments[0].header.firstSequence
+        // How many records a missing first segment held is anybody's guess: as many as there ever were.
+        if segments[0].header.number != numbers.lowerBound { lose(max(1, next - 1), 0, 0, .segmentMissing) }
         for (place, segment) in segments.enumerated() where bounds[place] > 0 {
             let first = segment.header.firstSequence
             if first > next {
@@ -124,6 +129,10 @@ struct LogRecovery {
             for number in 0..<count { judge(segment.records[number], place, number, &chain) }
             next = first + UInt64(count)
             lastSequence = max(lastSequence, next - 1)
+        }
+        if segments[segments.count - 1].header.number != numbers.upperBound {
+            lose(1, segments.count - 1, segments[segments.count - 1].records.count, .segmentMissing)
+            chain = nil
         }
         if !torn && certified >= next {
             // Certified records that left no trace.

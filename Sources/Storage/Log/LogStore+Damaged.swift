@@ -1,5 +1,5 @@
-internal import Primitives
-internal import Raft
+package import Primitives
+package import Raft
 
 /// A log that lost entries it had acknowledged: it opens with its intact beginning, marked, and the cluster gives it
 /// back the rest.
@@ -7,7 +7,7 @@ extension LogStore {
     /// Opens the intact beginning. Before the rest is dropped, the mark that says so is durable; a crash in between
     /// finds the mark, and the same damage again.
     static func openDamaged(
-        _ disk: Damage, _ recovery: LogRecovery, _ replay: LogReplay, isShort: Bool, _ opening: LogOpening,
+        _ disk: Damage, _ recovery: LogRecovery, _ replay: LogReplay, _ opening: LogOpening,
         _ content: ([Entry], LogShape)
     ) throws(StorageError) -> (LogStore, RecoveredLog) {
         let (entries, _) = content
@@ -15,7 +15,8 @@ extension LogStore {
         let lost = replay.firstLost ?? (entries.last?.index ?? base.position.index).next
         let commit = disk.files.hardState.state.commit
         var claimed = replay.claimed
-        if let known = claimed, known.index < commit || isShort && replay.firstLost == nil { claimed = nil }
+        // Even the end that is known is short of what was committed.
+        if claimed.map({ $0.index < commit }) ?? false { claimed = nil }
         if !opening.acceptsLoss {
             try requirePeers(
                 configuration(replay, base), disk.directory, finding: recovery.report.faults.first, lost: lost)
@@ -115,9 +116,9 @@ extension LogStore {
 
     private static func configuration(_ replay: LogReplay, _ base: LogBase) -> Configuration {
         guard let payload = replay.lastPayload(of: .configuration),
-            let entry = try? Configuration.decode(payload)
+            let entry = try? ConfigurationEntry.decode(payload)
         else { return base.configuration }
-        return entry
+        return entry.configuration
     }
 
     private static func requirePeers(
@@ -147,8 +148,7 @@ extension Recovery {
     /// Both losses together: never a lower claim than either.
     func merged(with other: Recovery) -> Recovery {
         guard let own = claimed, let theirs = other.claimed else { return Recovery(claimed: nil) }
-        let isLater = (own.term, own.index) > (theirs.term, theirs.index)
-        return Recovery(claimed: isLater ? own : theirs)
+        return Recovery(claimed: max(own, theirs))
     }
 }
 

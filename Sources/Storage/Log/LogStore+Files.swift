@@ -77,7 +77,9 @@ extension LogStore {
             try fileSystem.syncDirectory(directory)
             return (
                 file, record,
-                ["\(path): \(error.detail); the log now begins after entry \(fallback.position.index.number), where the state stands"]
+                [
+                    "\(path): \(error.detail); the log now begins after entry \(fallback.position.index.number), where the state stands"
+                ]
             )
         }
     }

@@ -65,7 +65,10 @@ extension LogStore {
         if scan.segments.isEmpty {
             return try openEmpty(directory, on: fileSystem, options: options, files, scan, opening)
         }
-        var recovery = LogRecovery(segments: scan.segments, certified: files.hardState.certified)
+        let first = files.base.firstSegment
+        var recovery = LogRecovery(
+            segments: scan.segments, numbers: first...max(first, scan.numbers.last ?? first),
+            certified: files.hardState.certified)
         for finding in scan.findings { recovery.note(finding) }
         let replay = LogReplay(recovery.stream, base: files.base.base.position)
         let (entries, shape) = try restore(replay, recovery, base: files.base.base, directory: directory)
@@ -75,7 +78,7 @@ extension LogStore {
             if replay.firstLost == nil { recovery.note(forgotten(files, after: entries, recovery)) }
             return try openDamaged(
                 Damage(directory: directory, fileSystem: fileSystem, options: options, files: files, scan: scan),
-                recovery, replay, isShort: isShort, opening, (entries, shape))
+                recovery, replay, opening, (entries, shape))
         }
         recovery.noteHarmless()
         return try openWhole(
