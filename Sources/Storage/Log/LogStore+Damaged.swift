@@ -19,7 +19,7 @@ extension LogStore {
         if claimed.map({ $0.index < commit }) ?? false { claimed = nil }
         if !opening.acceptsLoss {
             try requirePeers(
-                configuration(replay, base), disk.directory, finding: recovery.report.faults.first, lost: lost)
+                configuration(replay, base), opening, disk.directory, finding: recovery.report.faults.first, lost: lost)
         }
         let last = entries.last?.position ?? base.position
         let keptSequence = replay.intact.last?.slot.sequence
@@ -51,7 +51,9 @@ extension LogStore {
         let finding = LogFinding(
             verdict: .segmentMissing, segment: files.base.firstSegment, offset: 0, sequence: 0, index: nil)
         let lost = base.position.index.next
-        if !opening.acceptsLoss { try requirePeers(base.configuration, directory, finding: finding, lost: lost) }
+        if !opening.acceptsLoss {
+            try requirePeers(base.configuration, opening, directory, finding: finding, lost: lost)
+        }
         var disk = Damage(directory: directory, fileSystem: fileSystem, options: options, files: files, scan: scan)
         try mark(&disk.files, claimed: nil, last: base.position, certified: nil, opening)
         var report = LogReport()
@@ -122,9 +124,10 @@ extension LogStore {
     }
 
     private static func requirePeers(
-        _ configuration: Configuration, _ directory: String, finding: LogFinding?, lost: LogIndex
+        _ configuration: Configuration, _ opening: LogOpening, _ directory: String, finding: LogFinding?, lost: LogIndex
     ) throws(StorageError) {
-        guard configuration.voters.count == 1 else { return }
+        let voters = configuration.voters
+        guard voters.count == 1, opening.member == nil || opening.member == voters[0] else { return }
         throw StorageError(
             .damaged, "recover", directory,
             "\(finding.map { "\($0)" } ?? "the log is damaged"); everything from entry \(lost.number) on is in doubt. "
