@@ -47,6 +47,8 @@ struct CasesCluster {
         var batches: [LogBatch] = []
         var held: [CasesParcel] = []
         let windowMessagesMax: Int
+        /// The last term it led.
+        var lastSeat: CasesFacts.Seat?
         /// Ticks until the election, when the script says.
         var ticksLeft: Int?
 
@@ -140,7 +142,8 @@ struct CasesCluster {
         if let base = effects.compactTo { hosts[slot].disk.compact(to: base) }
         if let leadership = effects.leadership, leadership.role == .leader {
             let seat = CasesFacts.Seat(leader: id.number, term: leadership.term.number)
-            if facts.leaders.last != seat { facts.leaders.append(seat) }
+            if hosts[slot].lastSeat != seat { facts.leaders.append(seat) }
+            hosts[slot].lastSeat = seat
         }
         return effects
     }

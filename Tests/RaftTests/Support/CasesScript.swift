@@ -109,8 +109,17 @@ struct CasesScript {
         return isTaken ? "ok\n" : "raft proposal dropped\n"
     }
 
+    /// Without operations a joint configuration is to be left, which our leaders do by themselves.
     private mutating func proposeChange(_ block: CasesFile.Block) throws(CaseFailure) -> String {
-        throw CaseFailure("membership")
+        let operations = try MembershipCases.operations(block.input)
+        guard !operations.isEmpty else { return "ok\n" }
+        var isTaken = false
+        cluster.change(try node(block)) { node, now, effects in
+            if case .success = node.proposeConfiguration(operations, context: [], at: now, into: &effects) {
+                isTaken = true
+            }
+        }
+        return isTaken ? "ok\n" : "raft proposal dropped\n"
     }
 
     private mutating func transfer(_ block: CasesFile.Block) throws(CaseFailure) {
@@ -167,6 +176,7 @@ struct CasesScript {
             if !host.node.configuration.isVoter(peer.id) { text += " learner" }
             if isPaused { text += " paused" }
             if case .snapshot(let pending) = peer.state { text += " pendingSnap=\(pending.number)" }
+            if !host.node.isRecentlyActive(peer.id, at: host.now) { text += " inactive" }
             if peer.window.count > 0 { text += " inflight=\(peer.window.count)\(isFull ? "[full]" : "")" }
             lines.append((peer.id, text))
         }
