@@ -107,11 +107,11 @@ struct RaftCasesInteractionTests {
             ----
             ok
 
-            # The one that left heard its last word from the first leader.
+            # The one that left got the joint entry and nothing after it, so it believes that it still votes.
             raft-state
             ----
             1: StateFollower (Voter) Term:2 Lead:4
-            2: StateFollower (Non-Voter) Term:1 Lead:1
+            2: StateFollower (Voter) Term:1 Lead:1
             3: StateFollower (Voter) Term:2 Lead:4
             4: StateLeader (Voter) Term:2 Lead:4
             5: StateFollower (Voter) Term:2 Lead:4
