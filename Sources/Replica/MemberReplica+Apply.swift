@@ -34,7 +34,8 @@ extension MemberReplica {
         case .noop:
             store.advance(to: entry.position, into: &changes)
         case .configuration:
-            store.advance(to: entry.position, configuration: entry.payload, into: &changes)
+            _ = store.apply(
+                configuration: entry.payload, context: nil, at: entry.position, into: &changes)
         case .command:
             let command: Command
             do throws(DecodingFailure) {
@@ -118,7 +119,10 @@ extension ReplyBody {
         case .compacted: self = .compacted
         case .leaseGranted(let id, let ttl): self = .leaseGranted(id, ttlMilliseconds: ttl)
         case .leaseRevoked: self = .leaseRevoked
-        case .leasesExpired, .memberPublished: return nil
+        case .memberAdded(let member, let members): self = .memberAdded(member, members)
+        case .membersChanged(let members): self = .membersChanged(members)
+        case .alarms(let changes): self = .alarms(changes)
+        case .leasesExpired, .memberPublished, .digestMarked: return nil
         }
     }
 }

@@ -45,6 +45,8 @@ extension MemberReplica {
             } else {
                 reply(.success(.members(store.members)), to: token, into: &effects)
             }
+        case .alarms:
+            reads.add(PendingRead(work: .alarms(token), deadline: deadline))
         case .status:
             reply(.success(.status(status)), to: token, into: &effects)
         case .readBarrier:
@@ -91,11 +93,13 @@ extension MemberReplica {
 
     /// This member as its status answers show it.
     package var status: MemberStatus {
-        MemberStatus(
+        var status = MemberStatus(
             leader: knownLeader, term: raft.term, commitIndex: raft.commitIndex, appliedIndex: store.applied.index,
             isLearner: raft.configuration.learners.contains(configuration.member), databaseBytes: sizes.bytes,
             databaseBytesInUse: sizes.inUse, digest: store.digest,
             errors: knownLeader == nil ? ["etcdserver: no leader"] : [])
+        status.alarms = store.alarms
+        return status
     }
 
     /// Answers what waited too long. A write that was handed to a leader may still be carried out.
@@ -128,7 +132,7 @@ extension MemberReplica {
 
     func rejectRead(_ read: PendingRead, _ rejection: Rejection, into effects: inout ReplicaEffects) {
         switch read.work {
-        case .range(let token, _), .txn(let token, _), .barrier(let token), .members(let token):
+        case .range(let token, _), .txn(let token, _), .barrier(let token), .members(let token), .alarms(let token):
             reply(.failure(rejection), to: token, into: &effects)
         case .renew(let renewals, _):
             for renewal in renewals {
