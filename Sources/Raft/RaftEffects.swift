@@ -10,11 +10,25 @@ package struct RestoredLog: Sendable {
     /// Consecutive from `base.position.index + 1`.
     package var entries: [Entry]
     package var hardState: HardState
+    /// Set when the log lost entries that may have been acknowledged, and they have not been got back since; nil
+    /// for a healthy log.
+    package var recovery: Recovery?
 
-    package init(base: LogBase, entries: [Entry], hardState: HardState) {
+    package init(base: LogBase, entries: [Entry], hardState: HardState, recovery: Recovery? = nil) {
         self.base = base
         self.entries = entries
         self.hardState = hardState
+        self.recovery = recovery
+    }
+}
+
+/// What is left of the claims of a log that lost entries it had acknowledged.
+package struct Recovery: Hashable, Sendable {
+    /// The last position that is certain to have been in the log. nil: its end is uncertain, so nobody gets a vote.
+    package var claimed: LogPosition?
+
+    package init(claimed: LogPosition?) {
+        self.claimed = claimed
     }
 }
 
@@ -37,12 +51,18 @@ package struct RaftEffects: Sendable {
     package var snapshotsWanted: [MemberID] = []
     /// The log lane may forget everything up to this base (whole segments; the base is recorded first).
     package var compactTo: LogBase?
+    /// The log has got back all it may have lost, durably: clear the durable mark of `RestoredLog.recovery`.
+    package var hasRecovered = false
+    /// A leader proved that this log lacks entries it acknowledged: mark it durably, with an uncertain end
+    /// (`Recovery(claimed: nil)`). This member already behaves so.
+    package var lostEntries = false
 
     package init() {}
 
     package var isEmpty: Bool {
         batches.isEmpty && envelopes.isEmpty && committed.isEmpty && readsReady.isEmpty && readsAborted.isEmpty
             && leadership == nil && snapshotsWanted.isEmpty && compactTo == nil
+            && !hasRecovered && !lostEntries
     }
 }
 
@@ -107,13 +127,29 @@ package struct RaftTimings: Hashable, Sendable {
     package var election: TimeSpan
     /// Campaign quickly when the leader's host closes its link (design: early election).
     package var earlyElection: Bool
+    /// Serve reads without a round trip while a majority's promises last. Not together with early election, which
+    /// breaks them; the same on all members.
+    package var leaseReads: Bool
+    /// How much faster or slower than true time any member's clock may run.
+    package var clockErrorPermille: Int64
+    /// Taken off the lease for what is not clock error: the time an event waits before it is stepped.
+    package var leaseSlack: TimeSpan
 
     package init(
-        heartbeat: TimeSpan = .milliseconds(50), election: TimeSpan = .milliseconds(500), earlyElection: Bool = true
+        heartbeat: TimeSpan = .milliseconds(50), election: TimeSpan = .milliseconds(500), earlyElection: Bool = true,
+        leaseReads: Bool = false, clockErrorPermille: Int64 = 5, leaseSlack: TimeSpan = .milliseconds(10)
     ) {
         self.heartbeat = heartbeat
         self.election = election
         self.earlyElection = earlyElection
+        self.leaseReads = leaseReads
+        self.clockErrorPermille = clockErrorPermille
+        self.leaseSlack = leaseSlack
+    }
+
+    /// How long after it was sent a confirmed heartbeat keeps others from being elected.
+    var readLease: TimeSpan {
+        election - election * (2 * clockErrorPermille) / 1_000 - leaseSlack
     }
 }
 

@@ -65,7 +65,11 @@ extension MemberReplica {
         if store.applied.index - stateWritten > MemberReplica.stateLagMax {
             return reply(.failure(Rejection(.tooManyRequests)), to: token, into: &effects)
         }
+        if let refusal = store.alarmRefusal(of: operation) {
+            return reply(.failure(refusal), to: token, into: &effects)
+        }
         var operation = operation
+        if case .memberAdd(let member) = operation { operation = .memberAdd(completed(member)) }
         if case .leaseGrant(let id, let ttl) = operation {
             // A positive random 63-bit number, as etcd's; a clash is refused like any other.
             let chosen = id == .none ? LeaseID(Int64(bitPattern: generator.next() >> 1) | 1) : id
@@ -99,6 +103,9 @@ extension MemberReplica {
             databaseBytesInUse: sizes.inUse, digest: store.digest,
             errors: knownLeader == nil ? ["etcdserver: no leader"] : [])
         status.alarms = store.alarms
+        status.divergedAt = divergedAt
+        status.isRecovering = raft.isRecovering
+        status.diskIsLow = isDiskLow
         return status
     }
 
@@ -114,9 +121,9 @@ extension MemberReplica {
         for call in leaseCalls.takeOverdue(at: now) {
             reply(.failure(Rejection(.noLeader)), to: call.token, into: &effects)
         }
-        let waiting = waitingForExpiry
+        let waiting = waitingRenewals
         if waiting.contains(where: { $0.deadline <= now }) {
-            waitingForExpiry = waiting.filter { $0.deadline > now }
+            waitingRenewals = waiting.filter { $0.deadline > now }
             for read in waiting where read.deadline <= now { rejectRead(read, timeout, into: &effects) }
         }
     }
