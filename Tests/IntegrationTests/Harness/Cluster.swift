@@ -135,11 +135,23 @@ final class Cluster: Sendable {
         }.joined()
     }
 
-    /// The member that every running member takes for the leader's.
-    func leader(seconds: Double = 15) throws -> Member {
+    /// The latest changes of role in every member's log.
+    var roles: String {
+        members.map { member in
+            let lines = member.log.split(separator: "\n").filter { $0.contains(" role ") }.suffix(8)
+            return "\n--- \(member.name)\n\(lines.joined(separator: "\n"))"
+        }.joined()
+    }
+
+    /// The member that every running member takes for the leader.
+    func leader(seconds: Double = 15) throws -> Member { try Self.leader(of: members, seconds: seconds) }
+
+    static func leader(of members: [Member], seconds: Double = 15) throws -> Member {
         try eventually("one leader", seconds: seconds) {
-            let leading = try members.filter { $0.isRunning }.filter { try $0.gateway(seconds: 1).status().isLeader }
-            return leading.count == 1 ? leading[0] : nil
+            let running = members.filter { $0.isRunning }
+            let states = try running.map { try $0.gateway(seconds: 1).status() }
+            guard Set(states.map(\.leader)).count == 1 else { return nil }
+            return zip(running, states).first { $1.isLeader }?.0
         }
     }
 

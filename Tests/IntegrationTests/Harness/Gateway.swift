@@ -180,11 +180,11 @@ extension Gateway {
         }
     }
 
-    /// Whether this member leads, and its revision.
-    func status() throws -> (isLeader: Bool, hasLeader: Bool, revision: Int) {
+    /// Which member leads as this one sees it ("0" when it knows none), whether that is itself, and its revision.
+    func status() throws -> (isLeader: Bool, leader: String, revision: Int) {
         let answer = try call("/v3/maintenance/status", "{}")
         let leader = answer.leader ?? "0"
-        return (leader == answer.header?.memberID, leader != "0", answer.revision)
+        return (leader == answer.header?.memberID, leader, answer.revision)
     }
 
     private func base64(_ text: String) -> String { Data(text.utf8).base64EncodedString() }
