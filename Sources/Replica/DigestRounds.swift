@@ -38,7 +38,9 @@ struct DigestRounds: Sendable {
             if rounds.count > DigestRounds.roundsMax { rounds.removeFirst() }
         }
         guard let place = rounds.firstIndex(where: { $0.index == index }) else { return .open }
-        if !rounds[place].answers.contains(where: { $0.member == answer.member }) { rounds[place].answers.append(answer) }
+        if !rounds[place].answers.contains(where: { $0.member == answer.member }) {
+            rounds[place].answers.append(answer)
+        }
         return judge(place, configuration)
     }
 

@@ -8,7 +8,9 @@ import RegistryModel
 extension MemberReplica {
     /// Marks the log when something has happened since the last mark.
     mutating func markDigest() {
-        guard raft.isEstablishedLeader, digestAgainAt <= moment.now, configuration.digestInterval > .zero else { return }
+        guard raft.isEstablishedLeader, digestAgainAt <= moment.now, configuration.digestInterval > .zero else {
+            return
+        }
         digestAgainAt = moment.now + configuration.digestInterval
         guard store.applied.index > lastMark, raft.configuration.voters.count > 1 else { return }
         proposeOwn(.digestMark, reason: .system)
