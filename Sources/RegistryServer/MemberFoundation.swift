@@ -55,8 +55,9 @@ struct MemberFoundation {
             configuration.dataDirectory, on: files, cluster: identity.cluster, member: identity.member,
             options: StorageOptions())
         do {
-            stores = try directory.openStores()
+            stores = try directory.openStores(founding: MemberFoundation.founding(configuration, of: identity))
             MemberFoundation.logRecovery(stores.recovered.report, logger)
+            for notice in stores.notices { logger.error("\(notice)") }
             let own = stores.restored.members.first { $0.id == identity.member }
             for warning in MemberFoundation.contradictions(configuration, identity, own) {
                 logger.warning("\(warning)")
@@ -121,11 +122,35 @@ struct MemberFoundation {
         guard let own = identity.member(withPeerURLs: configuration.ownPeerURLs) else {
             throw configuration.missingOwnName
         }
+        try bootstrap(
+            configuration, DirectoryIdentity(cluster: identity.cluster, member: own.id, incarnation: Incarnation(0)),
+            try state(foundedBy: identity.members), files)
+    }
+
+    /// What a founding member began with, as long as the flags still say it; a damaged state can then be rebuilt from
+    /// a log that reaches back so far.
+    private static func founding(
+        _ configuration: MemberConfiguration, of directory: DirectoryIdentity
+    ) throws -> FoundingState? {
+        guard configuration.initialClusterState == .new,
+            let identity = try? BootstrapIdentity(
+                initialCluster: configuration.initialCluster, token: configuration.initialClusterToken),
+            identity.cluster == directory.cluster, identity.members.contains(where: { $0.id == directory.member })
+        else { return nil }
+        return try state(foundedBy: identity.members)
+    }
+
+    private static func state(foundedBy members: [MemberDescription]) throws -> FoundingState {
         let base = LogBase(
             position: LogPosition(index: LogIndex(1), term: Term(1)),
-            configuration: Configuration(voters: identity.members.map(\.id)))
-        try bootstrap(
-            configuration, cluster: identity.cluster, member: own.id, base: base, members: identity.members, files)
+            configuration: Configuration(voters: members.map(\.id)))
+        return try FoundingState(base: base, members: members, liveDigest: liveDigest(of: members, base))
+    }
+
+    private static func liveDigest(of members: [MemberDescription], _ base: LogBase) throws -> Digest128 {
+        var state = RestoredState(header: .initial, live: [], leases: [], members: members)
+        state.header.configuration = base.configuration.encoded()
+        return try RegistryStore(restoring: state).header.liveDigest
     }
 
     /// A member that joins knows nothing yet, not even who votes: it begins before the first entry, and the leader
@@ -134,20 +159,21 @@ struct MemberFoundation {
         _ joined: JoinedCluster, _ configuration: MemberConfiguration, on files: PosixFileSystem
     ) throws {
         let base = LogBase(position: .zero, configuration: Configuration(voters: []))
+        let state = try FoundingState(
+            base: base, members: joined.members, liveDigest: liveDigest(of: joined.members, base))
         try bootstrap(
-            configuration, cluster: joined.cluster, member: joined.member, base: base, members: joined.members, files)
+            configuration,
+            DirectoryIdentity(cluster: joined.cluster, member: joined.member, incarnation: Incarnation(0)), state,
+            files)
     }
 
     private static func bootstrap(
-        _ configuration: MemberConfiguration, cluster: ClusterID, member: MemberID, base: LogBase,
-        members: [MemberDescription], _ files: PosixFileSystem
+        _ configuration: MemberConfiguration, _ identity: DirectoryIdentity, _ state: FoundingState,
+        _ files: PosixFileSystem
     ) throws {
-        var state = RestoredState(header: .initial, live: [], leases: [], members: members)
-        state.header.configuration = base.configuration.encoded()
-        let founded = try RegistryStore(restoring: state)
         try MemberDirectory.bootstrap(
-            configuration.dataDirectory, on: files, cluster: cluster, member: member, base: base, members: members,
-            liveDigest: founded.header.liveDigest, options: StorageOptions())
+            configuration.dataDirectory, on: files, cluster: identity.cluster, member: identity.member,
+            base: state.base, members: state.members, liveDigest: state.liveDigest, options: StorageOptions())
     }
 
     private static func replicaConfiguration(
