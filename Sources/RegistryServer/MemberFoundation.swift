@@ -14,11 +14,6 @@ struct MemberFoundation {
     var stores: OpenedStores
     var replica: MemberReplica
 
-    /// All members as the recovered state has them, this one included.
-    var members: [MemberDescription] { stores.restored.members }
-    /// Ids that are never to be let in again.
-    var removed: [MemberID] { stores.restored.removedMembers }
-
     /// Makes an empty directory a member's: founds the cluster, or joins it. A directory that holds data is left as
     /// it is.
     ///
@@ -55,9 +50,8 @@ struct MemberFoundation {
             configuration.dataDirectory, on: files, cluster: identity.cluster, member: identity.member,
             options: StorageOptions())
         do {
-            stores = try directory.openStores(founding: MemberFoundation.founding(configuration, of: identity))
-            MemberFoundation.logRecovery(stores.recovered.report, logger)
-            for notice in stores.notices { logger.error("\(notice)") }
+            stores = try directory.openStores(founding: MemberFoundation.founding(configuration, identity))
+            MemberFoundation.logRecovery(stores, logger)
             let own = stores.restored.members.first { $0.id == identity.member }
             for warning in MemberFoundation.contradictions(configuration, identity, own) {
                 logger.warning("\(warning)")
@@ -123,34 +117,33 @@ struct MemberFoundation {
             throw configuration.missingOwnName
         }
         try bootstrap(
-            configuration, DirectoryIdentity(cluster: identity.cluster, member: own.id, incarnation: Incarnation(0)),
-            try state(foundedBy: identity.members), files)
+            configuration, cluster: identity.cluster, member: own.id, base: foundingBase(identity),
+            members: identity.members, files)
     }
 
-    /// What a founding member began with, as long as the flags still say it; a damaged state can then be rebuilt from
-    /// a log that reaches back so far.
-    private static func founding(
-        _ configuration: MemberConfiguration, of directory: DirectoryIdentity
-    ) throws -> FoundingState? {
-        guard configuration.initialClusterState == .new,
-            let identity = try? BootstrapIdentity(
-                initialCluster: configuration.initialCluster, token: configuration.initialClusterToken),
-            identity.cluster == directory.cluster, identity.members.contains(where: { $0.id == directory.member })
-        else { return nil }
-        return try state(foundedBy: identity.members)
-    }
-
-    private static func state(foundedBy members: [MemberDescription]) throws -> FoundingState {
-        let base = LogBase(
+    private static func foundingBase(_ identity: BootstrapIdentity) -> LogBase {
+        LogBase(
             position: LogPosition(index: LogIndex(1), term: Term(1)),
-            configuration: Configuration(voters: members.map(\.id)))
-        return try FoundingState(base: base, members: members, liveDigest: liveDigest(of: members, base))
+            configuration: Configuration(voters: identity.members.map(\.id)))
     }
 
-    private static func liveDigest(of members: [MemberDescription], _ base: LogBase) throws -> Digest128 {
+    /// What this member began with, if it founded the cluster that the flags describe: from it and a whole log a lost
+    /// state can be made again.
+    private static func founding(_ configuration: MemberConfiguration, _ identity: DirectoryIdentity) -> FoundingState?
+    {
+        let flags = try? BootstrapIdentity(
+            initialCluster: configuration.initialCluster, token: configuration.initialClusterToken)
+        guard let flags, flags.cluster == identity.cluster,
+            let store = try? foundingStore(foundingBase(flags), flags.members)
+        else { return nil }
+        return FoundingState(
+            base: foundingBase(flags), members: flags.members, liveDigest: store.header.liveDigest)
+    }
+
+    private static func foundingStore(_ base: LogBase, _ members: [MemberDescription]) throws -> RegistryStore {
         var state = RestoredState(header: .initial, live: [], leases: [], members: members)
         state.header.configuration = base.configuration.encoded()
-        return try RegistryStore(restoring: state).header.liveDigest
+        return try RegistryStore(restoring: state)
     }
 
     /// A member that joins knows nothing yet, not even who votes: it begins before the first entry, and the leader
@@ -159,21 +152,18 @@ struct MemberFoundation {
         _ joined: JoinedCluster, _ configuration: MemberConfiguration, on files: PosixFileSystem
     ) throws {
         let base = LogBase(position: .zero, configuration: Configuration(voters: []))
-        let state = try FoundingState(
-            base: base, members: joined.members, liveDigest: liveDigest(of: joined.members, base))
         try bootstrap(
-            configuration,
-            DirectoryIdentity(cluster: joined.cluster, member: joined.member, incarnation: Incarnation(0)), state,
-            files)
+            configuration, cluster: joined.cluster, member: joined.member, base: base, members: joined.members, files)
     }
 
     private static func bootstrap(
-        _ configuration: MemberConfiguration, _ identity: DirectoryIdentity, _ state: FoundingState,
-        _ files: PosixFileSystem
+        _ configuration: MemberConfiguration, cluster: ClusterID, member: MemberID, base: LogBase,
+        members: [MemberDescription], _ files: PosixFileSystem
     ) throws {
+        let founded = try foundingStore(base, members)
         try MemberDirectory.bootstrap(
-            configuration.dataDirectory, on: files, cluster: identity.cluster, member: identity.member,
-            base: state.base, members: state.members, liveDigest: state.liveDigest, options: StorageOptions())
+            configuration.dataDirectory, on: files, cluster: cluster, member: member, base: base, members: members,
+            liveDigest: founded.header.liveDigest, options: StorageOptions())
     }
 
     private static func replicaConfiguration(
@@ -199,7 +189,8 @@ struct MemberFoundation {
         return replica
     }
 
-    private static func logRecovery(_ report: LogReport, _ logger: Logger) {
+    private static func logRecovery(_ stores: OpenedStores, _ logger: Logger) {
+        let report = stores.recovered.report
         logger.info("log recovered", metadata: ["entries": "\(report.entries)"])
         if report.tornRecords > 0 {
             logger.warning("dropped \(report.tornRecords) entries that were being written when the member stopped")
@@ -208,5 +199,11 @@ struct MemberFoundation {
             logger.warning("\(report.damagedHeaders) entry headers were damaged; their copies are intact")
         }
         for finding in report.findings { logger.error("log: \(finding)") }
+        for notice in stores.notices { logger.critical("\(notice)") }
+        guard let recovery = stores.recovered.log.recovery else { return }
+        let vote = recovery.claimed == nil ? "gives no votes" : "votes only for logs as long as its own was"
+        logger.critical(
+            "this member lost entries it had acknowledged: it follows, \(vote) and does not count until a leader has given them back"
+        )
     }
 }
