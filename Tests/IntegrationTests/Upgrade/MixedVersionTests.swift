@@ -114,7 +114,7 @@ extension RealProcesses {
             let newer = try Connection("\(prefix)11", 2380)
             try newer.send(LinkBytes.reply(to: hello, version: 1, newest: 99))
             let welcome = try newer.receive()
-            #expect(welcome.count == LinkBytes.answerHeader + 4 && welcome[24] == 0, "\(welcome)")
+            #expect(welcome.count == LinkBytes.answerHeader + 4 && welcome[32] == 0, "\(welcome)")
             #expect(child.isRunning)
         }
     }
@@ -122,8 +122,8 @@ extension RealProcesses {
 
 /// The first bytes of a member link by hand: their layout is the same in every version.
 private enum LinkBytes {
-    static let helloHeader = 52
-    static let answerHeader = 29
+    static let helloHeader = 60
+    static let answerHeader = 37
 
     static func versions(_ hello: [UInt8]) -> String {
         var reader = ByteReader(hello)
@@ -144,6 +144,7 @@ private enum LinkBytes {
         writer.raw(Array(hello[32..<40]))
         writer.raw(Array(hello[24..<32]))
         writer.fixed64(1)
+        writer.fixed64(1)
         writer.fixed32(1)
         writer.byte(0)
         writer.fixed32(CRC32C.of(writer.bytes))
@@ -158,6 +159,7 @@ private enum LinkBytes {
         writer.raw(Array("GNGLPEER".utf8))
         writer.fixed32(99)
         writer.fixed32(99)
+        writer.fixed64(1)
         writer.fixed64(1)
         writer.byte(verdict)
         writer.fixed32(UInt32(text.utf8.count))
