@@ -27,6 +27,8 @@ package enum StateJob: Sendable {
     case activate(PreparedInstall)
     /// The state is not to be trusted: the next start takes it from the other members.
     case markForRebuild
+    /// Another lane found the state's files damaged: as above, and the member ends.
+    case damaged(StorageError)
 }
 
 /// A received snapshot, verified and built beside the live state.

@@ -39,23 +39,27 @@ final class Lanes: Sendable {
         let snapshotWork = Confined(work: SnapshotWork(directory: directory))
 
         log = Lanes.logLane(logWork, inbox: inbox, metrics: metrics, failed: failed)
+        // The lanes know each other: a received state goes to the state lane, as does any word of damage, and a wanted
+        // snapshot to the snapshot lane.
+        let stateLane = LateLane<StateJob>()
         let reads = Lane<ReadOrder>(name: "reader") { orders in
             for order in orders {
                 switch order {
-                case .read(let job): inbox.put(.readFinished(job.id, readWork.work.perform(job.work)))
+                case .read(let job):
+                    inbox.put(.readFinished(job.id, readWork.work.perform(job.work)))
+                    if let damage = readWork.work.damage { stateLane.put(.damaged(damage)) }
                 case .reopen: readWork.work.reopen()
                 }
             }
         }
         self.reads = reads
-        // The two know each other: a received state goes to the state lane, a wanted snapshot to the snapshot lane.
-        let stateLane = LateLane<StateJob>()
         let snapshotLane = Lane<SnapshotOrder>(name: "snapshots") { orders in
             for order in orders {
                 do throws(StorageError) {
                     let results = try snapshotWork.work.perform(order)
                     inbox.put(contentsOf: results.events)
                     for install in results.installs { stateLane.put(.activate(install)) }
+                    if let damage = results.damage { stateLane.put(.damaged(damage)) }
                 } catch {
                     failed("snapshot: \(error)")
                 }
