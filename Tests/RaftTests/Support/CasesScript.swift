@@ -3,7 +3,7 @@ import Raft
 
 /// Runs the directives of a script.
 struct CasesScript {
-    private var cluster = CasesCluster()
+    private(set) var cluster = CasesCluster()
 
     /// What a block did: its text where the directive asks for one, and the facts.
     struct Result {
