@@ -2,8 +2,8 @@ import Primitives
 import Raft
 import Testing
 
-/// Random scripts in the language of the third-party ones, with membership changes, lost messages, compaction and
-/// elections at any moment: what must never happen is looked for after every directive.
+/// Random scripts in the language of the third-party ones, with membership changes, lost messages, crashes, compaction
+/// and elections at any moment: what must never happen is looked for after every directive.
 @Suite("RaftCasesRandom")
 struct RaftCasesRandomTests {
     private struct Run {
@@ -59,6 +59,7 @@ struct RaftCasesRandomTests {
             case 93..<95: try perform("stabilize \(id) \(1 + id % 5)")
             case 95..<97: for leader in leading { try perform("transfer-leadership from=\(leader) to=\(id)") }
             case 97..<98: try perform("stabilize")
+            case 98..<99: try perform("restart \(id)")
             default:
                 let applied = script.cluster.hosts[Int(id) - 1].applied.number
                 try perform("compact \(id) \(applied)")
@@ -87,10 +88,11 @@ struct RaftCasesRandomTests {
 
     @Test(
         "However it goes, one leader a term, one entry an index, and in the end all agree",
-        arguments: 0..<40 as Range<UInt64>)
+        arguments: 0..<24 as Range<UInt64>)
     func random(_ seed: UInt64) throws {
         var run = Run(seed: seed)
         try run.perform("add-nodes 5 voters=(1,2,3) learners=(4) index=10")
+        for directive in ["campaign 1", "stabilize", "propose 1 first"] { try run.perform(directive) }
         for _ in 0..<600 { try run.step() }
         // No more faults: somebody wins and brings all members along.
         for attempt in 0..<30 where run.settled == nil {
@@ -103,7 +105,6 @@ struct RaftCasesRandomTests {
         }
         let leader = try #require(run.settled, "never settled: \(run.trace.suffix(40))")
         #expect(leader.lastIndex > LogIndex(10))
-        #expect(run.leaders.count > 1)
         #expect(run.taken > 0)
     }
 }

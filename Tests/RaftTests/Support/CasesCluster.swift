@@ -43,10 +43,12 @@ struct CasesCluster {
         var disk: SimulatedDisk
         var now: Instant
         var applied: LogIndex
+        /// What of the state machine survives a crash.
+        var durable: LogBase
         /// Ordered but not done: writes, and what leaves after them.
         var batches: [LogBatch] = []
         var held: [CasesParcel] = []
-        let windowMessagesMax: Int
+        let limits: RaftLimits
         /// The last term it led.
         var lastSeat: CasesFacts.Seat?
         /// Ticks until the election, when the script says.
@@ -114,7 +116,28 @@ struct CasesCluster {
         hosts.append(
             Host(
                 node: node, disk: SimulatedDisk(base: base), now: start + CasesCluster.timings.election,
-                applied: index, windowMessagesMax: limits.windowMessagesMax))
+                applied: index, durable: base, limits: limits))
+    }
+
+    /// A crash: what was not written and what did not leave is lost.
+    mutating func restart(_ slot: Int) {
+        let host = hosts[slot]
+        let restored = RestoredLog(base: host.disk.base, entries: host.disk.entries, hardState: host.disk.hardState)
+        hosts[slot].node = RaftNode(
+            id: host.node.id, restored: restored, applied: host.durable, timings: CasesCluster.timings,
+            limits: host.limits, seed: host.node.term.number, now: host.now)
+        hosts[slot].now = host.now + CasesCluster.timings.election
+        hosts[slot].applied = host.durable.position.index
+        hosts[slot].batches = []
+        hosts[slot].held = []
+        hosts[slot].ticksLeft = nil
+        step(slot, .timer)
+    }
+
+    /// The state machine is durable up to `index`, which lets the log before it go.
+    mutating func compact(_ slot: Int, to index: LogIndex) throws(CaseFailure) {
+        guard index <= hosts[slot].applied else { throw CaseFailure("entry \(index.number) is not applied") }
+        if let base = step(slot, .stateDurable(index)).compactTo { hosts[slot].durable = base }
     }
 
     // MARK: - Steps
@@ -232,6 +255,7 @@ struct CasesCluster {
             return
         }
         hosts[slot].applied = base.position.index
+        hosts[slot].durable = base
         step(slot, .snapshotInstalled(base))
     }
 
