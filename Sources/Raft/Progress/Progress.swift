@@ -127,8 +127,10 @@ package struct Progress: Hashable, Sendable {
 
     /// Whether the last catch-up round was, and the present one still is, shorter than `limit`.
     func isKeepingUp(within limit: TimeSpan, at now: Instant) -> Bool {
+        // It holds the whole log, however long it was away before.
+        if roundEnd == nil, lastRound != nil { return true }
         guard let lastRound, lastRound < limit else { return false }
-        return roundEnd == nil || now - roundStart < limit
+        return now - roundStart < limit
     }
 
     /// Handles a rejection of the append after `rejected`.

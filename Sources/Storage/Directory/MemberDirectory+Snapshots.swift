@@ -63,6 +63,8 @@ extension MemberDirectory {
                 case .row(let row, let id): try builder.add(row, id: id)
                 case .lease(let lease): try builder.add(lease)
                 case .member(let member): try builder.add(member)
+                case .removedMember(let id): try builder.addRemoved(id)
+                case .alarm(let alarm): try builder.add(alarm)
                 case .end: break
                 }
             }
@@ -103,7 +105,8 @@ extension MemberDirectory {
     /// Removes files of databases that are no longer the state; their connections must be closed.
     package func removeOldDatabases() throws(StorageError) {
         let current = "state-\(meta.database).db"
-        for name in try fileSystem.list(home) where name.hasPrefix("state-") && !name.hasPrefix(current) {
+        for name in try fileSystem.list(home)
+        where name.hasPrefix("state-") && !name.hasPrefix(current) && !isDamaged(name) {
             try fileSystem.removeIfPresent("\(home)/\(name)")
         }
     }
