@@ -259,4 +259,18 @@ struct RecoveringPeerTests {
         #expect(cluster.leaders == [leader])
         #expect(cluster.checks.findings.isEmpty)
     }
+
+    @Test("A leader that comes back without entries follows another first", arguments: 0..<10 as Range<UInt64>)
+    func leaderLoses(seed: UInt64) throws {
+        var cluster = Cluster(members: 3, seed: seed)
+        cluster.run(for: .seconds(2))
+        let leader = try #require(cluster.leaders.first)
+        cluster.lose(on: leader)
+        cluster.start(leader)
+        cluster.run(for: .seconds(2))
+        #expect(cluster.leaders.count == 1)
+        #expect(cluster.leaders.first != leader)
+        #expect(cluster.recoveries == 1)
+        #expect(cluster.checks.findings.isEmpty)
+    }
 }
