@@ -57,7 +57,13 @@ extension World {
             }
             let directory = try MemberDirectory.open(
                 SimulatedMember.path, on: member.disk, cluster: cluster, member: member.id, options: storage)
-            let stores = try directory.openStores()
+            let stores: OpenedStores
+            do {
+                stores = try directory.openStores()
+            } catch {
+                directory.close()
+                throw error
+            }
             let description = MemberDescription(
                 id: member.id, name: "m\(member.id.number)", peerURLs: [url(member.id)],
                 clientURLs: ["http://client-\(member.id.number)"])
