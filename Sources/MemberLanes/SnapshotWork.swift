@@ -73,7 +73,8 @@ package final class SnapshotWork {
             let next = try opened().receive(identity, offset: offset, bytes: bytes)
             results.events.append(.snapshotStored(identity, nextOffset: next, sender: sender))
         } catch {
-            guard error.kind == .invalidSnapshot else { throw error }
+            // Without room it cannot be taken in now: the sender tries again.
+            guard error.kind == .invalidSnapshot || error.kind == .full else { throw error }
             results.events.append(.snapshotRejected(identity, sender: sender))
         }
     }
@@ -93,7 +94,8 @@ package final class SnapshotWork {
             receiver = nil
             results.installs.append(PreparedInstall(identity: identity, prepared: prepared, sender: sender))
         } catch {
-            guard error.kind == .invalidSnapshot else { throw error }
+            // Without room it cannot be taken in now: the sender tries again.
+            guard error.kind == .invalidSnapshot || error.kind == .full else { throw error }
             receiver = nil
             results.events.append(.snapshotRejected(identity, sender: sender))
         }
