@@ -97,6 +97,11 @@ package struct RegistryStore: Sendable {
     package var leases: [LeaseRow] { leaseTable.rows }
     package var leaseCount: Int { leaseTable.count }
 
+    /// The next leases in id order, at most `limit`, after `id` (nil: from the first).
+    package func leases(after id: LeaseID?, limit: Int) -> [LeaseRow] {
+        leaseTable.rows(after: id, limit: limit)
+    }
+
     package func lease(_ id: LeaseID) -> LeaseRow? {
         leaseTable[id]
     }

@@ -6,7 +6,7 @@ package struct Entry: Hashable, Sendable {
         /// A leader's first entry of its term; also keeps an otherwise idle log moving.
         case noop = 0
         case command = 1
-        /// The payload is an encoded `Configuration`.
+        /// The payload is an encoded `ConfigurationEntry`.
         case configuration = 2
     }
 

@@ -28,12 +28,16 @@ package struct Message: Hashable, Sendable {
     package var to: MemberID
     package var term: Term
     package var body: Body
+    /// The sender lost entries it had acknowledged and has not got them back: what it holds is reported so that it
+    /// can be brought up to date, and counts for nothing else.
+    package var isRecovering: Bool
 
-    package init(from: MemberID, to: MemberID, term: Term, body: Body) {
+    package init(from: MemberID, to: MemberID, term: Term, body: Body, isRecovering: Bool = false) {
         self.from = from
         self.to = to
         self.term = term
         self.body = body
+        self.isRecovering = isRecovering
     }
 }
 

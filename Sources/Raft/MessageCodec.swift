@@ -23,13 +23,14 @@ extension Message {
         case timeoutNow = 13
     }
 
-    /// Appends the message: version, kind, sender, receiver, term, then what the kind needs.
+    /// Appends the message: version, kind, sender, receiver, term, mark, then what the kind needs.
     package func encode(into writer: inout ByteWriter) {
         writer.byte(Message.formatVersion)
         writer.byte(tag.rawValue)
         writer.fixed64(from.number)
         writer.fixed64(to.number)
         writer.varint(term.number)
+        writer.bool(isRecovering)
         switch body {
         case .preVote(let last): Message.encode(last, into: &writer)
         case .preVoteResponse(let granted), .voteResponse(let granted): writer.bool(granted)
@@ -73,8 +74,9 @@ extension Message {
         let from = MemberID(try reader.fixed64("message.from"))
         let to = MemberID(try reader.fixed64("message.to"))
         let term = Term(try number("message.term", from: &reader))
+        let isRecovering = try reader.bool("message.isRecovering")
         let body = try decodeBody(tag, term: term, from: &reader)
-        return Message(from: from, to: to, term: term, body: body)
+        return Message(from: from, to: to, term: term, body: body, isRecovering: isRecovering)
     }
 
     private var tag: Tag {
@@ -146,7 +148,7 @@ extension Message {
                 throw .invalid("entry.kind")
             }
             let payload = try reader.prefixed("entry.payload")
-            if kind == .configuration { _ = try Configuration.decode(payload) }
+            if kind == .configuration { _ = try ConfigurationEntry.decode(payload) }
             last = LogPosition(index: last.index.next, term: entryTerm)
             entries.append(Entry(index: last.index, term: entryTerm, kind: kind, payload: payload))
         }

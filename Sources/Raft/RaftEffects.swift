@@ -10,11 +10,25 @@ package struct RestoredLog: Sendable {
     /// Consecutive from `base.position.index + 1`.
     package var entries: [Entry]
     package var hardState: HardState
+    /// Set when the log lost entries that may have been acknowledged, and they have not been got back since; nil
+    /// for a healthy log.
+    package var recovery: Recovery?
 
-    package init(base: LogBase, entries: [Entry], hardState: HardState) {
+    package init(base: LogBase, entries: [Entry], hardState: HardState, recovery: Recovery? = nil) {
         self.base = base
         self.entries = entries
         self.hardState = hardState
+        self.recovery = recovery
+    }
+}
+
+/// What is left of the claims of a log that lost entries it had acknowledged.
+package struct Recovery: Hashable, Sendable {
+    /// The last position that is certain to have been in the log. nil: its end is uncertain, so nobody gets a vote.
+    package var claimed: LogPosition?
+
+    package init(claimed: LogPosition?) {
+        self.claimed = claimed
     }
 }
 
@@ -37,12 +51,18 @@ package struct RaftEffects: Sendable {
     package var snapshotsWanted: [MemberID] = []
     /// The log lane may forget everything up to this base (whole segments; the base is recorded first).
     package var compactTo: LogBase?
+    /// The log has got back all it may have lost, durably: clear the durable mark of `RestoredLog.recovery`.
+    package var hasRecovered = false
+    /// A leader proved that this log lacks entries it acknowledged: mark it durably, with an uncertain end
+    /// (`Recovery(claimed: nil)`). This member already behaves so.
+    package var lostEntries = false
 
     package init() {}
 
     package var isEmpty: Bool {
         batches.isEmpty && envelopes.isEmpty && committed.isEmpty && readsReady.isEmpty && readsAborted.isEmpty
             && leadership == nil && snapshotsWanted.isEmpty && compactTo == nil
+            && !hasRecovered && !lostEntries
     }
 }
 

@@ -194,7 +194,7 @@ package struct RaftNode: Sendable {
 
     static func configuration(in entry: Entry) -> Configuration {
         do throws(DecodingFailure) {
-            return try Configuration.decode(entry.payload)
+            return try ConfigurationEntry.decode(entry.payload).configuration
         } catch {
             preconditionFailure("configuration entry \(entry.index.number) let in unchecked: \(error)")
         }

@@ -22,7 +22,7 @@ extension RestoredLog {
             last = entry.position
             if entry.kind == .configuration {
                 do throws(DecodingFailure) {
-                    _ = try Configuration.decode(entry.payload)
+                    _ = try ConfigurationEntry.decode(entry.payload)
                 } catch {
                     throw .unreadableConfiguration(entry.index)
                 }

@@ -22,7 +22,7 @@ extension MemberReplica {
         }
         effects.stateBatches.append(StateBatch(header: store.header, changes: changes.changes))
         changes.removeAll()
-        answerAfterExpiry(into: &effects)
+        serveWaitingRenewals(into: &effects)
     }
 
     /// False when the member must stop.
@@ -35,6 +35,7 @@ extension MemberReplica {
             store.advance(to: entry.position, into: &changes)
         case .configuration:
             store.advance(to: entry.position, configuration: entry.payload, into: &changes)
+            hints.restart(at: moment.now)
         case .command:
             let command: Command
             do throws(DecodingFailure) {
@@ -74,11 +75,14 @@ extension MemberReplica {
     }
 
     private mutating func noteLeaseChanges() {
-        guard leaseClock.isRunning else { return }
         for change in changes.changes {
             switch change {
-            case .leaseGranted(let row): leaseClock.grant(row, at: moment.now)
-            case .leaseRemoved(let id): leaseClock.remove(id)
+            case .leaseGranted(let row):
+                hints.hear(row.id, at: moment.now)
+                leaseClock.grant(row, at: moment.now)
+            case .leaseRemoved(let id):
+                hints.forget(id)
+                leaseClock.remove(id)
             default: break
             }
         }

@@ -19,6 +19,8 @@ extension MemberReplica {
             receiveRefusal(serials, overloaded: overloaded, into: &effects)
         case .renew, .renewed, .timeToLive, .timeToLiveAnswer, .leaseRefused:
             receiveLeaseMessage(message, from: member, into: &effects)
+        case .leaseHints, .leaseHintsHeard, .leaseAgesWanted, .leaseAges:
+            receiveHint(message, from: member, into: &effects)
         case .snapshotChunk(let identity, let offset, let bytes):
             receiveChunk(identity, offset: offset, bytes: bytes, from: member, into: &effects)
         case .snapshotStored(let identity, let nextOffset):
@@ -86,6 +88,7 @@ extension MemberReplica {
             return
         }
         snapshots.endInstalling()
+        hints.restart(at: moment.now)
         // Their entries may be inside the snapshot, where nobody sees them applied: nobody here can tell any more.
         for write in writes.takeOlder(than: base.position.term.next) {
             reject(write, Rejection(.timedOutConnectionLost), into: &effects)

@@ -14,9 +14,10 @@ enum ReadJobOwner: Sendable {
 /// Reads: confirmed by a round where they are linearizable, answered here or in the reader lane.
 extension MemberReplica {
     /// Everything that arrived in this step shares one round.
-    mutating func startReadRound() {
+    mutating func startReadRound(into effects: inout ReplicaEffects) {
         guard !reads.fresh.isEmpty else { return }
-        reads.startRound(raft.requestRead(at: moment.now, into: &raftEffects))
+        let hintRound = announceRenewals(reads.fresh.flatMap(\.renewed), into: &effects)
+        reads.startRound(raft.requestRead(at: moment.now, into: &raftEffects), hintRound: hintRound)
     }
 
     mutating func serveReads(into effects: inout ReplicaEffects) {

@@ -110,9 +110,9 @@ extension MemberReplica {
         for call in leaseCalls.takeOverdue(at: now) {
             reply(.failure(Rejection(.noLeader)), to: call.token, into: &effects)
         }
-        let waiting = waitingForExpiry
+        let waiting = waitingRenewals
         if waiting.contains(where: { $0.deadline <= now }) {
-            waitingForExpiry = waiting.filter { $0.deadline > now }
+            waitingRenewals = waiting.filter { $0.deadline > now }
             for read in waiting where read.deadline <= now { rejectRead(read, timeout, into: &effects) }
         }
     }

@@ -30,8 +30,13 @@ package struct MemberReplica: Sendable {
     var forwards = ForwardMemory()
     var reads = PendingReads()
     var leaseCalls = LeaseCalls()
-    /// Renewals of leases whose expiry is being decided; looked at again after each apply.
-    var waitingForExpiry: [PendingRead] = []
+    /// Renewals that a majority has not heard of yet, or whose lease's expiry is being decided: looked at again when
+    /// either may have happened.
+    var waitingRenewals: [PendingRead] = []
+    var hints: LeaseHints
+    var hintRounds = HintRounds()
+    /// Set while this member, a new leader, still finds out about its leases.
+    var ageSearch: LeaseAgeSearch?
     /// Messages whose write batch is not durable yet, in gate order.
     var gated = Deque<PeerSend>()
     var durableBatch = BatchNumber.none
@@ -85,6 +90,7 @@ package struct MemberReplica: Sendable {
             revision: store.revision, compactRevision: store.compactRevision, limits: limits,
             seed: configuration.seed, now: moment.now)
         revisionClock = RevisionClock(retention: configuration.retention)
+        hints = LeaseHints(since: moment.now)
         stateWritten = state.header.applied.index
         stateDurable = state.header.applied.index
     }
@@ -96,6 +102,7 @@ package struct MemberReplica: Sendable {
         next = min(next, min(writes.nextDeadline, reads.nextDeadline))
         next = min(next, min(leaseCalls.nextDeadline, snapshots.nextDeadline))
         if leaseClock.isRunning, !raft.isTransferring { next = min(next, leaseClock.nextDeadline) }
+        next = min(next, hintsDeadline)
         if raft.isEstablishedLeader { next = min(next, compactionCheckAt) }
         if needsPublishing, knownLeader != nil { next = min(next, publishAgainAt) }
         return next
@@ -108,13 +115,14 @@ package struct MemberReplica: Sendable {
     ///   - moment: monotonic; an earlier instant than before counts as the same.
     ///   - effects: appended to, not cleared.
     package mutating func step(_ events: [ReplicaEvent], at moment: Moment, into effects: inout ReplicaEffects) {
+        graceAfterStall(at: moment.now)
         self.moment = Moment(now: max(moment.now, self.moment.now), wallMilliseconds: moment.wallMilliseconds)
         for event in events { handle(event, into: &effects) }
         runTimers(into: &effects)
         repeat {
             flushWrites(into: &effects)
             flushLeaseCalls(into: &effects)
-            startReadRound()
+            startReadRound(into: &effects)
             drainRaft(into: &effects)
         } while !raftEffects.isEmpty
         catchUpWatches(into: &effects)
@@ -182,6 +190,7 @@ package struct MemberReplica: Sendable {
         }
         rejectOverdue(into: &effects)
         retryLeaseCalls()
+        retryHints(into: &effects)
         expireLeases()
         publishSelf()
         compactHistory()
@@ -226,9 +235,11 @@ package struct MemberReplica: Sendable {
         if leadership.isEstablished {
             if !leaseClock.isRunning {
                 leaseClock.promote(at: moment.now, leases: store.leases, extend: configuration.timings.election)
+                startAgeSearch(into: &effects)
             }
         } else if leaseClock.isRunning {
             leaseClock.demote()
+            abandonHints()
             abandonLeaseService(into: &effects)
         }
         let changed = leadership.leader != knownLeader || leadership.term != leaderTerm

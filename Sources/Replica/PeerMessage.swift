@@ -29,6 +29,17 @@ package struct TimeToLiveAnswer: Hashable, Sendable {
     }
 }
 
+/// How long a voter has not heard of a lease: neither of its grant nor of a renewal.
+package struct LeaseAge: Hashable, Sendable {
+    package var lease: LeaseID
+    package var milliseconds: Int64
+
+    package init(lease: LeaseID, milliseconds: Int64) {
+        self.lease = lease
+        self.milliseconds = milliseconds
+    }
+}
+
 /// Everything members say to each other: Raft's messages, forwarded requests and snapshots.
 package enum PeerMessage: Hashable, Sendable {
     case raft(Message)
@@ -41,6 +52,14 @@ package enum PeerMessage: Hashable, Sendable {
     case renewed(id: UInt64, answers: [LeaseAnswer])
     case timeToLive(id: UInt64, lease: LeaseID, wantsKeys: Bool)
     case timeToLiveAnswer(id: UInt64, TimeToLiveAnswer)
+    /// Renewals that the leader of `term` is about to acknowledge; `round` is its own number for them.
+    case leaseHints(term: Term, round: UInt64, leases: [LeaseID])
+    case leaseHintsHeard(term: Term, round: UInt64)
+    /// A new leader asks when its voters last heard of the leases after `after` and up to `through`. Answered by
+    /// those who have applied `minimum`.
+    case leaseAgesWanted(term: Term, minimum: LogIndex, after: LeaseID?, through: LeaseID)
+    /// Ascending by lease; leases the sender does not have are missing.
+    case leaseAges(term: Term, through: LeaseID, ages: [LeaseAge])
     /// The receiver does not lead (yet, or any more): ask again.
     case leaseRefused(id: UInt64)
     case snapshotChunk(SnapshotIdentity, offset: Int64, bytes: [UInt8])

@@ -8,6 +8,7 @@ extension PeerMessage {
         case raft = 1
         case forward, forwardRefused, renew, renewed, timeToLive, timeToLiveAnswer, leaseRefused
         case snapshotChunk, snapshotStored, snapshotInstalled, snapshotRefused
+        case leaseHints, leaseHintsHeard, leaseAgesWanted, leaseAges
     }
 
     package func encoded() -> [UInt8] {
@@ -35,6 +36,19 @@ extension PeerMessage {
             encodeLease(into: &writer)
         case .snapshotChunk, .snapshotStored, .snapshotInstalled, .snapshotRefused:
             encodeSnapshot(into: &writer)
+        case .leaseHints(let term, let round, let leases):
+            writer.byte(Tag.leaseHints.rawValue)
+            PeerMessage.encodeHints(term, round, leases, into: &writer)
+        case .leaseHintsHeard(let term, let round):
+            writer.byte(Tag.leaseHintsHeard.rawValue)
+            writer.varint(term.number)
+            writer.varint(round)
+        case .leaseAgesWanted(let term, let minimum, let after, let through):
+            writer.byte(Tag.leaseAgesWanted.rawValue)
+            PeerMessage.encodeAgesWanted(term, minimum, after, through, into: &writer)
+        case .leaseAges(let term, let through, let ages):
+            writer.byte(Tag.leaseAges.rawValue)
+            PeerMessage.encodeAges(term, through, ages, into: &writer)
         }
     }
 
@@ -118,6 +132,12 @@ extension PeerMessage {
             message = try decodeLease(tag, &reader)
         case .snapshotChunk, .snapshotStored, .snapshotInstalled, .snapshotRefused:
             message = try decodeSnapshot(tag, &reader)
+        case .leaseHints: message = try decodeHints(&reader)
+        case .leaseHintsHeard:
+            let term = Term(try reader.varint("hints.term"))
+            message = .leaseHintsHeard(term: term, round: try reader.varint("hints.round"))
+        case .leaseAgesWanted: message = try decodeAgesWanted(&reader)
+        case .leaseAges: message = try decodeAges(&reader)
         }
         guard reader.isAtEnd else { throw .invalid("peer message: trailing bytes") }
         return message

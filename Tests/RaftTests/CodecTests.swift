@@ -15,7 +15,9 @@ struct CodecTests {
             previous: .zero,
             entries: [
                 entry(1, 2, "put"), Entry(index: index(2), term: Term(2), kind: .noop, payload: []),
-                Entry(index: index(3), term: Term(4), kind: .configuration, payload: configuration.encoded()),
+                Entry(
+                    index: index(3), term: Term(4), kind: .configuration,
+                    payload: ConfigurationEntry(configuration: configuration).encoded()),
             ], commit: .zero, readPosition: 0),
         .appendAccepted(match: index(4), readPosition: 5),
         .appendRejected(rejected: index(9), hint: position(6, 2), readPosition: 8),

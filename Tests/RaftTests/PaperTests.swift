@@ -281,7 +281,9 @@ struct PaperTests {
     func configurationInForce() {
         let subject = Subject(log: entries([1]), hardState: HardState(term: Term(1)))
         let grown = Configuration(voters: members(1, 2, 3, 4))
-        let change = Entry(index: index(2), term: Term(1), kind: .configuration, payload: grown.encoded())
+        let change = Entry(
+            index: index(2), term: Term(1), kind: .configuration,
+            payload: ConfigurationEntry(configuration: grown).encoded())
         subject.receive(
             from: 2, term: 1, .append(previous: position(1, 1), entries: [change], commit: .zero, readPosition: 0))
         #expect(subject.node.configuration == grown)
@@ -295,7 +297,9 @@ struct PaperTests {
     @Test("§6: a joint configuration needs both majorities to elect and to commit")
     func jointDecisions() {
         let joint = Configuration(voters: members(1, 2, 3), outgoing: members(1, 4, 5))
-        let change = Entry(index: index(1), term: Term(1), kind: .configuration, payload: joint.encoded())
+        let change = Entry(
+            index: index(1), term: Term(1), kind: .configuration,
+            payload: ConfigurationEntry(configuration: joint).encoded())
         let subject = Subject(log: [change], hardState: HardState(term: Term(1)))
         subject.fireDeadline()
         for voter in 2...5 as ClosedRange<UInt64> {

@@ -192,7 +192,9 @@ struct ReplicationTests {
     @Test("Adding a member to the configuration gives it a progress record at once, removing takes it")
     func reconcile() {
         let grown = Configuration(voters: members(1, 2, 4), learners: members(5))
-        let change = Entry(index: index(1), term: Term(1), kind: .configuration, payload: grown.encoded())
+        let change = Entry(
+            index: index(1), term: Term(1), kind: .configuration,
+            payload: ConfigurationEntry(configuration: grown).encoded())
         let subject = Subject(log: [change], hardState: HardState(term: Term(1)))
         subject.becomeLeader()
         #expect(subject.node.progress.map(\.id) == members(2, 4, 5))

@@ -59,7 +59,9 @@ struct SnapshotTests {
     @Test("The base carries the configuration as of its index, not the latest")
     func baseConfiguration() {
         let grown = Configuration(voters: members(1, 2, 3, 4))
-        let change = Entry(index: index(3), term: Term(1), kind: .configuration, payload: grown.encoded())
+        let change = Entry(
+            index: index(3), term: Term(1), kind: .configuration,
+            payload: ConfigurationEntry(configuration: grown).encoded())
         var limits = RaftLimits()
         limits.trailingEntries = 0
         let subject = Subject(

@@ -24,6 +24,8 @@ struct Cluster {
     private var lastSerial: UInt64 = 0
     /// Links that lose everything, directed.
     var cut: Set<[MemberID]> = []
+    /// Hints of renewals do not arrive, everything else does.
+    var losesHints = false
     let delay = TimeSpan.microseconds(200)
     private var inFlight: [(at: Instant, to: MemberID, from: MemberID, bytes: [UInt8])] = []
 
@@ -78,6 +80,11 @@ struct Cluster {
         let serial = submit(request, at: id)
         _ = run(for: span) { $0[id].replies[serial] != nil }
         return self[id].replies[serial]
+    }
+
+    /// As if the member had just been restarted, as far as leases go.
+    mutating func forgetHints(_ id: MemberID) {
+        nodes[id]!.replica.hints.restart(at: now)
     }
 
     /// The process dies: its links are closed by its host.
@@ -135,7 +142,10 @@ struct Cluster {
         let wall = now.nanoseconds / 1_000_000
         nodes[id]!.replica.step(events, at: Moment(now: now, wallMilliseconds: wall), into: &effects)
         precondition(effects.fatal == nil, effects.fatal ?? "")
-        for send in effects.sends { inFlight.append((now + delay, send.to, id, send.message.encoded())) }
+        for send in effects.sends {
+            if losesHints, case .leaseHints = send.message { continue }
+            inFlight.append((now + delay, send.to, id, send.message.encoded()))
+        }
         if let last = effects.logBatches.last { pending.append((id, .logDurable(last.number))) }
         if let last = effects.stateBatches.last {
             pending.append((id, .stateWritten(last.header.applied.index)))

@@ -1,6 +1,6 @@
 package import Primitives
 
-/// Who votes and who only listens. Ready for joint consensus: while `outgoing` is not empty every decision needs a
+/// Who votes and who only listens. While `outgoing` is not empty every decision needs a
 /// majority of both halves.
 package struct Configuration: Hashable, Sendable {
     /// Voters, ascending. While joint: the new half.
@@ -68,6 +68,18 @@ package struct Configuration: Hashable, Sendable {
             lists.append(list)
         }
         guard reader.isAtEnd else { throw .invalid("configuration: trailing bytes") }
-        return Configuration(voters: lists[0], outgoing: lists[1], learners: lists[2], learnersNext: lists[3])
+        let configuration = Configuration(
+            voters: lists[0], outgoing: lists[1], learners: lists[2], learnersNext: lists[3])
+        guard configuration.isSound else { throw .invalid("configuration: members contradict each other") }
+        return configuration
+    }
+
+    /// Nobody twice in a list, no learner that votes, and only voters of the old half on their way to be learners.
+    private var isSound: Bool {
+        for list in [incoming, outgoing, learners, learnersNext] {
+            for (left, right) in zip(list, list.dropFirst()) where left == right { return false }
+        }
+        return learners.allSatisfy { !isVoter($0) }
+            && learnersNext.allSatisfy { outgoing.contains($0) && !incoming.contains($0) }
     }
 }
