@@ -34,6 +34,7 @@ final class MemberCore: RegistryService, @unchecked Sendable {
     private let end = Mutex(End())
     private let lanes: Lanes
     private let transport: PeerTransport
+    private let backups: BackupExports
     private let logger: Logger
     private let failed: @Sendable (String) -> Void
     private var replica: MemberReplica
@@ -59,6 +60,7 @@ final class MemberCore: RegistryService, @unchecked Sendable {
         let inbox = inbox
         let logger = logger
         transport = makeTransport { event in MemberCore.report(event, to: inbox, logger: logger) }
+        backups = BackupExports(directory: directory, logger: logger)
         lanes = Lanes(stores: stores, directory: directory, inbox: inbox, metrics: metrics, failed: failed)
     }
 
@@ -87,6 +89,10 @@ final class MemberCore: RegistryService, @unchecked Sendable {
         inbox.put(.request(request, token, context))
     }
 
+    func openBackup(_ receive: @escaping @Sendable (BackupEvent) -> Void) -> any BackupTransfer {
+        backups.open(receive)
+    }
+
     // MARK: Stopping
 
     /// Asks for a graceful end: leadership goes to another member.
@@ -104,6 +110,7 @@ final class MemberCore: RegistryService, @unchecked Sendable {
             thread?.join()
             thread = nil
         }
+        backups.finish()
         lanes.finish()
     }
 
