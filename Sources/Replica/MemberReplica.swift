@@ -46,6 +46,28 @@ package struct MemberReplica: Sendable {
     /// Committed while a snapshot is being installed: applied, or contained in it, afterwards.
     var held: [Entry] = []
 
+    /// Changes of the membership that have to wait for the one under way.
+    var postponedMemberships: [QueuedWrite] = []
+    var membershipAgainAt = Instant.zero
+    var promoteAgainAt = Instant.zero
+    /// The shell has to be told who the members are.
+    var arePeersStale = true
+
+    var digestRounds = DigestRounds()
+    var digestAgainAt = Instant.zero
+    /// The last marked entry, here and, with this member's digest, as of its application.
+    var lastMark = LogIndex.zero
+    var ownMark: (index: LogIndex, digest: Digest128)?
+    /// A majority contradicts this member's state since this entry.
+    var divergedAt: LogIndex?
+    var needsRebuild = false
+
+    /// This member's disk has no room to speak of.
+    var isDiskLow = false
+    /// Members that said so lately, and until when that holds.
+    var lowPeers: [(member: MemberID, until: Instant)] = []
+    var diskReportAt = Instant.zero
+
     /// Who led at the last look, for front doors and lease calls.
     var knownLeader: MemberID?
     var leaderTerm = Term.zero
@@ -59,7 +81,6 @@ package struct MemberReplica: Sendable {
     var durableOrdered: LogIndex?
     /// Command times this leader stamped never go back.
     var lastStamp: Int64 = 0
-    var isHandingOver = false
     var hasStarted = false
     var sizes: (bytes: Int64, inUse: Int64) = (0, 0)
     var fatal: String?
@@ -102,8 +123,11 @@ package struct MemberReplica: Sendable {
         next = min(next, min(writes.nextDeadline, reads.nextDeadline))
         next = min(next, min(leaseCalls.nextDeadline, snapshots.nextDeadline))
         if leaseClock.isRunning, !raft.isTransferring { next = min(next, leaseClock.nextDeadline) }
-        next = min(next, hintsDeadline)
-        if raft.isEstablishedLeader { next = min(next, compactionCheckAt) }
+        next = min(next, min(hintsDeadline, min(membershipDeadline, diskDeadline)))
+        if raft.isEstablishedLeader {
+            next = min(next, compactionCheckAt)
+            if configuration.digestInterval > .zero { next = min(next, digestAgainAt) }
+        }
         if needsPublishing, knownLeader != nil { next = min(next, publishAgainAt) }
         return next
     }
@@ -128,6 +152,8 @@ package struct MemberReplica: Sendable {
         catchUpWatches(into: &effects)
         deliverWatches(into: &effects)
         keepStateDurable(into: &effects)
+        reportPeers(into: &effects)
+        effects.needsRebuild = needsRebuild
         effects.fatal = fatal
     }
 
@@ -170,8 +196,9 @@ package struct MemberReplica: Sendable {
             readFinished(job, outcome, into: &effects)
         case .snapshotOpened, .snapshotRead, .snapshotStored, .snapshotInstalled, .snapshotRejected:
             handleSnapshot(event, into: &effects)
+        case .diskLow(let isLow):
+            diskChanged(isLow: isLow)
         case .handOver:
-            isHandingOver = true
             _ = raft.transferLeadership(to: nil, at: moment.now, into: &raftEffects)
         }
     }
@@ -194,6 +221,10 @@ package struct MemberReplica: Sendable {
         expireLeases()
         publishSelf()
         compactHistory()
+        markDigest()
+        retryMemberships()
+        promoteLearners()
+        watchDisks(into: &effects)
         if hub.nextDeadline <= now { hub.advance(to: now, into: &watchDeliveries) }
         snapshots.retry(at: now, into: &effects)
         dropStalledSnapshots(into: &effects)
@@ -215,6 +246,13 @@ package struct MemberReplica: Sendable {
         serveReads(into: &effects)
         for peer in orders.snapshotsWanted { snapshots.want(peer, at: moment.now, into: &effects) }
         if let base = orders.compactTo { effects.compactLog = base }
+        if orders.hasRecovered { effects.hasRecovered = true }
+        if orders.lostEntries {
+            needsRebuild = true
+            fatal =
+                "the leader has proof that this member lost entries it had acknowledged: its state will be fetched from "
+                + "the other members at the next start"
+        }
     }
 
     /// Sends at once, or once the gate's batch is durable.
@@ -242,6 +280,7 @@ package struct MemberReplica: Sendable {
             abandonHints()
             abandonLeaseService(into: &effects)
         }
+        if leadership.role != .leader { digestRounds.removeAll() }
         let changed = leadership.leader != knownLeader || leadership.term != leaderTerm
         guard changed else { return }
         let hadLeader = knownLeader != nil

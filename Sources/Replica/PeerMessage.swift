@@ -47,6 +47,10 @@ package enum PeerMessage: Hashable, Sendable {
     case forward(term: Term, commands: [[UInt8]])
     /// Surely not appended: the requests with these serials of the receiver.
     case forwardRefused(serials: [UInt64], overloaded: Bool)
+    /// One encoded command that changes the membership, for the leader of `term`.
+    case forwardMembership(term: Term, command: [UInt8])
+    /// Surely not proposed: finally, or (nil) only for now.
+    case membershipRefused(serial: UInt64, Rejection?)
     /// Renewals that arrived at the sender; `id` is fresh for each attempt.
     case renew(id: UInt64, leases: [LeaseID])
     case renewed(id: UInt64, answers: [LeaseAnswer])
@@ -62,6 +66,12 @@ package enum PeerMessage: Hashable, Sendable {
     case leaseAges(term: Term, through: LeaseID, ages: [LeaseAge])
     /// The receiver does not lead (yet, or any more): ask again.
     case leaseRefused(id: UInt64)
+    /// The sender's state digest as of the marked entry `index`.
+    case digest(index: LogIndex, Digest128)
+    /// A majority has another digest than the receiver there.
+    case diverged(index: LogIndex)
+    /// The sender's disk has too little room; said again every second while it is so.
+    case diskLow
     case snapshotChunk(SnapshotIdentity, offset: Int64, bytes: [UInt8])
     /// Bytes up to `nextOffset` are stored durably; continue there.
     case snapshotStored(SnapshotIdentity, nextOffset: Int64)

@@ -9,6 +9,7 @@ extension PeerMessage {
         case forward, forwardRefused, renew, renewed, timeToLive, timeToLiveAnswer, leaseRefused
         case snapshotChunk, snapshotStored, snapshotInstalled, snapshotRefused
         case leaseHints, leaseHintsHeard, leaseAgesWanted, leaseAges
+        case forwardMembership, membershipRefused, digest, diverged, diskLow
     }
 
     package func encoded() -> [UInt8] {
@@ -36,6 +37,8 @@ extension PeerMessage {
             encodeLease(into: &writer)
         case .snapshotChunk, .snapshotStored, .snapshotInstalled, .snapshotRefused:
             encodeSnapshot(into: &writer)
+        case .forwardMembership, .membershipRefused, .digest, .diverged, .diskLow:
+            encodeCluster(into: &writer)
         case .leaseHints(let term, let round, let leases):
             writer.byte(Tag.leaseHints.rawValue)
             PeerMessage.encodeHints(term, round, leases, into: &writer)
@@ -87,6 +90,33 @@ extension PeerMessage {
         }
     }
 
+    private func encodeCluster(into writer: inout ByteWriter) {
+        switch self {
+        case .forwardMembership(let term, let command):
+            writer.byte(Tag.forwardMembership.rawValue)
+            writer.varint(term.number)
+            writer.prefixed(command)
+        case .membershipRefused(let serial, let rejection):
+            writer.byte(Tag.membershipRefused.rawValue)
+            writer.varint(serial)
+            writer.bool(rejection != nil)
+            writer.byte(rejection?.code.rawValue ?? 0)
+            writer.prefixed(rejection?.message ?? "")
+        case .digest(let index, let digest):
+            writer.byte(Tag.digest.rawValue)
+            writer.varint(index.number)
+            writer.fixed64(digest.low)
+            writer.fixed64(digest.high)
+        case .diverged(let index):
+            writer.byte(Tag.diverged.rawValue)
+            writer.varint(index.number)
+        case .diskLow:
+            writer.byte(Tag.diskLow.rawValue)
+        default:
+            preconditionFailure("not about the cluster")
+        }
+    }
+
     private func encodeSnapshot(into writer: inout ByteWriter) {
         switch self {
         case .snapshotChunk(let identity, let offset, let bytes):
@@ -132,6 +162,8 @@ extension PeerMessage {
             message = try decodeLease(tag, &reader)
         case .snapshotChunk, .snapshotStored, .snapshotInstalled, .snapshotRefused:
             message = try decodeSnapshot(tag, &reader)
+        case .forwardMembership, .membershipRefused, .digest, .diverged, .diskLow:
+            message = try decodeCluster(tag, &reader)
         case .leaseHints: message = try decodeHints(&reader)
         case .leaseHintsHeard:
             let term = Term(try reader.varint("hints.term"))
@@ -172,6 +204,32 @@ extension PeerMessage {
                 TimeToLiveAnswer(remainingMilliseconds: remaining, grantedMilliseconds: granted, keys: keys))
         default:
             return .leaseRefused(id: id)
+        }
+    }
+
+    private static func decodeCluster(
+        _ tag: Tag, _ reader: inout ByteReader
+    ) throws(DecodingFailure) -> PeerMessage {
+        switch tag {
+        case .forwardMembership:
+            let term = Term(try reader.varint("membership.term"))
+            return .forwardMembership(term: term, command: try reader.prefixed("membership.command"))
+        case .membershipRefused:
+            let serial = try reader.varint("refused.serial")
+            let isFinal = try reader.bool("refused.final")
+            let code = Rejection.Code(rawValue: try reader.byte("refused.code"))
+            let text = try reader.string("refused.text")
+            guard isFinal else { return .membershipRefused(serial: serial, nil) }
+            guard let code else { throw .invalid("refused.code") }
+            return .membershipRefused(serial: serial, Rejection(code, text))
+        case .digest:
+            let index = LogIndex(try reader.varint("digest.index"))
+            let low = try reader.fixed64("digest.low")
+            return .digest(index: index, Digest128(low: low, high: try reader.fixed64("digest.high")))
+        case .diverged:
+            return .diverged(index: LogIndex(try reader.varint("diverged.index")))
+        default:
+            return .diskLow
         }
     }
 

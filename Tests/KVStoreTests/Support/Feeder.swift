@@ -51,6 +51,8 @@ struct Feeder {
         guard case .result(let result) = store.range(RangeRequest(range: .all)) else {
             return RestoredState(header: .initial, live: [], leases: [], members: [])
         }
-        return RestoredState(header: store.header, live: result.kvs, leases: store.leases, members: store.members)
+        return RestoredState(
+            header: store.header, live: result.kvs, leases: store.leases, members: store.members,
+            removedMembers: store.removedMembers, alarms: store.alarms)
     }
 }

@@ -11,6 +11,10 @@ struct Faults {
     var crashEvery: TimeSpan?
     /// Links are cut at random, and healed, about this often.
     var cutEvery: TimeSpan?
+    /// Whoever leads is asked for another membership about this often.
+    var changeEvery: TimeSpan?
+    /// A member dies and comes back without entries it had acknowledged, knowing it, about this often.
+    var loseEvery: TimeSpan?
 }
 
 /// A whole cluster in one value: hosts with disks, a network that drops, delays, duplicates and reorders, all drawn
@@ -27,10 +31,16 @@ struct Cluster {
         var timerAt = Instant.distantFuture
         var isSyncing = false
         var lastCommit = LogIndex.zero
+        /// The durable mark of a log that lost entries.
+        var recovery: Recovery?
+        /// A member from the beginning.
+        var wasFounder: Bool
+        /// The newest life seen of each other host, by slot: what an older one sent is dropped.
+        var livesSeen: [Int]
     }
 
     enum Happening {
-        case deliver(Message)
+        case deliver(Message, life: Int)
         case synced(Int, life: Int, BatchNumber)
         case timer(Int, life: Int, Instant)
         case crash(Int)
@@ -43,9 +53,11 @@ struct Cluster {
         case stateDurable
         case snapshotArrives(from: Int, to: Int, LogBase)
         case snapshotAnswered(from: Int, by: Int, LogPosition?)
+        case changeMembership
+        case loseEntries
     }
 
-    private(set) var hosts: [Host]
+    var hosts: [Host]
     var faults: Faults
     var random: SeededGenerator
     private(set) var now = Instant(nanoseconds: 1_000_000_000)
@@ -54,6 +66,8 @@ struct Cluster {
     var cuts: [[Bool]]
     private(set) var proposed = 0
     private(set) var isCalm = false
+    /// How often a member got back what it had lost.
+    private(set) var recoveries = 0
     /// How many steps the members took.
     private(set) var steps = 0
     private var agenda = Agenda<Happening>()
@@ -62,12 +76,19 @@ struct Cluster {
 
     init(
         members count: Int, seed: UInt64, faults: Faults = Faults(), limits: RaftLimits = RaftLimits(),
-        timings: RaftTimings = RaftTimings()
+        timings: RaftTimings = RaftTimings(), spares: Int = 0
     ) {
         let ids = (1...UInt64(count)).map { MemberID($0) }
         let base = LogBase(position: position(1, 1), configuration: Configuration(voters: ids))
-        hosts = ids.map { _ in Host(disk: SimulatedDisk(base: base), state: base, durableState: base) }
-        cuts = Array(repeating: Array(repeating: false, count: count), count: count)
+        let empty = LogBase(position: .zero, configuration: Configuration(voters: []))
+        let total = count + spares
+        hosts = (0..<total).map { slot in
+            let start = slot < count ? base : empty
+            return Host(
+                disk: SimulatedDisk(base: start), state: start, durableState: start, wasFounder: slot < count,
+                livesSeen: Array(repeating: 0, count: total))
+        }
+        cuts = Array(repeating: Array(repeating: false, count: total), count: total)
         random = SeededGenerator(seed: seed)
         self.faults = faults
         self.limits = limits
@@ -79,11 +100,13 @@ struct Cluster {
         schedule(.milliseconds(50), .stateDurable)
         if faults.crashEvery != nil { schedule(.milliseconds(800), .crashSomebody) }
         if faults.cutEvery != nil { schedule(.milliseconds(400), .cutSomething) }
+        if faults.changeEvery != nil { schedule(.milliseconds(600), .changeMembership) }
+        if faults.loseEvery != nil { schedule(.milliseconds(700), .loseEntries) }
     }
 
-    private func slot(_ member: MemberID) -> Int { Int(member.number) - 1 }
+    func slot(_ member: MemberID) -> Int { Int(member.number) - 1 }
 
-    private mutating func schedule(_ after: TimeSpan, _ happening: Happening) {
+    mutating func schedule(_ after: TimeSpan, _ happening: Happening) {
         agenda.add(happening, at: now + after)
     }
 
@@ -110,7 +133,7 @@ struct Cluster {
 
     private mutating func handle(_ happening: Happening) {
         switch happening {
-        case .deliver(let message): step(slot(message.to), .received(message))
+        case .deliver(let message, let life): deliver(message, life: life)
         case .synced(let host, let life, let batch): synced(host, life: life, batch)
         case .timer(let host, let life, let at):
             if hosts[host].life == life, hosts[host].timerAt == at {
@@ -129,10 +152,12 @@ struct Cluster {
         case .snapshotAnswered(let sender, let receiver, let position):
             let id = MemberID(UInt64(receiver + 1))
             step(sender, position.map { .snapshotSent(id, $0) } ?? .snapshotFailed(id))
+        case .changeMembership: changeMembership()
+        case .loseEntries: loseEntries()
         }
     }
 
-    private mutating func step(_ host: Int, _ event: RaftEvent) {
+    mutating func step(_ host: Int, _ event: RaftEvent) {
         guard hosts[host].node != nil else { return }
         var effects = RaftEffects()
         steps += 1
@@ -141,7 +166,7 @@ struct Cluster {
     }
 
     /// Does what the member ordered, and looks at it.
-    private mutating func settle(_ host: Int, _ effects: RaftEffects) {
+    mutating func settle(_ host: Int, _ effects: RaftEffects) {
         for batch in effects.batches {
             checks.written(batch.entries, after: batchPrevious(batch, on: host))
             hosts[host].disk.submit(batch)
@@ -153,6 +178,11 @@ struct Cluster {
         for ready in effects.readsReady { checks.readReady(ready) }
         for wanted in effects.snapshotsWanted { sendSnapshot(from: host, to: slot(wanted)) }
         if let base = effects.compactTo { hosts[host].disk.compact(to: base) }
+        if effects.hasRecovered {
+            hosts[host].recovery = nil
+            recoveries += 1
+        }
+        if effects.lostEntries { hosts[host].recovery = Recovery(claimed: nil) }
         checks.look(at: host, in: hosts)
         if let node = hosts[host].node { hosts[host].lastCommit = node.commitIndex }
         beginSync(host)
@@ -167,6 +197,9 @@ struct Cluster {
     private mutating func apply(_ entry: Entry, on host: Int) {
         checks.applied(entry, after: hosts[host].state.position.index)
         hosts[host].state.position = entry.position
+        if entry.kind == .configuration, let change = try? ConfigurationEntry.decode(entry.payload) {
+            hosts[host].state.configuration = change.configuration
+        }
     }
 
     private mutating func rearm(_ host: Int) {
@@ -179,13 +212,20 @@ struct Cluster {
 
     // MARK: - Network
 
+    private mutating func deliver(_ message: Message, life: Int) {
+        let (to, from) = (slot(message.to), slot(message.from))
+        guard life >= hosts[to].livesSeen[from] else { return }
+        hosts[to].livesSeen[from] = life
+        step(to, .received(message))
+    }
+
     private mutating func leave(_ message: Message, _ host: Int) {
         checks.leaving(message, disk: hosts[host].disk, durableState: hosts[host].durableState)
         let to = slot(message.to)
         guard !cuts[host][to], !random.chance(faults.dropPercent, in: 100) else { return }
-        schedule(delay(), .deliver(message))
+        schedule(delay(), .deliver(message, life: hosts[host].life))
         if random.chance(faults.duplicatePercent, in: 100) {
-            schedule(delay() + delay(), .deliver(message))
+            schedule(delay() + delay(), .deliver(message, life: hosts[host].life))
         }
     }
 
@@ -245,11 +285,12 @@ struct Cluster {
 
     // MARK: - Life and death
 
-    private mutating func start(_ host: Int) {
+    mutating func start(_ host: Int) {
         hosts[host].life += 1
         hosts[host].state = hosts[host].durableState
         let disk = hosts[host].disk
-        let restored = RestoredLog(base: disk.base, entries: disk.entries, hardState: disk.hardState)
+        let restored = RestoredLog(
+            base: disk.base, entries: disk.entries, hardState: disk.hardState, recovery: hosts[host].recovery)
         let node = RaftNode(
             id: MemberID(UInt64(host + 1)), restored: restored, applied: hosts[host].durableState, timings: timings,
             limits: limits, seed: random.next(), now: now)
