@@ -196,6 +196,8 @@ final class MemberCore: RegistryService, @unchecked Sendable {
         case .up(let member): inbox.put(.linkUp(member))
         case .closed(let member): inbox.put(.linkClosed(member))
         case .unreachable(let member): inbox.put(.unreachable(member))
+        // The member's own end, not the replica's: `RegistryMember` hears it first.
+        case .removed: break
         case .frames(let member, let payloads):
             var events: [ReplicaEvent] = []
             events.reserveCapacity(payloads.count)
