@@ -52,7 +52,7 @@ package final class BackupFile {
             case .row: contents.revisions += 1
             case .lease: contents.leases += 1
             case .member(let member): contents.members.append(member)
-            case .end: break
+            case .removedMember, .alarm, .end: break
             }
         }
         return contents

@@ -85,7 +85,10 @@ package enum BackupRestore {
                 case .header(let state, let nextRow): header = StoredHeader(state: state, nextRow: nextRow)
                 case .row(let row, let id): try builder.add(row, id: id)
                 case .lease(let lease): try builder.add(lease)
+                // Who was in the lost cluster, or had been, and what ailed its members: not the new one's concern.
                 case .member(let member): replaced.add(RecordDigest.member(member))
+                case .removedMember(let id): replaced.add(RecordDigest.removedMember(id))
+                case .alarm(let alarm): replaced.add(RecordDigest.alarm(alarm))
                 case .end: break
                 }
             }

@@ -53,6 +53,8 @@ final class BackupBench {
         for pair in state.live { digest.add(RecordDigest.pair(pair)) }
         for lease in state.leases { digest.add(RecordDigest.lease(lease)) }
         for member in state.members { digest.add(RecordDigest.member(member)) }
+        for id in state.removedMembers { digest.add(RecordDigest.removedMember(id)) }
+        for alarm in state.alarms { digest.add(RecordDigest.alarm(alarm)) }
         return digest
     }
 
