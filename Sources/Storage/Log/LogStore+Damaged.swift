@@ -163,8 +163,9 @@ extension LogStore {
             let mark = Recovery(claimed: claimed)
             let next = record.recovery.map { $0.merged(with: mark) } ?? mark
             guard next != record.recovery else { return }
-            record.recovery = next
-            try hardStateFile.write(record.encoded)
+            var marked = record
+            marked.recovery = next
+            try write(marked)
         }
     }
 
@@ -172,8 +173,9 @@ extension LogStore {
     package func clearRecovering() throws(StorageError) {
         guard record.recovery != nil else { return try requireRunning() }
         try guarded { () throws(StorageError) in
-            record.recovery = nil
-            try hardStateFile.write(record.encoded)
+            var clear = record
+            clear.recovery = nil
+            try write(clear)
         }
     }
 
