@@ -1,7 +1,7 @@
 package import Primitives
 package import RegistryModel
 
-/// The replicated state machine: keys with their counters and recent history, leases, members.
+/// The replicated state machine: keys with their counters and recent history, leases, members, alarms.
 ///
 /// A value: equal stores that are fed equal commands stay equal, on every member. Nothing here knows a clock, a random
 /// number or another thread. A copy is O(1).
@@ -10,6 +10,10 @@ package struct RegistryStore: Sendable {
     var leaseTable: LeaseTable
     /// In id order.
     package internal(set) var members: [MemberDescription]
+    /// Ids that must not come back, ascending.
+    package internal(set) var removedMembers: [MemberID]
+    /// Those that are up, in order of member and kind.
+    package internal(set) var alarms: [Alarm]
     /// The last entry whose effects are in the state.
     package internal(set) var applied: LogPosition
     /// The highest command time seen.
@@ -24,6 +28,8 @@ package struct RegistryStore: Sendable {
             tree: KeyTree(), revision: .initial, compactRevision: StateHeader.initial.compactRevision, limits: limits)
         leaseTable = LeaseTable()
         members = []
+        removedMembers = []
+        alarms = []
         applied = .zero
         wallMilliseconds = 0
         pastDigest = Digest128()
@@ -49,6 +55,8 @@ package struct RegistryStore: Sendable {
         }
         for lease in state.leases { digest.add(RecordDigest.lease(lease)) }
         for member in state.members { digest.add(RecordDigest.member(member)) }
+        for id in state.removedMembers { digest.add(RecordDigest.removedMember(id)) }
+        for alarm in state.alarms { digest.add(RecordDigest.alarm(alarm)) }
         if header.applied != .zero, digest != header.liveDigest {
             throw .digestMismatch(stored: header.liveDigest, computed: digest)
         }
@@ -56,6 +64,8 @@ package struct RegistryStore: Sendable {
             tree: KeyTree(ascending: state.live.map { ($0.key, Record($0)) }), revision: header.revision,
             compactRevision: header.compactRevision, limits: limits)
         members = state.members
+        removedMembers = state.removedMembers
+        alarms = state.alarms
         applied = header.applied
         wallMilliseconds = header.wallMilliseconds
         liveDigest = digest
@@ -72,6 +82,14 @@ package struct RegistryStore: Sendable {
         }
         for place in state.members.indices.dropFirst() where !(state.members[place - 1].id < state.members[place].id) {
             throw .membersUnsorted(state.members[place].id)
+        }
+        let removed = state.removedMembers
+        for place in removed.indices.dropFirst() where !(removed[place - 1] < removed[place]) {
+            throw .membersUnsorted(removed[place])
+        }
+        let alarms = state.alarms
+        for place in alarms.indices.dropFirst() where !(alarms[place - 1] < alarms[place]) {
+            throw .alarmsUnsorted(alarms[place])
         }
     }
 
@@ -96,6 +114,11 @@ package struct RegistryStore: Sendable {
     /// In id order.
     package var leases: [LeaseRow] { leaseTable.rows }
     package var leaseCount: Int { leaseTable.count }
+
+    /// The next leases in id order, at most `limit`, after `id` (nil: from the first).
+    package func leases(after id: LeaseID?, limit: Int) -> [LeaseRow] {
+        leaseTable.rows(after: id, limit: limit)
+    }
 
     package func lease(_ id: LeaseID) -> LeaseRow? {
         leaseTable[id]

@@ -74,7 +74,9 @@ package enum RestoreFailure: Error, Hashable, Sendable {
     /// The key does not lie above the one before it.
     case keysUnsorted(Key)
     case leasesUnsorted(LeaseID)
+    /// Members, or those that were removed.
     case membersUnsorted(MemberID)
+    case alarmsUnsorted(Alarm)
     /// The key refers to a lease that is not there.
     case deadLease(Key, LeaseID)
     /// The key was changed after the header's revision.

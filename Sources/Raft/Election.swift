@@ -14,8 +14,9 @@ struct ElectionState: Sendable {
     var tally: [Ballot] = []
     /// The candidate's own vote counts once this is durable.
     var ownVoteGate = BatchNumber.none
-    /// The leader term in which a closed link was already taken as a sign.
-    var earlyTerm: Term?
+    /// When, and in which leader's term, a closed link was last taken as a sign.
+    var earlyAt: Instant?
+    var earlyTerm = Term.zero
     /// Until here a lost round is tried again soon.
     var earlyUntil = Instant.zero
 
@@ -48,14 +49,15 @@ enum EarlyElection {
 
 // Paper §5.2 and §5.4.1, dissertation §9.6 (pre-vote) and §4.2.3 (recency).
 extension RaftNode {
-    /// Voters campaign; learners and members outside their own latest configuration never do. Neither does a member
-    /// whose disk hangs: its requests could not leave.
+    /// Voters campaign; learners and members outside their own configuration never do. Neither does a member whose
+    /// disk hangs, since its requests could not leave, nor one that lost entries.
     func mayCampaign(at now: Instant) -> Bool {
-        configurations.latest.isVoter(id) && !isDiskStalled(at: now)
+        isElectable && recovery == nil && !isDiskStalled(at: now)
     }
 
     /// Whether a live leader is near enough to protect: then nobody gets our vote, and not even its term is taken.
     func isInRecencyWindow(at now: Instant) -> Bool {
+        if isPromised(at: now) { return true }
         switch role {
         case .leader: return true
         case .follower:
@@ -163,7 +165,7 @@ extension RaftNode {
     // MARK: - Being asked
 
     mutating func answerPreVote(_ message: Message, last: LogPosition, into effects: inout RaftEffects) {
-        guard message.term > term, last >= log.lastPosition else {
+        guard message.term > term, mayVote(forLogEndingAt: last) else {
             send(.preVoteResponse(granted: false), to: message.from, into: &effects)
             return
         }
@@ -173,10 +175,10 @@ extension RaftNode {
 
     /// Learners and strangers are answered like anybody: our configuration may be the stale one.
     mutating func answerVote(
-        _ candidate: MemberID, last: LogPosition, at now: Instant, into effects: inout RaftEffects
+        _ candidate: MemberID, last: LogPosition, transfer: Bool, at now: Instant, into effects: inout RaftEffects
     ) {
-        let isFree = (votedFor == nil || votedFor == candidate) && leader == nil
-        guard isFree, last >= log.lastPosition else {
+        let isFree = (votedFor == nil || votedFor == candidate) && leader == nil && (transfer || !isPromised(at: now))
+        guard isFree, mayVote(forLogEndingAt: last) else {
             send(.voteResponse(granted: false), to: candidate, into: &effects)
             return
         }
@@ -236,15 +238,18 @@ extension RaftNode {
 
     // MARK: - Early election
 
-    /// The host closed the link: its process ended, or it no longer wants us. Taken as the leader's death once per
-    /// leader term; the others' recency windows decide whether that was right.
+    /// The host closed the link: its process ended, or it no longer wants us. Taken as the leader's death, of one
+    /// leader at most once per election timeout, so that a link that keeps breaking stirs up no storm; the others'
+    /// recency windows decide whether that was right.
     mutating func linkClosed(_ member: MemberID, at now: Instant, into effects: inout RaftEffects) {
         unreachable(member)
-        guard timings.earlyElection, role == .follower, leader == member, election.earlyTerm != term else { return }
+        guard timings.earlyElection, role == .follower, leader == member else { return }
+        if let last = election.earlyAt, election.earlyTerm == term, now - last < timings.election { return }
+        election.earlyAt = now
         election.earlyTerm = term
         election.holdOffUntil = now
         election.leaderContact = now - timings.election
-        guard configurations.latest.isVoter(id) else { return }
+        guard isElectable else { return }
         let rank = configurations.latest.voters.filter { $0 != member && $0 < id }.count
         let wait = EarlyElection.rankStep * Int64(rank) + generator.span(.zero, EarlyElection.jitterMax)
         election.deadline = min(election.deadline, now + wait)

@@ -24,11 +24,13 @@ extension RaftNode {
         election.leaderContact = now
         election.deadline = now + election.timeout
         setLeader(member, at: now, into: &effects)
+        recoverWithLeader(member, at: now, into: &effects)
     }
 
     mutating func followAppend(_ request: AppendRequest, at now: Instant, into effects: inout RaftEffects) {
         guard request.verified > commitIndex || request.previous.index >= commitIndex else {
             // Old news: every later leader holds what is committed.
+            recoveryMayEnd(into: &effects)
             acceptAppend(through: commitIndex, request, into: &effects)
             return
         }
@@ -40,6 +42,8 @@ extension RaftNode {
         checkCommitted(request, count: skipped)
         store(request.entries, from: skipped, at: now, into: &effects)
         commitIndex = max(commitIndex, min(request.commit, request.verified))
+        verified(through: request.verified)
+        recoveryMayEnd(into: &effects)
         acceptAppend(through: request.verified, request, into: &effects)
     }
 
@@ -95,9 +99,15 @@ extension RaftNode {
     mutating func followHeartbeat(
         _ member: MemberID, commit: LogIndex, readPosition: UInt64, at now: Instant, into effects: inout RaftEffects
     ) {
-        // The leader says at most what we acknowledged in its term. Beyond our end, our disk lost acknowledged
-        // entries, and nothing follows about those we have.
-        if commit <= log.lastIndex { commitIndex = max(commitIndex, commit) }
+        // The leader says at most what we acknowledged in its term. Beyond our end, nothing follows about those entries
+        // we have.
+        if commit <= log.lastIndex {
+            commitIndex = max(commitIndex, commit)
+            recoveryMayEnd(into: &effects)
+        } else {
+            acknowledgedEntriesAreMissing(into: &effects)
+            recoverWithLeader(member, at: now, into: &effects)
+        }
         resendForwardedRead(at: now, into: &effects)
         send(.heartbeatResponse(readPosition: readPosition), to: member, into: &effects)
     }

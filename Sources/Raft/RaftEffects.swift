@@ -127,13 +127,29 @@ package struct RaftTimings: Hashable, Sendable {
     package var election: TimeSpan
     /// Campaign quickly when the leader's host closes its link (design: early election).
     package var earlyElection: Bool
+    /// Serve reads without a round trip while a majority's promises last. Not together with early election, which
+    /// breaks them; the same on all members.
+    package var leaseReads: Bool
+    /// How much faster or slower than true time any member's clock may run.
+    package var clockErrorPermille: Int64
+    /// Taken off the lease for what is not clock error: the time an event waits before it is stepped.
+    package var leaseSlack: TimeSpan
 
     package init(
-        heartbeat: TimeSpan = .milliseconds(50), election: TimeSpan = .milliseconds(500), earlyElection: Bool = true
+        heartbeat: TimeSpan = .milliseconds(50), election: TimeSpan = .milliseconds(500), earlyElection: Bool = true,
+        leaseReads: Bool = false, clockErrorPermille: Int64 = 5, leaseSlack: TimeSpan = .milliseconds(10)
     ) {
         self.heartbeat = heartbeat
         self.election = election
         self.earlyElection = earlyElection
+        self.leaseReads = leaseReads
+        self.clockErrorPermille = clockErrorPermille
+        self.leaseSlack = leaseSlack
+    }
+
+    /// How long after it was sent a confirmed heartbeat keeps others from being elected.
+    var readLease: TimeSpan {
+        election - election * (2 * clockErrorPermille) / 1_000 - leaseSlack
     }
 }
 

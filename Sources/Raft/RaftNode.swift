@@ -37,6 +37,8 @@ package struct RaftNode: Sendable {
     var election: ElectionState
     var lead = LeaderState()
     var reads: ReadState
+    /// Set while this member has lost entries it had acknowledged.
+    var recovery: RecoveryState?
     /// Payload kept behind the durable state, and how far that is.
     var retention: Retention
     var published: Leadership
@@ -56,6 +58,7 @@ package struct RaftNode: Sendable {
         if case .failure(let failure) = restored.checked(applied: applied) {
             preconditionFailure("log not fit to start from: \(failure)")
         }
+        precondition(!timings.leaseReads || !timings.earlyElection, "lease reads exclude early election")
         self.id = id
         self.timings = timings
         self.limits = limits
@@ -84,6 +87,7 @@ package struct RaftNode: Sendable {
         delivered = applied.position.index
         election = ElectionState(holdOffUntil: now + timings.election)
         reads = ReadState(firstID: generator.next() >> 8)
+        recovery = restored.recovery.map { RecoveryState(claimed: $0.claimed) }
         retention = Retention(durable: base.position.index)
         published = Leadership(role: .follower, term: term, leader: nil, isEstablished: false)
         if configurations.quorum.isOnly(id) {
@@ -120,11 +124,12 @@ package struct RaftNode: Sendable {
         log.slice(from: first, through: last)
     }
 
-    /// What `member` holds durably as far as this leader knows; nil on others and for strangers.
+    /// What `member` holds durably as far as this leader knows; nothing counts while it is recovering. nil on others
+    /// and for strangers.
     package func match(of member: MemberID) -> LogIndex? {
         guard role == .leader else { return nil }
         if member == id { return writes.durable }
-        return lead.slot(of: member).map { lead.peers[$0].match }
+        return lead.slot(of: member).map { lead.peers[$0].counted }
     }
 
     /// The leader's view of the other members, ascending by id; empty on others.
@@ -158,6 +163,7 @@ package struct RaftNode: Sendable {
     private mutating func persisted(_ batch: BatchNumber, at now: Instant, into effects: inout RaftEffects) {
         let durable = writes.durable
         writes.confirm(batch)
+        recoveryMayEnd(into: &effects)
         switch role {
         case .candidate: ownVoteMayBeDurable(at: now, into: &effects)
         case .leader:
@@ -188,8 +194,8 @@ package struct RaftNode: Sendable {
     mutating func send(
         _ body: Message.Body, to member: MemberID, gate: BatchNumber = .none, into effects: inout RaftEffects
     ) {
-        effects.envelopes.append(
-            Envelope(message: Message(from: id, to: member, term: term, body: body), gate: writes.pending(gate)))
+        let message = Message(from: id, to: member, term: term, body: body, isRecovering: recovery != nil)
+        effects.envelopes.append(Envelope(message: message, gate: writes.pending(gate)))
     }
 
     static func configuration(in entry: Entry) -> Configuration {

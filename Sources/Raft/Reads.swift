@@ -74,7 +74,14 @@ extension RaftNode {
     /// Before the no-op of the term is committed, the commit index may be behind what an earlier leader answered.
     mutating func startReadRound(at now: Instant, into effects: inout RaftEffects) {
         guard isEstablishedLeader, reads.round == nil, !reads.waiting.isEmpty else { return }
+        if holdsReadLease(at: now) {
+            let readers = reads.waiting
+            reads.waiting = []
+            answer(readers, index: commitIndex, into: &effects)
+            return
+        }
         reads.position += 1
+        beginLeaseRound(at: now)
         reads.round = ReadState.Round(position: reads.position, index: commitIndex, readers: reads.waiting)
         reads.waiting = []
         for peer in lead.peers where configurations.latest.isVoter(peer.id) {
@@ -84,27 +91,41 @@ extension RaftNode {
     }
 
     mutating func confirmReads(_ position: UInt64, by slot: Int, at now: Instant, into effects: inout RaftEffects) {
-        guard position > lead.peers[slot].readPosition, position <= reads.position else { return }
+        guard position > lead.peers[slot].readPosition, position <= reads.position,
+            !lead.peers[slot].isRecovering
+        else { return }
         lead.peers[slot].readPosition = position
+        extendLease()
         finishReadRound(at: now, into: &effects)
     }
 
-    private mutating func finishReadRound(at now: Instant, into effects: inout RaftEffects) {
-        guard let round = reads.round else { return }
-        let confirmed = configurations.quorum.reached { member in
-            if member == id { return round.position }
-            return lead.slot(of: member).map { lead.peers[$0].readPosition }
+    /// The newest position that a majority has confirmed. A recovering member confirms nothing.
+    mutating func confirmedReadPosition() -> UInt64 {
+        let newest = reads.position
+        return configurations.quorum.reached { member in
+            if member == id { return newest }
+            guard let slot = lead.slot(of: member), !lead.peers[slot].isRecovering else { return nil }
+            return lead.peers[slot].readPosition
         }
-        guard confirmed >= round.position else { return }
+    }
+
+    mutating func finishReadRound(at now: Instant, into effects: inout RaftEffects) {
+        guard let round = reads.round, confirmedReadPosition() >= round.position else { return }
         reads.round = nil
-        for reader in round.readers {
+        answer(round.readers, index: round.index, into: &effects)
+        startReadRound(at: now, into: &effects)
+    }
+
+    private mutating func answer(
+        _ readers: [ReadState.Reader], index: LogIndex, into effects: inout RaftEffects
+    ) {
+        for reader in readers {
             switch reader {
-            case .local(let read): effects.readsReady.append(ReadReady(id: read, index: round.index))
+            case .local(let read): effects.readsReady.append(ReadReady(id: read, index: index))
             case .remote(let member, let read):
-                send(.readIndexResponse(id: read, index: round.index), to: member, into: &effects)
+                send(.readIndexResponse(id: read, index: index), to: member, into: &effects)
             }
         }
-        startReadRound(at: now, into: &effects)
     }
 
     mutating func readForwarded(
@@ -156,7 +177,10 @@ extension RaftNode {
     ) {
         guard let forward = reads.forward, forward.id == request, leader == member else { return }
         reads.forward = nil
-        for read in forward.reads { effects.readsReady.append(ReadReady(id: read, index: index)) }
+        for read in forward.reads where !recoveryReadAnswered(read, index: index) {
+            effects.readsReady.append(ReadReady(id: read, index: index))
+        }
+        recoveryMayEnd(into: &effects)
         forwardReads(at: now, into: &effects)
     }
 
@@ -171,6 +195,6 @@ extension RaftNode {
     mutating func abortForwardedReads(into effects: inout RaftEffects) {
         guard let forward = reads.forward else { return }
         reads.forward = nil
-        effects.readsAborted.append(contentsOf: forward.reads)
+        for read in forward.reads where !recoveryReadAborted(read) { effects.readsAborted.append(read) }
     }
 }

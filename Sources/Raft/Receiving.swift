@@ -54,11 +54,13 @@ extension RaftNode {
 
     private mutating func dispatch(_ message: Message, at now: Instant, into effects: inout RaftEffects) {
         let from = message.from
+        noteMark(of: message)
         switch message.body {
         case .preVote(let last): answerPreVote(message, last: last, into: &effects)
         case .preVoteResponse(let granted):
             preVoteAnswered(by: from, granted: granted, in: message.term, at: now, into: &effects)
-        case .requestVote(let last, _): answerVote(from, last: last, at: now, into: &effects)
+        case .requestVote(let last, let transfer):
+            answerVote(from, last: last, transfer: transfer, at: now, into: &effects)
         case .voteResponse(let granted): voteAnswered(by: from, granted: granted, at: now, into: &effects)
         case .append(let previous, let entries, let commit, let position):
             heardLeader(from, at: now, into: &effects)

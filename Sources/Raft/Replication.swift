@@ -11,6 +11,7 @@ struct LeaderState: Sendable {
     /// Payload of entries beyond the commit index.
     var uncommittedBytes = 0
     var transfer: Transfer?
+    var lease = ReadLease()
     /// A hanging disk has already caused an attempt to hand over.
     var isStallHandled = false
 
@@ -58,7 +59,7 @@ extension RaftNode {
         guard role == .leader else { return }
         let known = lead.peers
         lead.peers = configurations.latest.members.filter { $0 != id }.map { member in
-            known.first { $0.id == member } ?? Progress(id: member, next: log.lastIndex.next, now: now)
+            known.first { $0.id == member } ?? Progress(id: member, logEnd: log.lastIndex, now: now)
         }
     }
 
@@ -90,7 +91,7 @@ extension RaftNode {
     }
 
     /// - Parameter bytes: payload bytes of `entries`.
-    private mutating func appendAndReplicate(
+    mutating func appendAndReplicate(
         _ entries: [Entry], bytes: Int, at now: Instant, into effects: inout RaftEffects
     ) {
         let first = log.lastIndex.next
@@ -110,10 +111,11 @@ extension RaftNode {
     ) {
         // An index beyond our own log is a peer's mistake: nothing may follow from it.
         guard role == .leader, let slot = lead.slot(of: member), match <= log.lastIndex else { return }
-        lead.peers[slot].lastContact = now
+        lead.peers[slot].heard(at: now)
         confirmReads(readPosition, by: slot, at: now, into: &effects)
         let wasProbing = lead.peers[slot].state == .probe
         let isNews = lead.peers[slot].acknowledged(match)
+        lead.peers[slot].roundMayEnd(logEnd: log.lastIndex, at: now)
         guard isNews || (wasProbing && match == lead.peers[slot].match) else { return }
         switch lead.peers[slot].state {
         case .probe: lead.peers[slot].becomeReplicate()
@@ -134,7 +136,7 @@ extension RaftNode {
         into effects: inout RaftEffects
     ) {
         guard role == .leader, let slot = lead.slot(of: member) else { return }
-        lead.peers[slot].lastContact = now
+        lead.peers[slot].heard(at: now)
         confirmReads(readPosition, by: slot, at: now, into: &effects)
         // The peer's terms at and below the hint are not above the hint's, so ours above that cannot match.
         let agreed = log.highest(atMost: hint.index, term: hint.term)
@@ -148,7 +150,7 @@ extension RaftNode {
         by member: MemberID, readPosition: UInt64, at now: Instant, into effects: inout RaftEffects
     ) {
         guard role == .leader, let slot = lead.slot(of: member) else { return }
-        lead.peers[slot].lastContact = now
+        lead.peers[slot].heard(at: now)
         confirmReads(readPosition, by: slot, at: now, into: &effects)
         // A peer that answers but lags may have lost everything in flight: only a probe tells.
         let peer = lead.peers[slot]
@@ -177,7 +179,7 @@ extension RaftNode {
         let reached = LogIndex(
             configurations.quorum.reached { member in
                 if member == id { return durable.number }
-                return lead.slot(of: member).map { lead.peers[$0].match.number }
+                return lead.slot(of: member).map { lead.peers[$0].counted.number }
             })
         guard reached > commitIndex, log.term(at: reached) == term else { return false }
         let wasEstablished = isEstablishedLeader
@@ -192,6 +194,7 @@ extension RaftNode {
                 into: &effects)
         }
         if !wasEstablished { startReadRound(at: now, into: &effects) }
+        configurationMayBeCommitted(at: now, into: &effects)
         return true
     }
 
@@ -200,8 +203,9 @@ extension RaftNode {
     /// Whether a majority answered within the last election timeout; else when that will have to be asked again.
     mutating func checkQuorum(at now: Instant, into effects: inout RaftEffects) {
         let oldest = configurations.quorum.reached { member in
-            let contact = member == id ? now : lead.slot(of: member).map { lead.peers[$0].lastContact }
-            return contact.map { UInt64(clamping: $0.nanoseconds) }
+            if member == id { return UInt64(clamping: now.nanoseconds) }
+            guard let slot = lead.slot(of: member), !lead.peers[slot].isRecovering else { return nil }
+            return UInt64(clamping: lead.peers[slot].lastContact.nanoseconds)
         }
         let deadline = Instant(nanoseconds: Int64(clamping: oldest)) + timings.election
         if deadline <= now {

@@ -115,6 +115,10 @@ extension RaftNode {
     /// Heartbeats tell a peer only of commits it is known to hold.
     mutating func sendHeartbeats(at now: Instant, into effects: inout RaftEffects) {
         lead.heartbeatDeadline = now + timings.heartbeat
+        if timings.leaseReads {
+            reads.position += 1
+            beginLeaseRound(at: now)
+        }
         for peer in lead.peers { sendHeartbeat(to: peer, into: &effects) }
     }
 

@@ -35,8 +35,9 @@ extension RaftNode {
         guard role == .leader, let slot = lead.slot(of: member),
             case .snapshot = lead.peers[slot].state, position.index <= commitIndex
         else { return }
-        lead.peers[slot].lastContact = now
+        lead.peers[slot].heard(at: now)
         let isNews = lead.peers[slot].acknowledged(position.index)
+        lead.peers[slot].roundMayEnd(logEnd: log.lastIndex, at: now)
         lead.peers[slot].state = .probe
         lead.peers[slot].becomeProbe()
         if isNews, advanceCommit(at: now, into: &effects) { return }
@@ -74,6 +75,7 @@ extension RaftNode {
                 reset(to: base, at: now, into: &effects)
             }
         }
+        recoveryMayEnd(into: &effects)
         guard let leader, leader != id, position.index <= commitIndex else { return }
         send(
             .appendAccepted(match: position.index, readPosition: 0), to: leader, gate: gate(for: position.index),

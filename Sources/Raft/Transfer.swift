@@ -23,11 +23,13 @@ extension RaftNode {
         return isStarted
     }
 
-    private mutating func startTransfer(
+    mutating func startTransfer(
         to target: MemberID?, at now: Instant, into effects: inout RaftEffects
     ) -> Bool {
         guard role == .leader, let target = target ?? mostCaughtUpVoter(at: now) else { return false }
-        guard target != id, configurations.latest.incoming.contains(target) else { return false }
+        guard target != id, configurations.latest.incoming.contains(target), !isKnownRecovering(target) else {
+            return false
+        }
         if lead.transfer?.target == target { return true }
         lead.transfer = Transfer(target: target, deadline: now + timings.election)
         orderElectionIfReady(into: &effects)
@@ -37,7 +39,7 @@ extension RaftNode {
     private func mostCaughtUpVoter(at now: Instant) -> MemberID? {
         var best: Progress?
         for peer in lead.peers where configurations.latest.incoming.contains(peer.id) {
-            guard now - peer.lastContact < timings.election else { continue }
+            guard now - peer.lastContact < timings.election, !peer.isRecovering else { continue }
             if let known = best, (known.match, known.lastContact) >= (peer.match, peer.lastContact) { continue }
             best = peer
         }
@@ -46,19 +48,24 @@ extension RaftNode {
 
     /// The order goes out once, when the target holds the whole log.
     mutating func orderElectionIfReady(into effects: inout RaftEffects) {
-        guard let transfer = lead.transfer, !transfer.isOrderSent,
-            match(of: transfer.target) == log.lastIndex
+        guard let transfer = lead.transfer, !transfer.isOrderSent, match(of: transfer.target) == log.lastIndex
         else { return }
         lead.transfer?.isOrderSent = true
+        lead.lease.isForfeited = true
         send(.timeoutNow, to: transfer.target, into: &effects)
     }
 
     mutating func abortTransferIfDue(at now: Instant, into effects: inout RaftEffects) {
         guard let transfer = lead.transfer else { return }
         let isTargetGone = !configurations.latest.incoming.contains(transfer.target)
-        guard transfer.deadline <= now || isTargetGone else { return }
+        guard transfer.deadline <= now || isTargetGone || isKnownRecovering(transfer.target) else { return }
         lead.transfer = nil
-        if lead.isStallHandled, isDiskStalled(at: now) { stepDown(at: now, into: &effects) }
+        let isLeftOut = !isChangingConfiguration && !configurations.latest.isVoter(id)
+        if isLeftOut || (lead.isStallHandled && isDiskStalled(at: now)) { stepDown(at: now, into: &effects) }
+    }
+
+    private func isKnownRecovering(_ member: MemberID) -> Bool {
+        lead.slot(of: member).map { lead.peers[$0].isRecovering } ?? false
     }
 
     /// A leader whose disk hangs still answers heartbeats, so nobody would replace it: it hands over, or resigns.

@@ -14,6 +14,16 @@ package struct Command: Hashable, Sendable {
         case leaseExpire([LeaseID], issuedTerm: Term)
         /// A member tells its name and client addresses.
         case publishMember(MemberDescription)
+        /// Only as the context of a configuration entry, as are the next two. The id is chosen by the member that
+        /// proposes, never 0 and never one that was used before.
+        case memberAdd(MemberDescription)
+        case memberRemove(MemberID)
+        case memberPromote(MemberID)
+        /// Where the member is reached by the others.
+        case memberUpdate(MemberID, peerURLs: [String])
+        case alarm(AlarmChange)
+        /// Changes nothing: every member tells its digest as of this entry, so that the leader can compare them.
+        case digestMark
     }
 
     /// The leader's wall clock in milliseconds since 1970; stamped by the leader, monotone along the log.

@@ -72,6 +72,7 @@ extension Command.Operation {
     private enum Tag: UInt8 {
         case put = 1
         case deleteRange, txn, compact, leaseGrant, leaseRevoke, leaseExpire, publishMember
+        case memberAdd, memberRemove, memberPromote, memberUpdate, alarm, digestMark
     }
 
     fileprivate func encode(into writer: inout ByteWriter) {
@@ -103,6 +104,34 @@ extension Command.Operation {
         case .publishMember(let member):
             writer.byte(Tag.publishMember.rawValue)
             member.encode(into: &writer)
+        case .alarm(let change):
+            writer.byte(Tag.alarm.rawValue)
+            change.encode(into: &writer)
+        case .digestMark:
+            writer.byte(Tag.digestMark.rawValue)
+        case .memberAdd, .memberRemove, .memberPromote, .memberUpdate:
+            encodeMembership(into: &writer)
+        }
+    }
+
+    private func encodeMembership(into writer: inout ByteWriter) {
+        switch self {
+        case .memberAdd(let member):
+            writer.byte(Tag.memberAdd.rawValue)
+            member.encode(into: &writer)
+        case .memberRemove(let id):
+            writer.byte(Tag.memberRemove.rawValue)
+            writer.fixed64(id.number)
+        case .memberPromote(let id):
+            writer.byte(Tag.memberPromote.rawValue)
+            writer.fixed64(id.number)
+        case .memberUpdate(let id, let urls):
+            writer.byte(Tag.memberUpdate.rawValue)
+            writer.fixed64(id.number)
+            writer.varint(UInt64(urls.count))
+            for url in urls { writer.prefixed(url) }
+        default:
+            preconditionFailure("not a membership operation")
         }
     }
 
@@ -124,6 +153,16 @@ extension Command.Operation {
             for _ in 0..<count { leases.append(LeaseID(try reader.signed("expire.id"))) }
             return .leaseExpire(leases, issuedTerm: Term(try reader.varint("expire.term")))
         case .publishMember: return .publishMember(try MemberDescription.decode(from: &reader))
+        case .memberAdd: return .memberAdd(try MemberDescription.decode(from: &reader))
+        case .memberRemove: return .memberRemove(MemberID(try reader.fixed64("remove.id")))
+        case .memberPromote: return .memberPromote(MemberID(try reader.fixed64("promote.id")))
+        case .memberUpdate:
+            let id = MemberID(try reader.fixed64("update.id"))
+            var urls: [String] = []
+            for _ in 0..<(try reader.count("update.urls")) { urls.append(try reader.string("update.url")) }
+            return .memberUpdate(id, peerURLs: urls)
+        case .alarm: return .alarm(try AlarmChange.decode(from: &reader))
+        case .digestMark: return .digestMark
         }
     }
 }

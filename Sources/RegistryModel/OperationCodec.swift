@@ -211,7 +211,7 @@ extension MemberDescription {
             writer.varint(UInt64(urls.count))
             for url in urls { writer.prefixed(url) }
         }
-        writer.bool(isLearner)
+        writer.byte((isLearner ? 1 : 0) | (promotesItself ? 2 : 0))
     }
 
     package static func decode(from reader: inout ByteReader) throws(DecodingFailure) -> MemberDescription {
@@ -223,8 +223,10 @@ extension MemberDescription {
             for _ in 0..<(try reader.count("member.urls")) { urls.append(try reader.string("member.url")) }
             lists.append(urls)
         }
+        let flags = try reader.byte("member.flags")
+        guard flags < 4 else { throw .invalid("member.flags") }
         return MemberDescription(
-            id: id, name: name, peerURLs: lists[0], clientURLs: lists[1],
-            isLearner: try reader.bool("member.learner"))
+            id: id, name: name, peerURLs: lists[0], clientURLs: lists[1], isLearner: flags & 1 != 0,
+            promotesItself: flags & 2 != 0)
     }
 }

@@ -95,6 +95,17 @@ package struct TxnRequest: Hashable, Sendable {
         self.failure = failure
     }
 
+    /// Whether some branch, at any depth, puts a key.
+    package var mayPut: Bool {
+        (success + failure).contains { operation in
+            switch operation {
+            case .put: return true
+            case .range, .deleteRange: return false
+            case .txn(let inner): return inner.mayPut
+            }
+        }
+    }
+
     /// Whether no branch, at any depth, can change anything.
     package var isReadOnly: Bool {
         !(success + failure).contains { operation in
@@ -116,12 +127,28 @@ package struct MemberDescription: Hashable, Sendable {
     /// Empty until the member has published itself.
     package var clientURLs: [String]
     package var isLearner: Bool
+    /// A learner that the leader makes a voter as soon as it has caught up.
+    package var promotesItself: Bool
 
-    package init(id: MemberID, name: String, peerURLs: [String], clientURLs: [String], isLearner: Bool = false) {
+    package init(
+        id: MemberID, name: String, peerURLs: [String], clientURLs: [String], isLearner: Bool = false,
+        promotesItself: Bool = false
+    ) {
         self.id = id
         self.name = name
         self.peerURLs = peerURLs
         self.clientURLs = clientURLs
         self.isLearner = isLearner
+        self.promotesItself = promotesItself
+    }
+
+    /// What a member is when it is added: always a learner first, so that a mistyped address never costs the quorum.
+    ///
+    /// - Parameter staysLearner: until somebody promotes it; else the leader does once it has caught up.
+    /// - Returns: a description without an id; the member that proposes it draws one.
+    package static func joining(peerURLs: [String], staysLearner: Bool) -> MemberDescription {
+        MemberDescription(
+            id: MemberID(0), name: "", peerURLs: peerURLs.sorted(), clientURLs: [], isLearner: true,
+            promotesItself: !staysLearner)
     }
 }

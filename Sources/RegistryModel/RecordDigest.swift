@@ -5,7 +5,7 @@ package import Primitives
 package enum RecordDigest {
     private enum Kind: UInt64 {
         case pair = 1
-        case tombstone, lease, member, header
+        case tombstone, lease, member, header, removedMember, alarm
     }
 
     /// One version of a key, live or superseded.
@@ -38,12 +38,26 @@ package enum RecordDigest {
     package static func member(_ member: MemberDescription) -> Digest128 {
         var hasher = RecordHasher(kind: Kind.member.rawValue)
         hasher.word(member.id.number)
-        hasher.word(UInt64(member.isLearner ? 1 : 0))
+        hasher.word(UInt64((member.isLearner ? 1 : 0) | (member.promotesItself ? 2 : 0)))
         hasher.text(member.name)
         for urls in [member.peerURLs, member.clientURLs] {
             hasher.word(UInt64(urls.count))
             for url in urls { hasher.text(url) }
         }
+        return hasher.finish()
+    }
+
+    /// A member that was removed and must not come back.
+    package static func removedMember(_ id: MemberID) -> Digest128 {
+        var hasher = RecordHasher(kind: Kind.removedMember.rawValue)
+        hasher.word(id.number)
+        return hasher.finish()
+    }
+
+    package static func alarm(_ alarm: Alarm) -> Digest128 {
+        var hasher = RecordHasher(kind: Kind.alarm.rawValue)
+        hasher.word(alarm.member.number)
+        hasher.word(UInt64(alarm.kind.rawValue))
         return hasher.finish()
     }
 

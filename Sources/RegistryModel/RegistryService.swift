@@ -72,12 +72,15 @@ package enum Request: Sendable {
     case range(RangeRequest)
     /// A transaction without writes; `serializable` when every range in it is.
     case readTxn(TxnRequest, serializable: Bool)
-    /// put, deleteRange, txn, compact, leaseGrant (id 0: the member picks one), leaseRevoke.
+    /// put, deleteRange, txn, compact, leaseGrant (id 0: the member picks one), leaseRevoke; memberAdd (id 0: the
+    /// member picks one), memberRemove, memberPromote, memberUpdate, alarm.
     case write(Command.Operation)
     case keepAlive(LeaseID)
     case leaseTimeToLive(LeaseID, wantsKeys: Bool)
     case leases
     case memberList(linearizable: Bool)
+    /// The alarms of a kind that are up, of every kind for `none`; linearizable.
+    case alarms(AlarmKind)
     case status
     /// Answered once a quorum has confirmed the leader and this member has applied up to it.
     case readBarrier
@@ -106,6 +109,14 @@ package struct MemberStatus: Hashable, Sendable {
     package var databaseBytesInUse: Int64
     package var digest: Digest128
     package var errors: [String]
+    /// In order of member and kind.
+    package var alarms: [Alarm] = []
+    /// The entry at which this member's state was found to differ from the others'; nil while it agrees.
+    package var divergedAt: LogIndex?
+    /// Lost log entries it had acknowledged, and has not got them back yet.
+    package var isRecovering = false
+    /// So little is left on the disk that this member refuses writes.
+    package var diskIsLow = false
 
     package init(
         leader: MemberID?, term: Term, commitIndex: LogIndex, appliedIndex: LogIndex, isLearner: Bool,
@@ -138,6 +149,12 @@ package enum ReplyBody: Sendable {
     case timeToLive(LeaseID, remainingMilliseconds: Int64, grantedMilliseconds: Int64, keys: [Key])
     case leases([LeaseID])
     case members([MemberDescription])
+    /// The new member, and all members.
+    case memberAdded(MemberDescription, [MemberDescription])
+    /// All members after one was removed, promoted or changed.
+    case membersChanged([MemberDescription])
+    /// Those asked for, raised or cleared, in order of member and kind.
+    case alarms([AlarmChange])
     case status(MemberStatus)
     case barrier
     case leaderMoved

@@ -48,7 +48,23 @@ package enum RequestValidation {
         case .txn(let request): try check(request, operationsMax: operationsMax)
         case .leaseGrant(_, let milliseconds):
             if milliseconds > leaseTTLSecondsMax * 1_000 { throw Rejection(.leaseTTLTooLarge) }
-        case .compact, .leaseRevoke, .leaseExpire, .publishMember: break
+        case .memberAdd(let member): try check(peerURLs: member.peerURLs)
+        case .memberUpdate(_, let urls): try check(peerURLs: urls)
+        case .compact, .leaseRevoke, .leaseExpire, .publishMember, .memberRemove, .memberPromote, .alarm, .digestMark:
+            break
+        }
+    }
+
+    /// As etcd reads them: `http://host:port` or `https://host:port` and nothing else, at least one, none twice.
+    ///
+    /// - Throws: `memberURLsInvalid` with the URL and what is wrong with it.
+    package static func check(peerURLs urls: [String]) throws(Rejection) {
+        if urls.isEmpty { throw Rejection(.memberURLsInvalid, "there is none") }
+        for (place, url) in urls.enumerated() {
+            if let complaint = PeerURL.complaint(about: url) {
+                throw Rejection(.memberURLsInvalid, "\"\(url)\" \(complaint)")
+            }
+            if urls[..<place].contains(url) { throw Rejection(.memberURLsInvalid, "\"\(url)\" is given twice") }
         }
     }
 

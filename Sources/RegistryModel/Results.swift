@@ -1,3 +1,5 @@
+package import Primitives
+
 package struct RangeResult: Hashable, Sendable {
     package var kvs: [KeyValue]
     /// Whether `limit` cut the answer.
@@ -40,6 +42,14 @@ package enum CommandResult: Hashable, Sendable {
     case leaseRevoked
     case leasesExpired([LeaseID])
     case memberPublished
+    /// The new member, and all members.
+    case memberAdded(MemberDescription, [MemberDescription])
+    /// All members after one was removed, promoted or changed.
+    case membersChanged([MemberDescription])
+    /// What an alarm command concerned: raised, or cleared; empty when there was nothing to clear.
+    case alarms([AlarmChange])
+    /// The state's digest as of the entry.
+    case digestMarked(Digest128)
 }
 
 /// Why a request was refused. Each front door maps the code to its protocol's own in one table.
@@ -71,6 +81,16 @@ package struct Rejection: Error, Hashable, Sendable {
         case notLeader
         case badTransferee
         case memberNotFound
+        case memberExists
+        case peerURLExists
+        case memberURLsInvalid
+        case memberNotLearner
+        /// The learner has not caught up with the leader.
+        case learnerNotReady
+        case tooManyLearners
+        /// Some voter is not connected, so the change would endanger the quorum.
+        case unhealthyCluster
+        case notEnoughStarted
         case notSupportedForLearner
         case cancelled
         /// Damage or disagreement inside this member; the message says which.

@@ -39,7 +39,9 @@ package enum StateChange: Hashable, Sendable {
     /// exactly at it stays).
     case compacted(Revision)
     case member(MemberDescription)
+    /// The member is gone and its id joins those that must not come back.
     case memberRemoved(MemberID)
+    case alarm(AlarmChange)
 }
 
 /// The single-valued part of the applied state, written with every batch of changes.
@@ -97,11 +99,20 @@ package struct RestoredState: Sendable {
     package var leases: [LeaseRow]
     /// In id order.
     package var members: [MemberDescription]
+    /// Ascending.
+    package var removedMembers: [MemberID]
+    /// In order of member and kind.
+    package var alarms: [Alarm]
 
-    package init(header: StateHeader, live: [KeyValue], leases: [LeaseRow], members: [MemberDescription]) {
+    package init(
+        header: StateHeader, live: [KeyValue], leases: [LeaseRow], members: [MemberDescription],
+        removedMembers: [MemberID] = [], alarms: [Alarm] = []
+    ) {
         self.header = header
         self.live = live
         self.leases = leases
         self.members = members
+        self.removedMembers = removedMembers
+        self.alarms = alarms
     }
 }

@@ -144,6 +144,14 @@ public final class LocalClient: Sendable {
         return try await line.watch(request)
     }
 
+    /// The members as this member has them applied.
+    func members() async throws(LocalError) -> [MemberDescription] {
+        guard case .members(let members) = try await line.call(.memberList(linearizable: false)).body else {
+            throw LocalError(Rejection(.internalError, "no members in the answer"))
+        }
+        return members
+    }
+
     func close() {
         line.close()
     }

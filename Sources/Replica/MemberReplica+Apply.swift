@@ -22,7 +22,7 @@ extension MemberReplica {
         }
         effects.stateBatches.append(StateBatch(header: store.header, changes: changes.changes))
         changes.removeAll()
-        answerAfterExpiry(into: &effects)
+        serveWaitingRenewals(into: &effects)
     }
 
     /// False when the member must stop.
@@ -34,7 +34,7 @@ extension MemberReplica {
         case .noop:
             store.advance(to: entry.position, into: &changes)
         case .configuration:
-            store.advance(to: entry.position, configuration: entry.payload, into: &changes)
+            guard applyConfiguration(entry, into: &effects) else { return false }
         case .command:
             let command: Command
             do throws(DecodingFailure) {
@@ -52,9 +52,16 @@ extension MemberReplica {
         _ command: Command, at position: LogPosition, into effects: inout ReplicaEffects
     ) {
         let result = store.apply(command, at: position, into: &changes)
+        if case .success(.digestMarked(let digest)) = result { marked(digest, at: position.index, into: &effects) }
+        answer(command.origin, result, into: &effects)
+    }
+
+    /// Answers the client that asked for the command, if it is one of this life of this member.
+    mutating func answer(
+        _ origin: Origin, _ result: Result<CommandResult, Rejection>, into effects: inout ReplicaEffects
+    ) {
         let history = changes.historyReads
         changes.historyReads.removeAll(keepingCapacity: true)
-        let origin = command.origin
         guard origin.member == configuration.member, origin.incarnation == configuration.incarnation,
             let write = writes.finish(origin.serial), let token = write.token
         else { return }
@@ -74,11 +81,15 @@ extension MemberReplica {
     }
 
     private mutating func noteLeaseChanges() {
-        guard leaseClock.isRunning else { return }
         for change in changes.changes {
             switch change {
-            case .leaseGranted(let row): leaseClock.grant(row, at: moment.now)
-            case .leaseRemoved(let id): leaseClock.remove(id)
+            case .leaseGranted(let row):
+                hints.hear(row.id, at: moment.now)
+                leaseClock.grant(row, at: moment.now)
+            case .leaseRemoved(let id):
+                hints.forget(id)
+                leaseClock.remove(id)
+            case .member, .memberRemoved: arePeersStale = true
             default: break
             }
         }
@@ -118,7 +129,10 @@ extension ReplyBody {
         case .compacted: self = .compacted
         case .leaseGranted(let id, let ttl): self = .leaseGranted(id, ttlMilliseconds: ttl)
         case .leaseRevoked: self = .leaseRevoked
-        case .leasesExpired, .memberPublished: return nil
+        case .memberAdded(let member, let members): self = .memberAdded(member, members)
+        case .membersChanged(let members): self = .membersChanged(members)
+        case .alarms(let changes): self = .alarms(changes)
+        case .leasesExpired, .memberPublished, .digestMarked: return nil
         }
     }
 }

@@ -94,7 +94,10 @@ extension MemberReplica {
 
     /// The round of these renewals is confirmed and applied.
     mutating func serveRenewal(_ read: PendingRead, into effects: inout ReplicaEffects) {
-        guard leaseClock.isRunning else { return redirectLease(read, into: &effects) }
+        guard leaseClock.isRunning, !hintRounds.isVoid(read.hintRound) else {
+            return redirectLease(read, into: &effects)
+        }
+        guard !hintRounds.isOpen(read.hintRound) else { return waitingRenewals.append(read) }
         switch read.work {
         case .renew(let renewals, let arrivedAt):
             var waiting: [(lease: LeaseID, asker: LeaseAsker)] = []
@@ -110,11 +113,11 @@ extension MemberReplica {
                 }
             }
             if !waiting.isEmpty {
-                waitingForExpiry.append(
+                waitingRenewals.append(
                     PendingRead(work: .renew(waiting, arrivedAt: arrivedAt), deadline: read.deadline))
             }
         case .renewForMember(let member, let id, let leases, let arrivedAt):
-            if leases.contains(where: { leaseClock.isExpiring($0) }) { return waitingForExpiry.append(read) }
+            if leases.contains(where: { leaseClock.isExpiring($0) }) { return waitingRenewals.append(read) }
             let answers = leases.map { lease -> LeaseAnswer in
                 if case .renewed(let ttl) = leaseClock.renew(lease, arrivedAt: arrivedAt) {
                     return LeaseAnswer(lease: lease, ttlMilliseconds: ttl)
@@ -169,16 +172,17 @@ extension MemberReplica {
 
     /// This member stopped leading: nothing may wait here for an expiry that others decide now.
     mutating func abandonLeaseService(into effects: inout ReplicaEffects) {
-        let waiting = waitingForExpiry
-        waitingForExpiry = []
+        let waiting = waitingRenewals
+        waitingRenewals = []
         for read in waiting { redirectLease(read, into: &effects) }
     }
 
-    /// Applied entries may have decided an expiry: renewals that waited for it are looked at again.
-    mutating func answerAfterExpiry(into effects: inout ReplicaEffects) {
-        guard !waitingForExpiry.isEmpty else { return }
-        let waiting = waitingForExpiry
-        waitingForExpiry = []
+    /// Something was applied or heard: renewals that waited for an expiry's outcome or for a majority's ears are looked
+    /// at again.
+    mutating func serveWaitingRenewals(into effects: inout ReplicaEffects) {
+        guard !waitingRenewals.isEmpty else { return }
+        let waiting = waitingRenewals
+        waitingRenewals = []
         for read in waiting { serveRenewal(read, into: &effects) }
     }
 

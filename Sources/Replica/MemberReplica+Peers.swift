@@ -7,6 +7,8 @@ import Watch
 /// Messages of other members.
 extension MemberReplica {
     mutating func receive(_ message: PeerMessage, from member: MemberID, into effects: inout ReplicaEffects) {
+        // Its id is burnt: whatever it says is about another cluster than ours.
+        guard !store.removedMembers.contains(member) else { return }
         switch message {
         case .raft(let raftMessage):
             guard raftMessage.from == member, raftMessage.to == configuration.member else { return }
@@ -15,10 +17,22 @@ extension MemberReplica {
             raft.step(.received(raftMessage), at: moment.now, into: &raftEffects)
         case .forward(let term, let commands):
             receiveForward(commands, term: term, from: member, into: &effects)
+        case .forwardMembership(let term, let command):
+            receiveMembership(command, term: term, from: member, into: &effects)
+        case .membershipRefused(let serial, let rejection):
+            membershipRefused(serial, rejection, into: &effects)
+        case .digest(let index, let digest):
+            judge(DigestRounds.Answer(member: member, digest: digest), at: index, into: &effects)
+        case .diverged(let index):
+            if member == raft.leader, ownMark?.index == index { isolate(at: index) }
+        case .diskLow:
+            receiveDiskLow(from: member)
         case .forwardRefused(let serials, let overloaded):
             receiveRefusal(serials, overloaded: overloaded, into: &effects)
         case .renew, .renewed, .timeToLive, .timeToLiveAnswer, .leaseRefused:
             receiveLeaseMessage(message, from: member, into: &effects)
+        case .leaseHints, .leaseHintsHeard, .leaseAgesWanted, .leaseAges:
+            receiveHint(message, from: member, into: &effects)
         case .snapshotChunk(let identity, let offset, let bytes):
             receiveChunk(identity, offset: offset, bytes: bytes, from: member, into: &effects)
         case .snapshotStored(let identity, let nextOffset):
@@ -86,6 +100,8 @@ extension MemberReplica {
             return
         }
         snapshots.endInstalling()
+        hints.restart(at: moment.now)
+        arePeersStale = true
         // Their entries may be inside the snapshot, where nobody sees them applied: nobody here can tell any more.
         for write in writes.takeOlder(than: base.position.term.next) {
             reject(write, Rejection(.timedOutConnectionLost), into: &effects)

@@ -14,9 +14,10 @@ enum ReadJobOwner: Sendable {
 /// Reads: confirmed by a round where they are linearizable, answered here or in the reader lane.
 extension MemberReplica {
     /// Everything that arrived in this step shares one round.
-    mutating func startReadRound() {
+    mutating func startReadRound(into effects: inout ReplicaEffects) {
         guard !reads.fresh.isEmpty else { return }
-        reads.startRound(raft.requestRead(at: moment.now, into: &raftEffects))
+        let hintRound = announceRenewals(reads.fresh.flatMap(\.renewed), into: &effects)
+        reads.startRound(raft.requestRead(at: moment.now, into: &raftEffects), hintRound: hintRound)
     }
 
     mutating func serveReads(into effects: inout ReplicaEffects) {
@@ -26,6 +27,10 @@ extension MemberReplica {
             case .txn(let token, let request): serveTxn(request, token: token, into: &effects)
             case .barrier(let token): reply(.success(.barrier), to: token, into: &effects)
             case .members(let token): reply(.success(.members(store.members)), to: token, into: &effects)
+            case .alarms(let token, let kind):
+                let wanted = store.alarms.filter { kind == .none || $0.kind == kind }
+                let raised = wanted.map { AlarmChange($0, isRaised: true) }
+                reply(.success(.alarms(raised)), to: token, into: &effects)
             case .renew, .renewForMember: serveRenewal(read, into: &effects)
             case .timeToLive(let lease, let wantsKeys, let asker):
                 serveTimeToLive(lease, wantsKeys: wantsKeys, asker: asker, read: read, into: &effects)

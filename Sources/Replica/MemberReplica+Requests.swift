@@ -45,6 +45,8 @@ extension MemberReplica {
             } else {
                 reply(.success(.members(store.members)), to: token, into: &effects)
             }
+        case .alarms(let kind):
+            reads.add(PendingRead(work: .alarms(token, kind), deadline: deadline))
         case .status:
             reply(.success(.status(status)), to: token, into: &effects)
         case .readBarrier:
@@ -63,7 +65,11 @@ extension MemberReplica {
         if store.applied.index - stateWritten > MemberReplica.stateLagMax {
             return reply(.failure(Rejection(.tooManyRequests)), to: token, into: &effects)
         }
+        if let refusal = store.alarmRefusal(of: operation) {
+            return reply(.failure(refusal), to: token, into: &effects)
+        }
         var operation = operation
+        if case .memberAdd(let member) = operation { operation = .memberAdd(completed(member)) }
         if case .leaseGrant(let id, let ttl) = operation {
             // A positive random 63-bit number, as etcd's; a clash is refused like any other.
             let chosen = id == .none ? LeaseID(Int64(bitPattern: generator.next() >> 1) | 1) : id
@@ -91,11 +97,16 @@ extension MemberReplica {
 
     /// This member as its status answers show it.
     package var status: MemberStatus {
-        MemberStatus(
+        var status = MemberStatus(
             leader: knownLeader, term: raft.term, commitIndex: raft.commitIndex, appliedIndex: store.applied.index,
             isLearner: raft.configuration.learners.contains(configuration.member), databaseBytes: sizes.bytes,
             databaseBytesInUse: sizes.inUse, digest: store.digest,
             errors: knownLeader == nil ? ["etcdserver: no leader"] : [])
+        status.alarms = store.alarms
+        status.divergedAt = divergedAt
+        status.isRecovering = raft.isRecovering
+        status.diskIsLow = isDiskLow
+        return status
     }
 
     /// Answers what waited too long. A write that was handed to a leader may still be carried out.
@@ -110,9 +121,9 @@ extension MemberReplica {
         for call in leaseCalls.takeOverdue(at: now) {
             reply(.failure(Rejection(.noLeader)), to: call.token, into: &effects)
         }
-        let waiting = waitingForExpiry
+        let waiting = waitingRenewals
         if waiting.contains(where: { $0.deadline <= now }) {
-            waitingForExpiry = waiting.filter { $0.deadline > now }
+            waitingRenewals = waiting.filter { $0.deadline > now }
             for read in waiting where read.deadline <= now { rejectRead(read, timeout, into: &effects) }
         }
     }
@@ -128,7 +139,7 @@ extension MemberReplica {
 
     func rejectRead(_ read: PendingRead, _ rejection: Rejection, into effects: inout ReplicaEffects) {
         switch read.work {
-        case .range(let token, _), .txn(let token, _), .barrier(let token), .members(let token):
+        case .range(let token, _), .txn(let token, _), .barrier(let token), .members(let token), .alarms(let token, _):
             reply(.failure(rejection), to: token, into: &effects)
         case .renew(let renewals, _):
             for renewal in renewals {

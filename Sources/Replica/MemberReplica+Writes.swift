@@ -38,7 +38,12 @@ extension MemberReplica {
         var payloads: [[UInt8]] = []
         var serials: [UInt64] = []
         while let (serial, write) = writes.handOut(term: raft.term) {
-            payloads.append(command(for: write, serial: serial).encoded())
+            let command = command(for: write, serial: serial)
+            if write.operation.isMembership {
+                proposeMembership(of: write, serial: serial, command: command, into: &effects)
+                continue
+            }
+            payloads.append(command.encoded())
             serials.append(serial)
         }
         guard case .failure(let refusal) = raft.propose(payloads, at: moment.now, into: &raftEffects) else { return }
@@ -58,6 +63,11 @@ extension MemberReplica {
         var bytes = 0
         while let (serial, write) = writes.handOut(term: term) {
             let payload = command(for: write, serial: serial).encoded()
+            if write.operation.isMembership {
+                let message = PeerMessage.forwardMembership(term: term, command: payload)
+                effects.sends.append(PeerSend(to: leader, message: message))
+                continue
+            }
             bytes += payload.count
             commands.append(payload)
             if bytes >= MemberReplica.forwardBytesMax {
@@ -79,7 +89,7 @@ extension MemberReplica {
     }
 
     /// The wall clock for a command: never earlier than one given or seen before.
-    private mutating func stamp() -> Int64 {
+    mutating func stamp() -> Int64 {
         lastStamp = max(lastStamp, max(moment.wallMilliseconds, store.wallMilliseconds))
         return lastStamp
     }

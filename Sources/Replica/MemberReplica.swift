@@ -30,8 +30,13 @@ package struct MemberReplica: Sendable {
     var forwards = ForwardMemory()
     var reads = PendingReads()
     var leaseCalls = LeaseCalls()
-    /// Renewals of leases whose expiry is being decided; looked at again after each apply.
-    var waitingForExpiry: [PendingRead] = []
+    /// Renewals that a majority has not heard of yet, or whose lease's expiry is being decided: looked at again when
+    /// either may have happened.
+    var waitingRenewals: [PendingRead] = []
+    var hints: LeaseHints
+    var hintRounds = HintRounds()
+    /// Set while this member, a new leader, still finds out about its leases.
+    var ageSearch: LeaseAgeSearch?
     /// Messages whose write batch is not durable yet, in gate order.
     var gated = Deque<PeerSend>()
     var durableBatch = BatchNumber.none
@@ -40,6 +45,28 @@ package struct MemberReplica: Sendable {
     var snapshots = SnapshotTransfers()
     /// Committed while a snapshot is being installed: applied, or contained in it, afterwards.
     var held: [Entry] = []
+
+    /// Changes of the membership that have to wait for the one under way.
+    var postponedMemberships: [QueuedWrite] = []
+    var membershipAgainAt = Instant.zero
+    var promoteAgainAt = Instant.zero
+    /// The shell has to be told who the members are.
+    var arePeersStale = true
+
+    var digestRounds = DigestRounds()
+    var digestAgainAt = Instant.zero
+    /// The last marked entry, here and, with this member's digest, as of its application.
+    var lastMark = LogIndex.zero
+    var ownMark: (index: LogIndex, digest: Digest128)?
+    /// A majority contradicts this member's state since this entry.
+    var divergedAt: LogIndex?
+    var needsRebuild = false
+
+    /// This member's disk has no room to speak of.
+    var isDiskLow = false
+    /// Members that said so lately, and until when that holds.
+    var lowPeers: [(member: MemberID, until: Instant)] = []
+    var diskReportAt = Instant.zero
 
     /// Who led at the last look, for front doors and lease calls.
     var knownLeader: MemberID?
@@ -54,7 +81,6 @@ package struct MemberReplica: Sendable {
     var durableOrdered: LogIndex?
     /// Command times this leader stamped never go back.
     var lastStamp: Int64 = 0
-    var isHandingOver = false
     var hasStarted = false
     var sizes: (bytes: Int64, inUse: Int64) = (0, 0)
     var fatal: String?
@@ -85,6 +111,7 @@ package struct MemberReplica: Sendable {
             revision: store.revision, compactRevision: store.compactRevision, limits: limits,
             seed: configuration.seed, now: moment.now)
         revisionClock = RevisionClock(retention: configuration.retention)
+        hints = LeaseHints(since: moment.now)
         stateWritten = state.header.applied.index
         stateDurable = state.header.applied.index
     }
@@ -96,7 +123,11 @@ package struct MemberReplica: Sendable {
         next = min(next, min(writes.nextDeadline, reads.nextDeadline))
         next = min(next, min(leaseCalls.nextDeadline, snapshots.nextDeadline))
         if leaseClock.isRunning, !raft.isTransferring { next = min(next, leaseClock.nextDeadline) }
-        if raft.isEstablishedLeader { next = min(next, compactionCheckAt) }
+        next = min(next, min(hintsDeadline, min(membershipDeadline, diskDeadline)))
+        if raft.isEstablishedLeader {
+            next = min(next, compactionCheckAt)
+            if configuration.digestInterval > .zero { next = min(next, digestAgainAt) }
+        }
         if needsPublishing, knownLeader != nil { next = min(next, publishAgainAt) }
         return next
     }
@@ -108,18 +139,21 @@ package struct MemberReplica: Sendable {
     ///   - moment: monotonic; an earlier instant than before counts as the same.
     ///   - effects: appended to, not cleared.
     package mutating func step(_ events: [ReplicaEvent], at moment: Moment, into effects: inout ReplicaEffects) {
+        graceAfterStall(at: moment.now)
         self.moment = Moment(now: max(moment.now, self.moment.now), wallMilliseconds: moment.wallMilliseconds)
         for event in events { handle(event, into: &effects) }
         runTimers(into: &effects)
         repeat {
             flushWrites(into: &effects)
             flushLeaseCalls(into: &effects)
-            startReadRound()
+            startReadRound(into: &effects)
             drainRaft(into: &effects)
         } while !raftEffects.isEmpty
         catchUpWatches(into: &effects)
         deliverWatches(into: &effects)
         keepStateDurable(into: &effects)
+        reportPeers(into: &effects)
+        effects.needsRebuild = needsRebuild
         effects.fatal = fatal
     }
 
@@ -162,8 +196,9 @@ package struct MemberReplica: Sendable {
             readFinished(job, outcome, into: &effects)
         case .snapshotOpened, .snapshotRead, .snapshotStored, .snapshotInstalled, .snapshotRejected:
             handleSnapshot(event, into: &effects)
+        case .diskLow(let isLow):
+            diskChanged(isLow: isLow)
         case .handOver:
-            isHandingOver = true
             _ = raft.transferLeadership(to: nil, at: moment.now, into: &raftEffects)
         }
     }
@@ -182,9 +217,14 @@ package struct MemberReplica: Sendable {
         }
         rejectOverdue(into: &effects)
         retryLeaseCalls()
+        retryHints(into: &effects)
         expireLeases()
         publishSelf()
         compactHistory()
+        markDigest()
+        retryMemberships()
+        promoteLearners()
+        watchDisks(into: &effects)
         if hub.nextDeadline <= now { hub.advance(to: now, into: &watchDeliveries) }
         snapshots.retry(at: now, into: &effects)
         dropStalledSnapshots(into: &effects)
@@ -206,6 +246,8 @@ package struct MemberReplica: Sendable {
         serveReads(into: &effects)
         for peer in orders.snapshotsWanted { snapshots.want(peer, at: moment.now, into: &effects) }
         if let base = orders.compactTo { effects.compactLog = base }
+        if orders.hasRecovered { effects.hasRecovered = true }
+        if orders.lostEntries { effects.lostEntries = true }
     }
 
     /// Sends at once, or once the gate's batch is durable.
@@ -226,11 +268,14 @@ package struct MemberReplica: Sendable {
         if leadership.isEstablished {
             if !leaseClock.isRunning {
                 leaseClock.promote(at: moment.now, leases: store.leases, extend: configuration.timings.election)
+                startAgeSearch(into: &effects)
             }
         } else if leaseClock.isRunning {
             leaseClock.demote()
+            abandonHints()
             abandonLeaseService(into: &effects)
         }
+        if leadership.role != .leader { digestRounds.removeAll() }
         let changed = leadership.leader != knownLeader || leadership.term != leaderTerm
         guard changed else { return }
         let hadLeader = knownLeader != nil

@@ -29,6 +29,17 @@ package struct TimeToLiveAnswer: Hashable, Sendable {
     }
 }
 
+/// How long a voter has not heard of a lease: neither of its grant nor of a renewal.
+package struct LeaseAge: Hashable, Sendable {
+    package var lease: LeaseID
+    package var milliseconds: Int64
+
+    package init(lease: LeaseID, milliseconds: Int64) {
+        self.lease = lease
+        self.milliseconds = milliseconds
+    }
+}
+
 /// Everything members say to each other: Raft's messages, forwarded requests and snapshots.
 package enum PeerMessage: Hashable, Sendable {
     case raft(Message)
@@ -36,13 +47,31 @@ package enum PeerMessage: Hashable, Sendable {
     case forward(term: Term, commands: [[UInt8]])
     /// Surely not appended: the requests with these serials of the receiver.
     case forwardRefused(serials: [UInt64], overloaded: Bool)
+    /// One encoded command that changes the membership, for the leader of `term`.
+    case forwardMembership(term: Term, command: [UInt8])
+    /// Surely not proposed: finally, or (nil) only for now.
+    case membershipRefused(serial: UInt64, Rejection?)
     /// Renewals that arrived at the sender; `id` is fresh for each attempt.
     case renew(id: UInt64, leases: [LeaseID])
     case renewed(id: UInt64, answers: [LeaseAnswer])
     case timeToLive(id: UInt64, lease: LeaseID, wantsKeys: Bool)
     case timeToLiveAnswer(id: UInt64, TimeToLiveAnswer)
+    /// Renewals that the leader of `term` is about to acknowledge; `round` is its own number for them.
+    case leaseHints(term: Term, round: UInt64, leases: [LeaseID])
+    case leaseHintsHeard(term: Term, round: UInt64)
+    /// A new leader asks when its voters last heard of the leases after `after` and up to `through`. Answered by
+    /// those who have applied `minimum`.
+    case leaseAgesWanted(term: Term, minimum: LogIndex, after: LeaseID?, through: LeaseID)
+    /// Ascending by lease; leases the sender does not have are missing.
+    case leaseAges(term: Term, through: LeaseID, ages: [LeaseAge])
     /// The receiver does not lead (yet, or any more): ask again.
     case leaseRefused(id: UInt64)
+    /// The sender's state digest as of the marked entry `index`.
+    case digest(index: LogIndex, Digest128)
+    /// A majority has another digest than the receiver there.
+    case diverged(index: LogIndex)
+    /// The sender's disk has too little room; said again every second while it is so.
+    case diskLow
     case snapshotChunk(SnapshotIdentity, offset: Int64, bytes: [UInt8])
     /// Bytes up to `nextOffset` are stored durably; continue there.
     case snapshotStored(SnapshotIdentity, nextOffset: Int64)

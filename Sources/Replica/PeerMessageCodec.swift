@@ -8,6 +8,8 @@ extension PeerMessage {
         case raft = 1
         case forward, forwardRefused, renew, renewed, timeToLive, timeToLiveAnswer, leaseRefused
         case snapshotChunk, snapshotStored, snapshotInstalled, snapshotRefused
+        case leaseHints, leaseHintsHeard, leaseAgesWanted, leaseAges
+        case forwardMembership, membershipRefused, digest, diverged, diskLow
     }
 
     package func encoded() -> [UInt8] {
@@ -35,6 +37,21 @@ extension PeerMessage {
             encodeLease(into: &writer)
         case .snapshotChunk, .snapshotStored, .snapshotInstalled, .snapshotRefused:
             encodeSnapshot(into: &writer)
+        case .forwardMembership, .membershipRefused, .digest, .diverged, .diskLow:
+            encodeCluster(into: &writer)
+        case .leaseHints(let term, let round, let leases):
+            writer.byte(Tag.leaseHints.rawValue)
+            PeerMessage.encodeHints(term, round, leases, into: &writer)
+        case .leaseHintsHeard(let term, let round):
+            writer.byte(Tag.leaseHintsHeard.rawValue)
+            writer.varint(term.number)
+            writer.varint(round)
+        case .leaseAgesWanted(let term, let minimum, let after, let through):
+            writer.byte(Tag.leaseAgesWanted.rawValue)
+            PeerMessage.encodeAgesWanted(term, minimum, after, through, into: &writer)
+        case .leaseAges(let term, let through, let ages):
+            writer.byte(Tag.leaseAges.rawValue)
+            PeerMessage.encodeAges(term, through, ages, into: &writer)
         }
     }
 
@@ -70,6 +87,33 @@ extension PeerMessage {
             writer.varint(id)
         default:
             preconditionFailure("not a lease message")
+        }
+    }
+
+    private func encodeCluster(into writer: inout ByteWriter) {
+        switch self {
+        case .forwardMembership(let term, let command):
+            writer.byte(Tag.forwardMembership.rawValue)
+            writer.varint(term.number)
+            writer.prefixed(command)
+        case .membershipRefused(let serial, let rejection):
+            writer.byte(Tag.membershipRefused.rawValue)
+            writer.varint(serial)
+            writer.bool(rejection != nil)
+            writer.byte(rejection?.code.rawValue ?? 0)
+            writer.prefixed(rejection?.message ?? "")
+        case .digest(let index, let digest):
+            writer.byte(Tag.digest.rawValue)
+            writer.varint(index.number)
+            writer.fixed64(digest.low)
+            writer.fixed64(digest.high)
+        case .diverged(let index):
+            writer.byte(Tag.diverged.rawValue)
+            writer.varint(index.number)
+        case .diskLow:
+            writer.byte(Tag.diskLow.rawValue)
+        default:
+            preconditionFailure("not about the cluster")
         }
     }
 
@@ -118,6 +162,14 @@ extension PeerMessage {
             message = try decodeLease(tag, &reader)
         case .snapshotChunk, .snapshotStored, .snapshotInstalled, .snapshotRefused:
             message = try decodeSnapshot(tag, &reader)
+        case .forwardMembership, .membershipRefused, .digest, .diverged, .diskLow:
+            message = try decodeCluster(tag, &reader)
+        case .leaseHints: message = try decodeHints(&reader)
+        case .leaseHintsHeard:
+            let term = Term(try reader.varint("hints.term"))
+            message = .leaseHintsHeard(term: term, round: try reader.varint("hints.round"))
+        case .leaseAgesWanted: message = try decodeAgesWanted(&reader)
+        case .leaseAges: message = try decodeAges(&reader)
         }
         guard reader.isAtEnd else { throw .invalid("peer message: trailing bytes") }
         return message
@@ -152,6 +204,32 @@ extension PeerMessage {
                 TimeToLiveAnswer(remainingMilliseconds: remaining, grantedMilliseconds: granted, keys: keys))
         default:
             return .leaseRefused(id: id)
+        }
+    }
+
+    private static func decodeCluster(
+        _ tag: Tag, _ reader: inout ByteReader
+    ) throws(DecodingFailure) -> PeerMessage {
+        switch tag {
+        case .forwardMembership:
+            let term = Term(try reader.varint("membership.term"))
+            return .forwardMembership(term: term, command: try reader.prefixed("membership.command"))
+        case .membershipRefused:
+            let serial = try reader.varint("refused.serial")
+            let isFinal = try reader.bool("refused.final")
+            let code = Rejection.Code(rawValue: try reader.byte("refused.code"))
+            let text = try reader.string("refused.text")
+            guard isFinal else { return .membershipRefused(serial: serial, nil) }
+            guard let code else { throw .invalid("refused.code") }
+            return .membershipRefused(serial: serial, Rejection(code, text))
+        case .digest:
+            let index = LogIndex(try reader.varint("digest.index"))
+            let low = try reader.fixed64("digest.low")
+            return .digest(index: index, Digest128(low: low, high: try reader.fixed64("digest.high")))
+        case .diverged:
+            return .diverged(index: LogIndex(try reader.varint("diverged.index")))
+        default:
+            return .diskLow
         }
     }
 

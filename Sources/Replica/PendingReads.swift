@@ -17,6 +17,7 @@ struct PendingRead: Sendable {
         case txn(RequestToken, TxnRequest)
         case barrier(RequestToken)
         case members(RequestToken)
+        case alarms(RequestToken, AlarmKind)
         /// Renewals that arrived at `arrivedAt`; the round proves that nobody else led at that time.
         case renew([(lease: LeaseID, asker: LeaseAsker)], arrivedAt: Instant)
         case renewForMember(MemberID, id: UInt64, [LeaseID], arrivedAt: Instant)
@@ -25,6 +26,17 @@ struct PendingRead: Sendable {
 
     var work: Work
     var deadline: Instant
+    /// Renewals: the round of hints that a majority must have heard first; 0 for none.
+    var hintRound: UInt64 = 0
+
+    /// The leases to be renewed; empty for everything else.
+    var renewed: [LeaseID] {
+        switch work {
+        case .renew(let renewals, _): renewals.map(\.lease)
+        case .renewForMember(_, _, let leases, _): leases
+        default: []
+        }
+    }
 }
 
 /// Reads from arrival to service: collected for the next round, waiting for a round, waiting for apply.
@@ -41,7 +53,8 @@ struct PendingReads: Sendable {
     }
 
     /// What was collected becomes the round `id`.
-    mutating func startRound(_ id: ReadID) {
+    mutating func startRound(_ id: ReadID, hintRound: UInt64) {
+        for place in fresh.indices { fresh[place].hintRound = hintRound }
         rounds.append((id, fresh))
         fresh = []
     }

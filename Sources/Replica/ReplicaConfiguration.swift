@@ -37,6 +37,8 @@ package struct ReplicaConfiguration: Sendable {
     package var snapshotCount: Int64 = 10_000
     /// Requests in flight at this member; more are refused.
     package var requestsMax = 100_000
+    /// How often members compare the digests of their states, when anything has changed; zero: never.
+    package var digestInterval = TimeSpan.seconds(10)
     /// Interval of per-watch progress notices.
     package var watchProgressInterval = TimeSpan.seconds(600)
 

@@ -16,6 +16,19 @@ package struct PeerSend: Sendable {
     }
 }
 
+/// The members as the applied state has them.
+package struct PeerList: Hashable, Sendable {
+    /// In id order, this member included.
+    package var members: [MemberDescription]
+    /// Ids that are never to be let in again, ascending.
+    package var removed: [MemberID]
+
+    package init(members: [MemberDescription], removed: [MemberID]) {
+        self.members = members
+        self.removed = removed
+    }
+}
+
 /// A read that may take long: done beside the core, answered by `readFinished`.
 package struct ReadJob: Sendable {
     package enum Work: Sendable {
@@ -64,6 +77,16 @@ package struct ReplicaEffects: Sendable {
     package var snapshots: [SnapshotOrder] = []
     /// Roles and terms as they changed, for logs and metrics.
     package var leadership: Leadership?
+    /// Set when it changed (and by the first step): whom to talk to.
+    package var peers: PeerList?
+    /// The log lacks entries that it had acknowledged: mark it so, durably, before anything else is written.
+    package var lostEntries = false
+    /// The log is whole again: forget its durable mark.
+    package var hasRecovered = false
+    /// The cluster removed this member: it has nothing left to do.
+    package var isRemoved = false
+    /// With `fatal`: the next start must take the state from the other members.
+    package var needsRebuild = false
     /// The member must stop; the text says why.
     package var fatal: String?
 
@@ -80,5 +103,8 @@ package struct ReplicaEffects: Sendable {
         reads.removeAll(keepingCapacity: true)
         snapshots.removeAll(keepingCapacity: true)
         leadership = nil
+        peers = nil
+        lostEntries = false
+        hasRecovered = false
     }
 }

@@ -49,6 +49,8 @@ package enum ReplicaEvent: Sendable {
     case snapshotInstalled(SnapshotIdentity, RestoredState, LogBase, sender: MemberID)
     /// Damaged or unusable; the sender starts again.
     case snapshotRejected(SnapshotIdentity, sender: MemberID)
+    /// The disk under log and state has (no longer) too little room.
+    case diskLow(Bool)
     /// Graceful stop: hand leadership over and refuse new requests.
     case handOver
 }

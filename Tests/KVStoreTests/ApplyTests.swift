@@ -95,7 +95,7 @@ import Testing
         }
     }
 
-    @Test("Members: bootstrap list, publication of name and clients, configuration changes, no return of the removed")
+    @Test("Members: bootstrap list, publication of name and clients, removal with a configuration, no return")
     func members() throws {
         let bootstrap = [1, 2].map {
             MemberDescription(id: MemberID($0), name: "", peerURLs: ["http://127.0.0.1:\($0)"], clientURLs: [])
@@ -115,17 +115,17 @@ import Testing
         #expect(store.members[1].name == "m2" && store.members[1].clientURLs == ["c"])
         #expect(store.members[1].peerURLs == ["http://127.0.0.1:2"] && !store.members[1].isLearner)
         #expect(store.digest != start)
-        var third = bootstrap[0]
-        third.id = MemberID(3)
-        let index = store.applied.index.next
-        store.advance(
-            to: LogPosition(index: index, term: Term(1)), configuration: [7], publishing: [third],
-            removing: [MemberID(2)], into: &changes)
-        #expect(store.members.map(\.id.number) == [1, 3])
+        let position = LogPosition(index: store.applied.index.next, term: Term(1))
+        let removal = Command(wallMilliseconds: 0, origin: Feeder.origin, operation: .memberRemove(MemberID(2)))
+        let result = store.apply(configuration: [7], context: removal, at: position, into: &changes)
+        #expect(result == .success(.membersChanged(store.members)))
+        #expect(store.members.map(\.id.number) == [1])
         #expect(store.header.configuration == [7])
         #expect(publish(2) == .failure(Rejection(.memberNotFound)))
         #expect(changes.changes.contains(.memberRemoved(MemberID(2))))
-        let live = RestoredState(header: store.header, live: [], leases: [], members: store.members)
+        let live = RestoredState(
+            header: store.header, live: [], leases: [], members: store.members,
+            removedMembers: store.removedMembers)
         #expect(try RegistryStore(restoring: live).digest == store.digest)
     }
 

@@ -23,14 +23,28 @@ import Testing
 
     @Test("Every field of a member counts")
     func memberFields() {
-        var variants = Array(repeating: Samples.member, count: 5)
+        var variants = Array(repeating: Samples.member, count: 6)
         variants[0].id = MemberID(1)
         variants[1].name = "infra-1"
         variants[2].peerURLs = ["http://127.0.0.1:2380"]
         variants[3].clientURLs = []
         variants[4].isLearner = false
+        variants[5].promotesItself = false
         let all = [Samples.member] + variants
         #expect(Set(all.map { RecordDigest.member($0) }).count == all.count)
+    }
+
+    @Test("A removed member, an alarm of either field and a bare member are different records")
+    func removedMembersAndAlarms() {
+        var digests = [1, 2].map { RecordDigest.removedMember(MemberID($0)) }
+        for member in [1, 2] as [UInt64] {
+            for kind in AlarmKind.allCases {
+                digests.append(RecordDigest.alarm(Alarm(member: MemberID(member), kind: kind)))
+            }
+        }
+        digests.append(
+            RecordDigest.member(MemberDescription(id: MemberID(1), name: "", peerURLs: [], clientURLs: [])))
+        #expect(Set(digests).count == 9)
     }
 
     @Test("The state's digest covers revision, compaction, time, live data and history")

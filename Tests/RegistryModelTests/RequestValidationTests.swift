@@ -1,3 +1,4 @@
+import Primitives
 import RegistryModel
 import Testing
 
@@ -108,5 +109,42 @@ import Testing
                 == .leaseTTLTooLarge)
         let operation = Command.Operation.leaseGrant(LeaseID(1), ttlMilliseconds: 9_000_000_000_001)
         #expect(code { () throws(Rejection) in try RequestValidation.check(operation) } == .leaseTTLTooLarge)
+    }
+
+    @Test("Peer addresses are http or https with host and port and nothing else, at least one, each once")
+    func peerURLs() {
+        func check(_ urls: [String]) -> Rejection.Code? {
+            code { () throws(Rejection) in try RequestValidation.check(peerURLs: urls) }
+        }
+        let good = [
+            "http://10.0.0.1:2380", "https://db-1.example.org:443", "http://[::1]:2380", "http://[fe80::1%eth0]:65535",
+            "http://localhost:1",
+        ]
+        #expect(check(good) == nil)
+        let bad = [
+            "", "10.0.0.1:2380", "ftp://a:1", "http://a", "http://a:", "http://a:0", "http://a:65536",
+            "http://a:123456",
+            "http://:1", "http://a:1/", "http://a:1/path", "http://a b:1", "http://u@h:1", "http://[::1:1",
+            "http://[]:1",
+            "http://a:+1", "unix://a:1", "http://a:1,http://b:1", "HTTP://a:1",
+        ]
+        for url in bad { #expect(check([url]) == .memberURLsInvalid, "\(url)") }
+        #expect(check([]) == .memberURLsInvalid)
+        #expect(check(["http://a:1", "http://b:1", "http://a:1"]) == .memberURLsInvalid)
+        #expect(check(["http://a:1", "http://a"]) == .memberURLsInvalid)
+        let added = MemberDescription(id: MemberID(1), name: "", peerURLs: [], clientURLs: [])
+        for operation in [.memberAdd(added), .memberUpdate(MemberID(1), peerURLs: ["x"])] as [Command.Operation] {
+            #expect(code { () throws(Rejection) in try RequestValidation.check(operation) } == .memberURLsInvalid)
+        }
+    }
+
+    @Test("A transaction may put when any branch at any depth does")
+    func mayPut() {
+        func mayPut(_ success: [TxnOperation], _ failure: [TxnOperation] = []) -> Bool {
+            TxnRequest(comparisons: [], success: success, failure: failure).mayPut
+        }
+        #expect(!mayPut([]) && !mayPut([delete("a"), nested([delete("b")])]))
+        #expect(mayPut([put("a")]) && mayPut([], [put("a")]))
+        #expect(mayPut([nested([], [nested([put("a")])])]) && mayPut([], [nested([put("a")])]))
     }
 }

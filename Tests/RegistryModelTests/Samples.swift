@@ -53,7 +53,11 @@ enum Samples {
     static var member: MemberDescription {
         MemberDescription(
             id: MemberID(.max), name: "infra-0", peerURLs: ["http://127.0.0.1:2380", ""],
-            clientURLs: ["http://127.0.0.1:2379"], isLearner: true)
+            clientURLs: ["http://127.0.0.1:2379"], isLearner: true, promotesItself: true)
+    }
+
+    static var bareMember: MemberDescription {
+        MemberDescription(id: MemberID(6), name: "", peerURLs: [], clientURLs: [], isLearner: true)
     }
 
     static var commands: [Command] {
@@ -61,7 +65,12 @@ enum Samples {
             .put(put), .deleteRange(DeleteRangeRequest(range: .all)), .txn(txn), .compact(Revision(-1)),
             .leaseGrant(LeaseID(.min), ttlMilliseconds: 9_000_000_000_000), .leaseRevoke(LeaseID(7)),
             .leaseExpire([LeaseID(1), LeaseID(-1)], issuedTerm: Term(9)), .leaseExpire([], issuedTerm: .zero),
-            .publishMember(member),
+            .publishMember(member), .memberAdd(member), .memberAdd(bareMember), .memberRemove(MemberID(3)),
+            .memberPromote(MemberID(.max)), .memberUpdate(MemberID(4), peerURLs: ["http://10.0.0.1:2380", "x"]),
+            .memberUpdate(MemberID(4), peerURLs: []), .digestMark,
+            .alarm(AlarmChange(member: MemberID(5), kind: .noSpace, isRaised: true)),
+            .alarm(AlarmChange(member: MemberID(.max), kind: .corrupt, isRaised: false)),
+            .alarm(AlarmChange(member: MemberID(0), kind: .none, isRaised: true)),
         ]
         return operations.map { Command(wallMilliseconds: 1_700_000_000_123, origin: origin, operation: $0) }
     }

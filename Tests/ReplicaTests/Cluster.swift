@@ -14,16 +14,23 @@ struct Cluster {
         var replies: [UInt64: Reply] = [:]
         var watch: [WatchDelivery] = []
         var appliedRows: [StateChange] = []
+        /// As the shell was last told.
+        var peers: PeerList?
+        var isRemoved = false
+        var stopped: String?
     }
 
     private(set) var nodes: [MemberID: Node] = [:]
-    let ids: [MemberID]
+    private(set) var ids: [MemberID]
+    private let founding: (state: RestoredState, log: RestoredLog)
     private(set) var now = Instant.zero + .seconds(1)
     private(set) var steps = 0
     private var pending: [(MemberID, ReplicaEvent)] = []
     private var lastSerial: UInt64 = 0
     /// Links that lose everything, directed.
     var cut: Set<[MemberID]> = []
+    /// Hints of renewals do not arrive, everything else does.
+    var losesHints = false
     let delay = TimeSpan.microseconds(200)
     private var inFlight: [(at: Instant, to: MemberID, from: MemberID, bytes: [UInt8])] = []
 
@@ -38,22 +45,47 @@ struct Cluster {
         state.header.configuration = base.configuration.encoded()
         state.header = try RegistryStore(restoring: state).header
         state.header.applied = base.position
+        let log = RestoredLog(base: base, entries: [], hardState: HardState(term: Term(1), commit: LogIndex(1)))
+        founding = (state, log)
         for id in ids {
-            var description = members[Int(id.number) - 1]
-            description.name = "m\(id.number)"
-            description.clientURLs = ["http://c\(id.number)"]
-            var configuration = ReplicaConfiguration(
-                member: id, cluster: ClusterID(9), incarnation: Incarnation(1), description: description,
-                seed: id.number &* 77)
-            configuration.snapshotCount = snapshotCount
-            configure(&configuration)
-            let log = RestoredLog(base: base, entries: [], hardState: HardState(term: Term(1), commit: LogIndex(1)))
-            nodes[id] = Node(
-                replica: try MemberReplica(
-                    configuration: configuration, log: log, state: state,
-                    at: Moment(now: now, wallMilliseconds: 1_000)))
-            pending.append((id, .sinkAttached(1)))
+            try start(id, peerURL: members[Int(id.number) - 1].peerURLs[0]) {
+                $0.snapshotCount = snapshotCount
+                configure(&$0)
+            }
         }
+    }
+
+    /// Starts a member that has nothing but the founding state.
+    mutating func start(
+        _ id: MemberID, peerURL: String, configure: (inout ReplicaConfiguration) -> Void = { _ in }
+    ) throws {
+        let description = MemberDescription(
+            id: id, name: "m\(id.number)", peerURLs: [peerURL], clientURLs: ["http://c\(id.number)"])
+        var configuration = ReplicaConfiguration(
+            member: id, cluster: ClusterID(9), incarnation: Incarnation(1), description: description,
+            seed: id.number &* 77)
+        configure(&configuration)
+        nodes[id] = Node(
+            replica: try MemberReplica(
+                configuration: configuration, log: founding.log, state: founding.state,
+                at: Moment(now: now, wallMilliseconds: 1_000)))
+        if !ids.contains(id) { ids.append(id) }
+        pending.append((id, .sinkAttached(1)))
+    }
+
+    /// From now on this member's state contains something that no entry put there.
+    mutating func corruptNext(_ id: MemberID) {
+        var wrong = RestoredState(
+            header: nodes[id]!.replica.store.header, live: [], leases: [], members: nodes[id]!.replica.store.members)
+        wrong.header.pastDigest = Digest128(low: 1, high: 1)
+        wrong.header.liveDigest = nodes[id]!.replica.store.header.liveDigest
+        guard let store = try? RegistryStore(restoring: wrong) else { preconditionFailure("keys were there already") }
+        nodes[id]!.replica.store = store
+    }
+
+    /// Tells a member something that its shell found out.
+    mutating func tell(_ id: MemberID, _ event: ReplicaEvent) {
+        pending.append((id, event))
     }
 
     subscript(id: MemberID) -> Node { nodes[id]! }
@@ -78,6 +110,11 @@ struct Cluster {
         let serial = submit(request, at: id)
         _ = run(for: span) { $0[id].replies[serial] != nil }
         return self[id].replies[serial]
+    }
+
+    /// As if the member had just been restarted, as far as leases go.
+    mutating func forgetHints(_ id: MemberID) {
+        nodes[id]!.replica.hints.restart(at: now)
     }
 
     /// The process dies: its links are closed by its host.
@@ -134,8 +171,18 @@ struct Cluster {
         var effects = ReplicaEffects()
         let wall = now.nanoseconds / 1_000_000
         nodes[id]!.replica.step(events, at: Moment(now: now, wallMilliseconds: wall), into: &effects)
-        precondition(effects.fatal == nil, effects.fatal ?? "")
-        for send in effects.sends { inFlight.append((now + delay, send.to, id, send.message.encoded())) }
+        if let reason = effects.fatal {
+            nodes[id]!.stopped = reason
+            nodes[id]!.isUp = false
+            return
+        }
+        if let peers = effects.peers { nodes[id]!.peers = peers }
+        if effects.isRemoved { nodes[id]!.isRemoved = true }
+        for send in effects.sends {
+            guard nodes[send.to] != nil else { continue }
+            if losesHints, case .leaseHints = send.message { continue }
+            inFlight.append((now + delay, send.to, id, send.message.encoded()))
+        }
         if let last = effects.logBatches.last { pending.append((id, .logDurable(last.number))) }
         if let last = effects.stateBatches.last {
             pending.append((id, .stateWritten(last.header.applied.index)))

@@ -46,6 +46,16 @@ package enum ErrorTable {
             (.unavailable, "etcdserver: request timed out, possibly due to connection lost")
         case .stopped: (.unavailable, "etcdserver: server stopped")
         case .notLeader: (.failedPrecondition, "etcdserver: not leader")
+        case .memberExists: (.failedPrecondition, "etcdserver: member ID already exist")
+        case .peerURLExists: (.failedPrecondition, "etcdserver: Peer URLs already exists")
+        case .memberURLsInvalid: (.invalidArgument, "etcdserver: given member URLs are invalid")
+        case .memberNotLearner: (.failedPrecondition, "etcdserver: can only promote a learner member")
+        case .learnerNotReady:
+            (.failedPrecondition, "etcdserver: can only promote a learner member which is in sync with leader")
+        case .tooManyLearners: (.failedPrecondition, "etcdserver: too many learner members in cluster")
+        case .unhealthyCluster: (.unavailable, "etcdserver: unhealthy cluster")
+        case .notEnoughStarted:
+            (.failedPrecondition, "etcdserver: re-configuration failed due to not enough started members")
         case .badTransferee: (.failedPrecondition, "etcdserver: bad leader transferee")
         case .memberNotFound: (.notFound, "etcdserver: member not found")
         case .notSupportedForLearner: (.failedPrecondition, "etcdserver: rpc not supported for learner")

@@ -13,6 +13,7 @@ extension RegistryStore {
     ) -> Result<CommandResult, Rejection> {
         move(to: position)
         wallMilliseconds = max(wallMilliseconds, command.wallMilliseconds)
+        if let refusal = alarmRefusal(of: command.operation) { return .failure(refusal) }
         switch command.operation {
         case .put(let request):
             var draft = Draft(after: revision)
@@ -47,31 +48,23 @@ extension RegistryStore {
             return .success(.leasesExpired(found))
         case .publishMember(let member):
             return publish(member, into: &changes)
+        case .memberUpdate(let id, let urls):
+            return update(id, peerURLs: urls, into: &changes)
+        case .alarm(let change):
+            return .success(.alarms(switchAlarm(change, into: &changes)))
+        case .digestMark:
+            return .success(.digestMarked(digest))
+        case .memberAdd, .memberRemove, .memberPromote:
+            return .failure(Rejection(.internalError, "a change of the membership outside a configuration entry"))
         }
     }
 
-    /// Passes an entry that holds no command: a leader's no-op, or a configuration.
-    ///
-    /// - Parameters:
-    ///   - configuration: the committed configuration in Raft's encoding, nil when it is unchanged.
-    ///   - publishing: members that the configuration added or changed, whole.
-    ///   - removing: members that it dropped.
-    package mutating func advance(
-        to position: LogPosition, configuration: [UInt8]? = nil, publishing: [MemberDescription] = [],
-        removing: [MemberID] = [], into changes: inout AppliedChanges
-    ) {
+    /// Passes an entry that holds nothing: a leader's no-op.
+    package mutating func advance(to position: LogPosition, into changes: inout AppliedChanges) {
         move(to: position)
-        if let configuration { self.configuration = configuration }
-        for id in removing {
-            guard let place = members.firstIndex(where: { $0.id == id }) else { continue }
-            liveDigest.remove(RecordDigest.member(members[place]))
-            members.remove(at: place)
-            changes.changes.append(.memberRemoved(id))
-        }
-        for member in publishing { store(member, into: &changes) }
     }
 
-    private mutating func move(to position: LogPosition) {
+    mutating func move(to position: LogPosition) {
         precondition(
             position.index == applied.index.next,
             "entry \(position.index.number) applied after \(applied.index.number)")
@@ -82,7 +75,9 @@ extension RegistryStore {
     /// each operation in it.
     package func estimatedTouches(of operation: Command.Operation) -> Int {
         switch operation {
-        case .put, .compact, .leaseGrant, .publishMember: return 1
+        case .put, .compact, .leaseGrant, .publishMember, .memberAdd, .memberRemove, .memberPromote, .memberUpdate,
+            .alarm, .digestMark:
+            return 1
         case .deleteRange(let request): return view.tree.totals(in: request.range).count
         case .txn(let request): return estimatedTouches(of: request)
         case .leaseRevoke(let id): return keys(of: id)?.count ?? 0
@@ -141,34 +136,6 @@ extension RegistryStore {
         liveDigest.remove(RecordDigest.lease(lease))
         commit(draft, origin: origin, into: &changes)
         changes.changes.append(.leaseRemoved(id))
-    }
-
-    // MARK: - Members
-
-    /// A member tells its name and client addresses; where it is reached by members and whether it votes is the
-    /// configuration's to say. One that was removed meanwhile stays removed.
-    private mutating func publish(
-        _ member: MemberDescription, into changes: inout AppliedChanges
-    ) -> Result<CommandResult, Rejection> {
-        guard var known = members.first(where: { $0.id == member.id }) else {
-            return .failure(Rejection(.memberNotFound))
-        }
-        known.name = member.name
-        known.clientURLs = member.clientURLs
-        store(known, into: &changes)
-        return .success(.memberPublished)
-    }
-
-    private mutating func store(_ member: MemberDescription, into changes: inout AppliedChanges) {
-        let place = members.firstIndex { !($0.id < member.id) } ?? members.count
-        if place < members.count, members[place].id == member.id {
-            liveDigest.remove(RecordDigest.member(members[place]))
-            members[place] = member
-        } else {
-            members.insert(member, at: place)
-        }
-        liveDigest.add(RecordDigest.member(member))
-        changes.changes.append(.member(member))
     }
 }
 

@@ -30,6 +30,18 @@ struct LeaseTable: Sendable {
         return rows
     }
 
+    /// In id order, at most `limit`, after `id`.
+    func rows(after id: LeaseID?, limit: Int) -> [LeaseRow] {
+        guard id?.number != .max, limit > 0 else { return [] }
+        var rows: [LeaseRow] = []
+        let start = id.map { LeaseID($0.number + 1) }
+        tree.forEach(in: OrderedTree<LeaseState>.Bounds(start: start, end: nil)) { id, state in
+            rows.append(LeaseRow(id: id, ttlMilliseconds: state.ttlMilliseconds))
+            return rows.count < limit
+        }
+        return rows
+    }
+
     /// In key order.
     func keys(of id: LeaseID) -> [Key]? {
         tree[id]?.keys.sorted

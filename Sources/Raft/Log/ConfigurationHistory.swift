@@ -22,6 +22,11 @@ package struct ConfigurationHistory: Sendable {
 
     package var latest: Configuration { changes[changes.count - 1].configuration }
 
+    /// The one before the latest; nil when that is the base's.
+    package var previous: Configuration? {
+        changes.count > 1 ? changes[changes.count - 2].configuration : nil
+    }
+
     /// The entry the latest configuration came with, or the base.
     package var latestIndex: LogIndex { changes[changes.count - 1].index }
 

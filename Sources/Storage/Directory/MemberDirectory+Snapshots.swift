@@ -63,6 +63,8 @@ extension MemberDirectory {
                 case .row(let row, let id): try builder.add(row, id: id)
                 case .lease(let lease): try builder.add(lease)
                 case .member(let member): try builder.add(member)
+                case .removedMember(let id): try builder.addRemoved(id)
+                case .alarm(let alarm): try builder.add(alarm)
                 case .end: break
                 }
             }

@@ -10,8 +10,8 @@ internal import Primitives
 /// end    raw length 0 | stored length 16 | CRC32C | digest of everything before, a chain of block hashes
 /// ```
 /// The raw bytes of all blocks together are a sequence of records, each a varint length and that many bytes. The
-/// first record is the header; then come the rows by id, the leases, the members, each in id order, and an end
-/// record with their counts. All integers little-endian.
+/// first record is the header; then come the rows by id, the leases, the members, the removed members, each in id
+/// order, the alarms by member and kind, and an end record with all their counts. All integers little-endian.
 ///
 /// Rows travel in revision order, not key order: both sides then read and write their tables sequentially, and the
 /// bytes are the same on every member that stands at the same position.
@@ -31,6 +31,8 @@ enum SnapshotFormat {
         case lease = 3
         case member = 4
         case end = 5
+        case removedMember = 6
+        case alarm = 7
     }
 
     static var fileHeader: [UInt8] {

@@ -1,13 +1,24 @@
 internal import Primitives
 internal import RegistryModel
 
+/// How many records of each kind a snapshot holds.
+struct SnapshotCounts: Equatable {
+    var rows: UInt64 = 0
+    var leases: UInt64 = 0
+    var members: UInt64 = 0
+    var removedMembers: UInt64 = 0
+    var alarms: UInt64 = 0
+}
+
 /// One record of a snapshot's raw stream.
 enum SnapshotRecord {
     case header(StateHeader, nextRow: Int64)
     case row(RevisionRow, id: Int64)
     case lease(LeaseRow)
     case member(MemberDescription)
-    case end(rows: UInt64, leases: UInt64, members: UInt64)
+    case removedMember(MemberID)
+    case alarm(Alarm)
+    case end(SnapshotCounts)
 
     func encode(into writer: inout ByteWriter) {
         switch self {
@@ -26,11 +37,18 @@ enum SnapshotRecord {
         case .member(let member):
             writer.byte(SnapshotFormat.RecordKind.member.rawValue)
             member.encode(into: &writer)
-        case .end(let rows, let leases, let members):
+        case .removedMember(let id):
+            writer.byte(SnapshotFormat.RecordKind.removedMember.rawValue)
+            writer.fixed64(id.number)
+        case .alarm(let alarm):
+            writer.byte(SnapshotFormat.RecordKind.alarm.rawValue)
+            writer.fixed64(alarm.member.number)
+            writer.byte(alarm.kind.rawValue)
+        case .end(let counts):
             writer.byte(SnapshotFormat.RecordKind.end.rawValue)
-            writer.varint(rows)
-            writer.varint(leases)
-            writer.varint(members)
+            for count in [counts.rows, counts.leases, counts.members, counts.removedMembers, counts.alarms] {
+                writer.varint(count)
+            }
         }
     }
 
@@ -57,10 +75,18 @@ enum SnapshotRecord {
             return .lease(LeaseRow(id: id, ttlMilliseconds: try reader.signed("lease.ttl")))
         case .member:
             return .member(try MemberDescription.decode(from: &reader))
+        case .removedMember:
+            return .removedMember(MemberID(try reader.fixed64("removed.id")))
+        case .alarm:
+            let member = MemberID(try reader.fixed64("alarm.member"))
+            guard let kind = AlarmKind(rawValue: try reader.byte("alarm.kind")) else { throw .invalid("alarm.kind") }
+            return .alarm(Alarm(member: member, kind: kind))
         case .end:
             return .end(
-                rows: try reader.varint("end.rows"), leases: try reader.varint("end.leases"),
-                members: try reader.varint("end.members"))
+                SnapshotCounts(
+                    rows: try reader.varint("end.rows"), leases: try reader.varint("end.leases"),
+                    members: try reader.varint("end.members"), removedMembers: try reader.varint("end.removed"),
+                    alarms: try reader.varint("end.alarms")))
         }
     }
 }

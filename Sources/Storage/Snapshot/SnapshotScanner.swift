@@ -128,7 +128,9 @@ private struct SnapshotOrder {
     private var lastRow: (id: Int64, main: Revision, sub: Int32)?
     private var lastLease: LeaseID?
     private var lastMember: MemberID?
-    private var counts: (rows: UInt64, leases: UInt64, members: UInt64) = (0, 0, 0)
+    private var lastRemoved: MemberID?
+    private var lastAlarm: Alarm?
+    private var counts = SnapshotCounts()
     private(set) var isComplete = false
 
     init(position: LogPosition) {
@@ -145,26 +147,42 @@ private struct SnapshotOrder {
         case .row(let row, let id):
             return complaint(about: row, id)
         case .lease(let lease):
-            guard header != nil, lastMember == nil, lastLease.map({ $0 < lease.id }) ?? true else {
+            guard header != nil, lastMember == nil, isBeforeRemoved, lastLease.map({ $0 < lease.id }) ?? true else {
                 return "lease \(lease.id.hexadecimal) is out of order"
             }
             lastLease = lease.id
             counts.leases += 1
         case .member(let member):
-            guard header != nil, lastMember.map({ $0 < member.id }) ?? true else {
+            guard header != nil, isBeforeRemoved, lastMember.map({ $0 < member.id }) ?? true else {
                 return "member \(member.id.number) is out of order"
             }
             lastMember = member.id
             counts.members += 1
-        case .end(let rows, let leases, let members):
-            guard header != nil, counts == (rows, leases, members) else { return "the counts do not agree" }
+        case .removedMember(let id):
+            guard header != nil, lastAlarm == nil, lastRemoved.map({ $0 < id }) ?? true else {
+                return "removed member \(id.number) is out of order"
+            }
+            lastRemoved = id
+            counts.removedMembers += 1
+        case .alarm(let alarm):
+            guard header != nil, lastAlarm.map({ $0 < alarm }) ?? true else {
+                return "an alarm of member \(alarm.member.number) is out of order"
+            }
+            lastAlarm = alarm
+            counts.alarms += 1
+        case .end(let announced):
+            guard header != nil, counts == announced else { return "the counts do not agree" }
             isComplete = true
         }
         return nil
     }
 
+    private var isBeforeRemoved: Bool { lastRemoved == nil && lastAlarm == nil }
+
     private mutating func complaint(about row: RevisionRow, _ id: Int64) -> String? {
-        guard let header, lastLease == nil, lastMember == nil else { return "row \(id) is out of order" }
+        guard let header, lastLease == nil, lastMember == nil, isBeforeRemoved else {
+            return "row \(id) is out of order"
+        }
         let main = row.kv.modRevision
         guard id >= 1, id < header.nextRow, main <= header.state.revision, row.sub >= 0 else {
             return "row \(id) lies beyond the header"

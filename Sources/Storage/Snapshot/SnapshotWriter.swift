@@ -115,7 +115,15 @@ package final class SnapshotWriter {
         for lease in leases { try add(.lease(lease)) }
         let members = try StateRows.members(reader.connection)
         for member in members { try add(.member(member)) }
-        try add(.end(rows: rowCount, leases: UInt64(leases.count), members: UInt64(members.count)))
+        let removed = try StateRows.removedMembers(reader.connection)
+        for id in removed { try add(.removedMember(id)) }
+        let alarms = try StateRows.alarms(reader.connection)
+        for alarm in alarms { try add(.alarm(alarm)) }
+        try add(
+            .end(
+                SnapshotCounts(
+                    rows: rowCount, leases: UInt64(leases.count), members: UInt64(members.count),
+                    removedMembers: UInt64(removed.count), alarms: UInt64(alarms.count))))
         while !raw.isEmpty { try putBlock(min(raw.count, SnapshotFormat.rawBytesMax)) }
         let end = SnapshotFormat.endBlock(digest)
         try file.write(end, at: offset)

@@ -141,4 +141,26 @@ enum StateRows {
         }
         return members.sorted { $0.id < $1.id }
     }
+
+    /// Ascending.
+    static func removedMembers(_ connection: SQLiteConnection) throws(StorageError) -> [MemberID] {
+        let statement = try connection.prepare("SELECT id FROM removed_member")
+        var ids: [MemberID] = []
+        while try statement.step() { ids.append(MemberID(statement.uint64(0))) }
+        return ids.sorted()
+    }
+
+    /// In order of member and kind.
+    static func alarms(_ connection: SQLiteConnection) throws(StorageError) -> [Alarm] {
+        let statement = try connection.prepare("SELECT member, kind FROM alarm")
+        var alarms: [Alarm] = []
+        while try statement.step() {
+            guard let kind = UInt8(exactly: statement.int64(1)).flatMap(AlarmKind.init(rawValue:)) else {
+                throw StorageError(
+                    .damaged, "read", connection.path, "an alarm of kind \(statement.int64(1)), which means nothing")
+            }
+            alarms.append(Alarm(member: MemberID(statement.uint64(0)), kind: kind))
+        }
+        return alarms.sorted()
+    }
 }

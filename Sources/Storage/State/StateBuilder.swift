@@ -10,6 +10,8 @@ final class StateBuilder {
     private let insertRow: SQLiteStatement
     private let insertLease: SQLiteStatement
     private let insertMember: SQLiteStatement
+    private let insertRemoved: SQLiteStatement
+    private let insertAlarm: SQLiteStatement
     private static let cacheBytesMin = 32 * 1024 * 1024
 
     init(_ path: String, on fileSystem: any FileSystem, options: StorageOptions) throws(StorageError) {
@@ -28,6 +30,8 @@ final class StateBuilder {
         insertRow = try connection.prepare(StateSchema.insertRow)
         insertLease = try connection.prepare("INSERT INTO lease (id, ttl) VALUES (?1, ?2)")
         insertMember = try connection.prepare("INSERT INTO member (id, description) VALUES (?1, ?2)")
+        insertRemoved = try connection.prepare("INSERT INTO removed_member (id) VALUES (?1)")
+        insertAlarm = try connection.prepare("INSERT INTO alarm (member, kind) VALUES (?1, ?2)")
     }
 
     /// Rows must come in ascending id order.
@@ -44,6 +48,14 @@ final class StateBuilder {
 
     func add(_ member: MemberDescription) throws(StorageError) {
         try StateStore.insert(member, insertMember)
+    }
+
+    func addRemoved(_ member: MemberID) throws(StorageError) {
+        try StateStore.insert(member, insertRemoved)
+    }
+
+    func add(_ alarm: Alarm) throws(StorageError) {
+        try StateStore.bind(alarm, insertAlarm)
     }
 
     /// Writes the header, closes the database and makes its contents durable; its name is up to the caller.

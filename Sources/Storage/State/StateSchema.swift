@@ -22,6 +22,9 @@ enum StateSchema {
         CREATE INDEX revision_key ON revision (key);
         CREATE TABLE lease (id INTEGER PRIMARY KEY, ttl INTEGER NOT NULL) STRICT;
         CREATE TABLE member (id INTEGER PRIMARY KEY, description BLOB NOT NULL) STRICT;
+        CREATE TABLE removed_member (id INTEGER PRIMARY KEY) STRICT;
+        CREATE TABLE alarm (
+            member INTEGER NOT NULL, kind INTEGER NOT NULL, PRIMARY KEY (member, kind)) STRICT, WITHOUT ROWID;
         CREATE TABLE header (
             id INTEGER PRIMARY KEY CHECK (id = 1), state BLOB NOT NULL, crc INTEGER NOT NULL,
             next_row INTEGER NOT NULL, removed_through INTEGER NOT NULL, removing_through INTEGER NOT NULL,

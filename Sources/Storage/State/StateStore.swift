@@ -2,7 +2,7 @@ internal import CSQLite
 package import Primitives
 package import RegistryModel
 
-/// The state machine's durable side: every retained revision, leases, members, and the applied position in the same
+/// The state machine's durable side: every retained revision, leases, members, alarms, and the applied position in the same
 /// transaction as the data it describes. The one writing connection of the database.
 ///
 /// It may lag behind memory and, after a power loss, behind what `apply` returned; never behind `durableIndex`.
@@ -16,6 +16,9 @@ package final class StateStore: @unchecked Sendable {
     private let deleteLease: SQLiteStatement
     private let insertMember: SQLiteStatement
     private let deleteMember: SQLiteStatement
+    private let insertRemoved: SQLiteStatement
+    private let insertAlarm: SQLiteStatement
+    private let deleteAlarm: SQLiteStatement
     private let upsertHeader: SQLiteStatement
     let rows: RowFinder
     let compaction: CompactionStatements
@@ -40,6 +43,9 @@ package final class StateStore: @unchecked Sendable {
         deleteLease = try connection.prepare("DELETE FROM lease WHERE id = ?1")
         insertMember = try connection.prepare("INSERT OR REPLACE INTO member (id, description) VALUES (?1, ?2)")
         deleteMember = try connection.prepare("DELETE FROM member WHERE id = ?1")
+        insertRemoved = try connection.prepare("INSERT OR REPLACE INTO removed_member (id) VALUES (?1)")
+        insertAlarm = try connection.prepare("INSERT OR REPLACE INTO alarm (member, kind) VALUES (?1, ?2)")
+        deleteAlarm = try connection.prepare("DELETE FROM alarm WHERE member = ?1 AND kind = ?2")
         upsertHeader = try connection.prepare(StateSchema.upsertHeader)
         rows = try RowFinder(connection)
         compaction = try CompactionStatements(connection)
@@ -97,6 +103,9 @@ package final class StateStore: @unchecked Sendable {
         case .memberRemoved(let id):
             deleteMember.bind(1, id.number)
             try deleteMember.run()
+            try StateStore.insert(id, insertRemoved)
+        case .alarm(let change):
+            try StateStore.bind(change.alarm, change.isRaised ? insertAlarm : deleteAlarm)
         case .compacted:
             // The header says how far; `compactSome` removes the rows in its own time.
             break
@@ -111,6 +120,19 @@ package final class StateStore: @unchecked Sendable {
         try statement.run()
     }
 
+    /// Into the table of removed members.
+    static func insert(_ id: MemberID, _ statement: SQLiteStatement) throws(StorageError) {
+        statement.bind(1, id.number)
+        try statement.run()
+    }
+
+    /// Runs a statement whose parameters are an alarm.
+    static func bind(_ alarm: Alarm, _ statement: SQLiteStatement) throws(StorageError) {
+        statement.bind(1, alarm.member.number)
+        statement.bind(2, Int64(alarm.kind.rawValue))
+        try statement.run()
+    }
+
     func write(_ header: StoredHeader) throws(StorageError) {
         header.bind(to: upsertHeader)
         try upsertHeader.run()
@@ -121,7 +143,9 @@ package final class StateStore: @unchecked Sendable {
         let live = try rows.live()
         let leases = try StateRows.leases(connection)
         let members = try StateRows.members(connection)
-        return RestoredState(header: header, live: live, leases: leases, members: members)
+        return RestoredState(
+            header: header, live: live, leases: leases, members: members,
+            removedMembers: try StateRows.removedMembers(connection), alarms: try StateRows.alarms(connection))
     }
 
     /// Makes everything applied so far survive a power loss: two syncs, one more when a reader is in the way.

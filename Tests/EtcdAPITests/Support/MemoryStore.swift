@@ -39,6 +39,7 @@ struct MemoryStore {
                 )
             case .leases: return (.success(.leases(leases.keys.sorted())), [])
             case .memberList: return (.success(.members([Self.member])), [])
+            case .alarms: return (.success(.alarms([])), [])
             case .status: return (.success(.status(Self.status)), [])
             case .readBarrier: return (.success(.barrier), [])
             case .moveLeader: return (.failure(Rejection(.notLeader)), [])
@@ -87,7 +88,8 @@ struct MemoryStore {
             }
             commit(events)
             return (.success(.leaseRevoked), events)
-        case .leaseExpire, .publishMember:
+        case .leaseExpire, .publishMember, .memberAdd, .memberRemove, .memberPromote, .memberUpdate, .alarm,
+            .digestMark:
             preconditionFailure("no door asks for this")
         }
     }

@@ -24,6 +24,26 @@ struct Feeder {
         return store.apply(command, at: position, into: &changes)
     }
 
+    /// The operation as the context of a configuration entry.
+    @discardableResult
+    mutating func configure(
+        _ operation: Command.Operation, _ configuration: [UInt8]
+    ) -> Result<CommandResult, Rejection>? {
+        let context = Command(wallMilliseconds: 1_000, origin: Feeder.origin, operation: operation)
+        let position = LogPosition(index: store.applied.index.next, term: term)
+        return store.apply(configuration: configuration, context: context, at: position, into: &changes)
+    }
+
+    /// Membership operations go where they belong, or do not.
+    mutating func carryOut(
+        _ operation: Command.Operation, _ properly: Bool
+    ) -> Result<CommandResult, Rejection>? {
+        switch operation {
+        case .memberAdd, .memberRemove, .memberPromote: properly ? configure(operation, [1]) : apply(operation)
+        default: properly ? apply(operation) : configure(operation, [2])
+        }
+    }
+
     @discardableResult
     mutating func put(_ key: String, _ value: String = "v", lease: Int64 = 0) -> Result<CommandResult, Rejection> {
         var request = PutRequest(key: Key(key), value: Array(value.utf8))
@@ -51,6 +71,8 @@ struct Feeder {
         guard case .result(let result) = store.range(RangeRequest(range: .all)) else {
             return RestoredState(header: .initial, live: [], leases: [], members: [])
         }
-        return RestoredState(header: store.header, live: result.kvs, leases: store.leases, members: store.members)
+        return RestoredState(
+            header: store.header, live: result.kvs, leases: store.leases, members: store.members,
+            removedMembers: store.removedMembers, alarms: store.alarms)
     }
 }

@@ -70,7 +70,9 @@ struct NaiveStore {
                 ended.append(id)
             }
             return .leasesExpired(ended)
-        case .publishMember: throw Rejection(.memberNotFound)
+        case .publishMember, .memberUpdate: throw Rejection(.memberNotFound)
+        case .memberAdd, .memberRemove, .memberPromote, .alarm, .digestMark:
+            preconditionFailure("the model knows no members and no alarms")
         }
     }
 

@@ -11,6 +11,10 @@ struct Faults {
     var crashEvery: TimeSpan?
     /// Links are cut at random, and healed, about this often.
     var cutEvery: TimeSpan?
+    /// Whoever leads is asked for another membership about this often.
+    var changeEvery: TimeSpan?
+    /// A member dies and comes back without entries it had acknowledged, knowing it, about this often.
+    var loseEvery: TimeSpan?
 }
 
 /// A whole cluster in one value: hosts with disks, a network that drops, delays, duplicates and reorders, all drawn
@@ -27,10 +31,16 @@ struct Cluster {
         var timerAt = Instant.distantFuture
         var isSyncing = false
         var lastCommit = LogIndex.zero
+        /// The durable mark of a log that lost entries.
+        var recovery: Recovery?
+        /// A member from the beginning.
+        var wasFounder: Bool
+        /// The newest life seen of each other host, by slot: what an older one sent is dropped.
+        var livesSeen: [Int]
     }
 
     enum Happening {
-        case deliver(Message)
+        case deliver(Message, life: Int)
         case synced(Int, life: Int, BatchNumber)
         case timer(Int, life: Int, Instant)
         case crash(Int)
@@ -43,31 +53,42 @@ struct Cluster {
         case stateDurable
         case snapshotArrives(from: Int, to: Int, LogBase)
         case snapshotAnswered(from: Int, by: Int, LogPosition?)
+        case changeMembership
+        case loseEntries
     }
 
-    private(set) var hosts: [Host]
+    var hosts: [Host]
     var faults: Faults
     var random: SeededGenerator
     private(set) var now = Instant(nanoseconds: 1_000_000_000)
     var checks = InvariantChecks()
     /// Directed pairs (from, to) that carry nothing.
     var cuts: [[Bool]]
-    private(set) var proposed = 0
+    var proposed = 0
     private(set) var isCalm = false
+    /// How often a member got back what it had lost.
+    private(set) var recoveries = 0
     /// How many steps the members took.
     private(set) var steps = 0
     private var agenda = Agenda<Happening>()
-    private let limits: RaftLimits
-    private let timings: RaftTimings
+    let limits: RaftLimits
+    let timings: RaftTimings
 
     init(
         members count: Int, seed: UInt64, faults: Faults = Faults(), limits: RaftLimits = RaftLimits(),
-        timings: RaftTimings = RaftTimings()
+        timings: RaftTimings = RaftTimings(), spares: Int = 0
     ) {
         let ids = (1...UInt64(count)).map { MemberID($0) }
         let base = LogBase(position: position(1, 1), configuration: Configuration(voters: ids))
-        hosts = ids.map { _ in Host(disk: SimulatedDisk(base: base), state: base, durableState: base) }
-        cuts = Array(repeating: Array(repeating: false, count: count), count: count)
+        let empty = LogBase(position: .zero, configuration: Configuration(voters: []))
+        let total = count + spares
+        hosts = (0..<total).map { slot in
+            let start = slot < count ? base : empty
+            return Host(
+                disk: SimulatedDisk(base: start), state: start, durableState: start, wasFounder: slot < count,
+                livesSeen: Array(repeating: 0, count: total))
+        }
+        cuts = Array(repeating: Array(repeating: false, count: total), count: total)
         random = SeededGenerator(seed: seed)
         self.faults = faults
         self.limits = limits
@@ -79,11 +100,13 @@ struct Cluster {
         schedule(.milliseconds(50), .stateDurable)
         if faults.crashEvery != nil { schedule(.milliseconds(800), .crashSomebody) }
         if faults.cutEvery != nil { schedule(.milliseconds(400), .cutSomething) }
+        if faults.changeEvery != nil { schedule(.milliseconds(600), .changeMembership) }
+        if faults.loseEvery != nil { schedule(.milliseconds(700), .loseEntries) }
     }
 
-    private func slot(_ member: MemberID) -> Int { Int(member.number) - 1 }
+    func slot(_ member: MemberID) -> Int { Int(member.number) - 1 }
 
-    private mutating func schedule(_ after: TimeSpan, _ happening: Happening) {
+    mutating func schedule(_ after: TimeSpan, _ happening: Happening) {
         agenda.add(happening, at: now + after)
     }
 
@@ -110,7 +133,7 @@ struct Cluster {
 
     private mutating func handle(_ happening: Happening) {
         switch happening {
-        case .deliver(let message): step(slot(message.to), .received(message))
+        case .deliver(let message, let life): deliver(message, life: life)
         case .synced(let host, let life, let batch): synced(host, life: life, batch)
         case .timer(let host, let life, let at):
             if hosts[host].life == life, hosts[host].timerAt == at {
@@ -129,10 +152,12 @@ struct Cluster {
         case .snapshotAnswered(let sender, let receiver, let position):
             let id = MemberID(UInt64(receiver + 1))
             step(sender, position.map { .snapshotSent(id, $0) } ?? .snapshotFailed(id))
+        case .changeMembership: changeMembership()
+        case .loseEntries: loseEntries()
         }
     }
 
-    private mutating func step(_ host: Int, _ event: RaftEvent) {
+    mutating func step(_ host: Int, _ event: RaftEvent) {
         guard hosts[host].node != nil else { return }
         var effects = RaftEffects()
         steps += 1
@@ -141,7 +166,7 @@ struct Cluster {
     }
 
     /// Does what the member ordered, and looks at it.
-    private mutating func settle(_ host: Int, _ effects: RaftEffects) {
+    mutating func settle(_ host: Int, _ effects: RaftEffects) {
         for batch in effects.batches {
             checks.written(batch.entries, after: batchPrevious(batch, on: host))
             hosts[host].disk.submit(batch)
@@ -153,6 +178,11 @@ struct Cluster {
         for ready in effects.readsReady { checks.readReady(ready) }
         for wanted in effects.snapshotsWanted { sendSnapshot(from: host, to: slot(wanted)) }
         if let base = effects.compactTo { hosts[host].disk.compact(to: base) }
+        if effects.hasRecovered {
+            hosts[host].recovery = nil
+            recoveries += 1
+        }
+        if effects.lostEntries { hosts[host].recovery = Recovery(claimed: nil) }
         checks.look(at: host, in: hosts)
         if let node = hosts[host].node { hosts[host].lastCommit = node.commitIndex }
         beginSync(host)
@@ -167,6 +197,9 @@ struct Cluster {
     private mutating func apply(_ entry: Entry, on host: Int) {
         checks.applied(entry, after: hosts[host].state.position.index)
         hosts[host].state.position = entry.position
+        if entry.kind == .configuration, let change = try? ConfigurationEntry.decode(entry.payload) {
+            hosts[host].state.configuration = change.configuration
+        }
     }
 
     private mutating func rearm(_ host: Int) {
@@ -179,13 +212,20 @@ struct Cluster {
 
     // MARK: - Network
 
+    private mutating func deliver(_ message: Message, life: Int) {
+        let (to, from) = (slot(message.to), slot(message.from))
+        guard life >= hosts[to].livesSeen[from] else { return }
+        hosts[to].livesSeen[from] = life
+        step(to, .received(message))
+    }
+
     private mutating func leave(_ message: Message, _ host: Int) {
         checks.leaving(message, disk: hosts[host].disk, durableState: hosts[host].durableState)
         let to = slot(message.to)
         guard !cuts[host][to], !random.chance(faults.dropPercent, in: 100) else { return }
-        schedule(delay(), .deliver(message))
+        schedule(delay(), .deliver(message, life: hosts[host].life))
         if random.chance(faults.duplicatePercent, in: 100) {
-            schedule(delay() + delay(), .deliver(message))
+            schedule(delay() + delay(), .deliver(message, life: hosts[host].life))
         }
     }
 
@@ -241,105 +281,5 @@ struct Cluster {
             step(host, .stateDurable(hosts[host].state.position.index))
         }
         schedule(random.span(.milliseconds(20), .milliseconds(200)), .stateDurable)
-    }
-
-    // MARK: - Life and death
-
-    private mutating func start(_ host: Int) {
-        hosts[host].life += 1
-        hosts[host].state = hosts[host].durableState
-        let disk = hosts[host].disk
-        let restored = RestoredLog(base: disk.base, entries: disk.entries, hardState: disk.hardState)
-        let node = RaftNode(
-            id: MemberID(UInt64(host + 1)), restored: restored, applied: hosts[host].durableState, timings: timings,
-            limits: limits, seed: random.next(), now: now)
-        checks.restarted(host, node)
-        hosts[host].lastCommit = node.commitIndex
-        hosts[host].node = node
-        step(host, .timer)
-    }
-
-    mutating func crash(_ host: Int) {
-        guard let node = hosts[host].node else { return }
-        let leader = node.role == .leader
-        hosts[host].node = nil
-        hosts[host].held = []
-        hosts[host].isSyncing = false
-        hosts[host].timerAt = .distantFuture
-        hosts[host].life += 1
-        hosts[host].disk.crash(&random)
-        guard leader else { return }
-        for other in hosts.indices where other != host && !cuts[host][other] {
-            // What was sent before arrives before.
-            schedule(faults.delayMax, .linkClosed(at: other, by: host))
-        }
-    }
-
-    /// The host of `from` closes its link to `to` and opens it again at once.
-    mutating func closeLink(from: Int, to: Int) {
-        step(to, .linkClosed(MemberID(UInt64(from + 1))))
-    }
-
-    mutating func transferLeadership(from host: Int) {
-        var effects = RaftEffects()
-        _ = hosts[host].node?.transferLeadership(to: nil, at: now, into: &effects)
-        settle(host, effects)
-    }
-
-    private mutating func crashSomebody() {
-        guard !isCalm, let every = faults.crashEvery else { return }
-        // Now and then all at once: then only what was synced is left.
-        let victims =
-            random.chance(1, in: 10) ? Array(hosts.indices) : [Int(random.below(UInt64(hosts.count)))]
-        for host in victims {
-            crash(host)
-            schedule(random.span(.milliseconds(10), .milliseconds(800)), .restart(host))
-        }
-        schedule(random.span(.milliseconds(50), every), .crashSomebody)
-    }
-
-    private mutating func cutSomething() {
-        guard !isCalm, let every = faults.cutEvery else { return }
-        for from in hosts.indices {
-            for to in hosts.indices where from != to { cuts[from][to] = random.chance(1, in: 4) }
-        }
-        if random.chance(1, in: 2) {
-            for row in cuts.indices { cuts[row] = Array(repeating: false, count: cuts.count) }
-        }
-        schedule(random.span(.milliseconds(50), every), .cutSomething)
-    }
-
-    // MARK: - Clients
-
-    private mutating func proposeSomewhere() {
-        let host = Int(random.below(UInt64(hosts.count)))
-        propose(at: host)
-        schedule(random.span(.milliseconds(1), .milliseconds(20)), .propose)
-    }
-
-    /// - Returns: whether this host took it.
-    @discardableResult
-    mutating func propose(at host: Int) -> Bool {
-        guard hosts[host].node != nil else { return false }
-        var effects = RaftEffects()
-        let payloads = (0..<(1 + random.below(3))).map { _ in
-            proposed += 1
-            return Array("p\(proposed)".utf8)
-        }
-        let result = hosts[host].node?.propose(payloads, at: now, into: &effects)
-        settle(host, effects)
-        if case .success = result { return true }
-        return false
-    }
-
-    private mutating func readSomewhere() {
-        let host = Int(random.below(UInt64(hosts.count)))
-        schedule(random.span(.milliseconds(2), .milliseconds(30)), .read)
-        guard hosts[host].node != nil else { return }
-        var effects = RaftEffects()
-        // The first life of a member and the next ones must not share ids; the checks would notice.
-        let read = hosts[host].node?.requestRead(at: now, into: &effects)
-        if let read { checks.readAsked(read) }
-        settle(host, effects)
     }
 }

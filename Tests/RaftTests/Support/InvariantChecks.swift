@@ -26,6 +26,8 @@ struct InvariantChecks {
     private(set) var elections = 0
     private(set) var readsServed = 0
     private(set) var latestTerm = Term.zero
+    /// Where changes of the membership were.
+    private(set) var configurationsSeen: Set<LogPosition> = []
     private var leaders: [Term: Seat] = [:]
     private var votes: [Vote: MemberID] = [:]
     private var written: [LogPosition: Written] = [:]
@@ -130,11 +132,21 @@ struct InvariantChecks {
         require(node.term >= terms[host] ?? .zero, "R7: term went back to \(node.term.number)")
         terms[host] = node.term
         latestTerm = max(latestTerm, node.term)
+        checkConfigurations(of: node)
         guard node.role == .leader else { return }
         let seat = Seat(host: host, life: old.life)
         if leaders[node.term] == nil { elected(node, seat) }
         require(leaders[node.term] == seat, "R1: two leaders in term \(node.term.number)")
         for peer in node.progress { checkMatch(peer, of: node, in: hosts) }
+    }
+
+    /// R12: no log is more than one configuration ahead of what is committed.
+    private mutating func checkConfigurations(of node: RaftNode) {
+        let committed = max(committed, node.commitIndex, node.base.position.index)
+        guard node.lastIndex > committed else { return }
+        let pending = node.entries(from: committed.next, through: node.lastIndex).filter { $0.kind == .configuration }
+        require(pending.count <= 1, "R12: \(pending.count) uncommitted configurations on \(node.id.number)")
+        if let last = pending.last { configurationsSeen.insert(last.position) }
     }
 
     /// R4.
@@ -157,6 +169,8 @@ struct InvariantChecks {
     /// R14.
     private mutating func checkMatch(_ peer: Progress, of node: RaftNode, in hosts: [Cluster.Host]) {
         let host = hosts[Int(peer.id.number) - 1]
+        // Until its leader has heard of the loss.
+        guard host.recovery == nil else { return }
         let held = max(host.disk.lastIndex, host.durableState.position.index)
         require(peer.match <= held, "R14: \(peer.id.number) matched at \(peer.match.number), holds \(held.number)")
         if let own = node.term(at: peer.match), let its = host.disk.term(at: peer.match) {

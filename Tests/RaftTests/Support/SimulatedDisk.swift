@@ -5,7 +5,7 @@ import Raft
 struct SimulatedDisk {
     private(set) var base: LogBase
     private(set) var entries: [Entry] = []
-    private(set) var hardState = HardState()
+    var hardState = HardState()
     private(set) var queue: [LogBatch] = []
 
     init(base: LogBase) {
@@ -41,6 +41,12 @@ struct SimulatedDisk {
         guard newBase.position.index > base.position.index, term(at: newBase.position.index) != nil else { return }
         entries.removeFirst(newBase.position.index - base.position.index)
         base = newBase
+    }
+
+    /// Acknowledged entries after `index` are gone.
+    mutating func lose(after index: LogIndex) {
+        guard index < lastIndex else { return }
+        entries.removeLast(lastIndex - index)
     }
 
     /// Unsynced batches are lost from a random one on, which may be torn.

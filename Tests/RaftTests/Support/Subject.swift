@@ -12,13 +12,15 @@ final class Subject {
     init(
         id: UInt64 = 1, voters: [UInt64] = [1, 2, 3], learners: [UInt64] = [], log: [Entry] = [],
         hardState: HardState = HardState(), base: LogPosition = .zero, applied: LogPosition? = nil,
-        limits: RaftLimits = RaftLimits(), timings: RaftTimings = RaftTimings(), seed: UInt64 = 7
+        limits: RaftLimits = RaftLimits(), timings: RaftTimings = RaftTimings(), seed: UInt64 = 7,
+        recovery: Recovery? = nil
     ) {
         let configuration = Configuration(
             voters: voters.map { MemberID($0) }, learners: learners.map { MemberID($0) })
         let start = LogBase(position: base, configuration: configuration)
         node = RaftNode(
-            id: MemberID(id), restored: RestoredLog(base: start, entries: log, hardState: hardState),
+            id: MemberID(id),
+            restored: RestoredLog(base: start, entries: log, hardState: hardState, recovery: recovery),
             applied: LogBase(position: applied ?? base, configuration: configuration), timings: timings,
             limits: limits, seed: seed, now: now)
     }
@@ -32,8 +34,23 @@ final class Subject {
     }
 
     @discardableResult
-    func receive(from sender: UInt64, term: UInt64, _ body: Message.Body) -> RaftEffects {
-        step(.received(Message(from: MemberID(sender), to: node.id, term: Term(term), body: body)))
+    func receive(
+        from sender: UInt64, term: UInt64, _ body: Message.Body, isRecovering: Bool = false
+    ) -> RaftEffects {
+        step(
+            .received(
+                Message(
+                    from: MemberID(sender), to: node.id, term: Term(term), body: body, isRecovering: isRecovering)))
+    }
+
+    /// Proposes a change and keeps what it caused.
+    func change(
+        _ operations: MembershipOperation..., context: [UInt8] = []
+    ) -> (result: Result<LogIndex, ConfigurationRefusal>, effects: RaftEffects) {
+        var effects = RaftEffects()
+        let result = node.proposeConfiguration(operations, context: context, at: now, into: &effects)
+        batches += effects.batches
+        return (result, effects)
     }
 
     @discardableResult
@@ -107,10 +124,13 @@ final class Subject {
 
     /// `peer` acknowledges everything, or up to `match`.
     @discardableResult
-    func accept(from peer: UInt64, match: UInt64? = nil, readPosition: UInt64 = 0) -> RaftEffects {
+    func accept(
+        from peer: UInt64, match: UInt64? = nil, readPosition: UInt64 = 0, isRecovering: Bool = false
+    ) -> RaftEffects {
         receive(
             from: peer, term: node.term.number,
-            .appendAccepted(match: LogIndex(match ?? node.lastIndex.number), readPosition: readPosition))
+            .appendAccepted(match: LogIndex(match ?? node.lastIndex.number), readPosition: readPosition),
+            isRecovering: isRecovering)
     }
 
     /// A leader of `term` makes itself known.

@@ -9,6 +9,8 @@ struct StateModel {
     var rows: [RevisionRow] = []
     var leases: [LeaseRow] = []
     var members: [MemberDescription] = []
+    var removedMembers: [MemberID] = []
+    var alarms: [Alarm] = []
 
     /// The newest version of `key` at a revision; nil when it is not alive.
     func pair(_ key: Key, at revision: Revision) -> KeyValue? {
@@ -32,7 +34,9 @@ struct StateModel {
     }
 
     var restored: RestoredState {
-        RestoredState(header: header, live: live(at: header.revision), leases: leases, members: members)
+        RestoredState(
+            header: header, live: live(at: header.revision), leases: leases, members: members,
+            removedMembers: removedMembers, alarms: alarms)
     }
 
     /// A random batch of one to three commands, applied to the model as well.
@@ -48,7 +52,7 @@ struct StateModel {
     }
 
     private mutating func command(_ generator: inout SeededGenerator, _ changes: inout [StateChange]) {
-        switch generator.below(16) {
+        switch generator.below(18) {
         case 0:
             let lease = LeaseRow(
                 id: LeaseID(generator.within(-3...3)), ttlMilliseconds: generator.within(1000...9000))
@@ -70,12 +74,23 @@ struct StateModel {
             members.removeAll { $0.id == id }
             if generator.chance(1, in: 4) {
                 changes.append(.memberRemoved(id))
+                removedMembers.removeAll { $0 == id }
+                removedMembers.append(id)
+                removedMembers.sort()
             } else {
                 let member = MemberDescription(id: id, name: "m", peerURLs: ["http://a"], clientURLs: [])
                 members.append(member)
                 members.sort { $0.id < $1.id }
                 changes.append(.member(member))
             }
+        case 4, 5:
+            let member = MemberID(generator.chance(1, in: 2) ? .max : generator.below(3))
+            let alarm = Alarm(member: member, kind: generator.pick(AlarmKind.allCases) ?? .none)
+            let isRaised = generator.chance(2, in: 3)
+            alarms.removeAll { $0 == alarm }
+            if isRaised { alarms.append(alarm) }
+            alarms.sort()
+            changes.append(.alarm(AlarmChange(alarm, isRaised: isRaised)))
         default: revision(&generator, &changes)
         }
     }
@@ -116,6 +131,8 @@ extension RestoredState {
         if header != other.header { return "header \(header.applied) instead of \(other.header.applied)" }
         if live != other.live { return "\(live.count) live pairs instead of \(other.live.count)" }
         if leases != other.leases { return "leases differ" }
-        return members == other.members ? nil : "members differ"
+        if members != other.members { return "members differ" }
+        if removedMembers != other.removedMembers { return "removed members differ" }
+        return alarms == other.alarms ? nil : "alarms differ"
     }
 }

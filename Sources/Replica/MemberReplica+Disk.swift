@@ -1,0 +1,70 @@
+import KVStore
+import Primitives
+import Raft
+import RegistryModel
+
+/// A disk without room: the member stays up, leadership goes to one that has room, and writes that add data are refused
+/// when a majority is concerned. Everything ends by itself when room returns.
+extension MemberReplica {
+    private static let reportInterval = TimeSpan.seconds(1)
+    private static let reportLifetime = TimeSpan.seconds(3)
+
+    mutating func diskChanged(isLow: Bool) {
+        isDiskLow = isLow
+        diskReportAt = moment.now
+    }
+
+    mutating func receiveDiskLow(from member: MemberID) {
+        lowPeers.removeAll { $0.member == member }
+        lowPeers.append((member, moment.now + MemberReplica.reportLifetime))
+        diskReportAt = moment.now
+    }
+
+    var diskDeadline: Instant {
+        guard isDiskLow || !lowPeers.isEmpty || (raft.role == .leader && store.isRaised(.noSpace)) else {
+            return .distantFuture
+        }
+        return diskReportAt
+    }
+
+    mutating func watchDisks(into effects: inout ReplicaEffects) {
+        guard diskDeadline <= moment.now else { return }
+        diskReportAt = moment.now + MemberReplica.reportInterval
+        lowPeers.removeAll { $0.until <= moment.now }
+        if raft.role == .leader {
+            leadWithLowDisks()
+        } else if isDiskLow, let leader = raft.leader {
+            effects.sends.append(PeerSend(to: leader, message: .diskLow))
+        }
+    }
+
+    private mutating func leadWithLowDisks() {
+        var low = lowPeers.map(\.member)
+        if isDiskLow { low.append(configuration.member) }
+        let hasRoom = JointQuorum(raft.configuration).outcome { low.contains($0) ? false : nil } != .lost
+        if hasRoom, isDiskLow, !raft.isTransferring, let heir = voterWithRoom(low) {
+            _ = raft.transferLeadership(to: heir, at: moment.now, into: &raftEffects)
+            return
+        }
+        guard raft.isEstablishedLeader else { return }
+        if !hasRoom {
+            for member in low.sorted() { switchNoSpace(of: member, isRaised: true) }
+        } else {
+            for alarm in store.alarms where alarm.kind == .noSpace && !low.contains(alarm.member) {
+                switchNoSpace(of: alarm.member, isRaised: false)
+            }
+        }
+    }
+
+    private mutating func switchNoSpace(of member: MemberID, isRaised: Bool) {
+        let alarm = Alarm(member: member, kind: .noSpace)
+        guard store.alarms.contains(alarm) != isRaised else { return }
+        proposeOwn(.alarm(AlarmChange(alarm, isRaised: isRaised)), reason: .system)
+    }
+
+    private func voterWithRoom(_ low: [MemberID]) -> MemberID? {
+        raft.configuration.incoming
+            .filter { $0 != configuration.member && !low.contains($0) && raft.isRecentlyActive($0, at: moment.now) }
+            .max { (raft.match(of: $0) ?? .zero) < (raft.match(of: $1) ?? .zero) }
+    }
+}
