@@ -167,8 +167,9 @@ let package = Package(
             name: "registryd", dependencies: ["RegistryServer", logging], swiftSettings: strict,
             linkerSettings: programLinking),
         .target(
-            name: "CtlCommands", dependencies: ["RegistryClient", arguments], path: "Sources/registryctl",
-            exclude: ["Program"], swiftSettings: strict),
+            name: "CtlCommands",
+            dependencies: ["RegistryClient", "Storage", "RegistryModel", "Primitives", arguments],
+            path: "Sources/registryctl", exclude: ["Program"], swiftSettings: strict),
         .executableTarget(
             name: "registryctl", dependencies: ["CtlCommands"], path: "Sources/registryctl/Program",
             swiftSettings: strict, linkerSettings: programLinking),

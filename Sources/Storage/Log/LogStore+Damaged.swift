@@ -19,7 +19,8 @@ extension LogStore {
         if claimed.map({ $0.index < commit }) ?? false { claimed = nil }
         if !opening.acceptsLoss {
             try requirePeers(
-                configuration(replay, base), opening, disk.directory, finding: recovery.report.faults.first, lost: lost)
+                replay.configuration ?? base.configuration, opening, disk.directory,
+                finding: recovery.report.faults.first, lost: lost)
         }
         let last = entries.last?.position ?? base.position
         let keptSequence = replay.intact.last?.slot.sequence
@@ -114,13 +115,6 @@ extension LogStore {
         try store.forgetSegments(before: number)
         try store.certify()
         return store
-    }
-
-    private static func configuration(_ replay: LogReplay, _ base: LogBase) -> Configuration {
-        guard let payload = replay.lastPayload(of: .configuration),
-            let entry = try? ConfigurationEntry.decode(payload)
-        else { return base.configuration }
-        return entry.configuration
     }
 
     private static func requirePeers(

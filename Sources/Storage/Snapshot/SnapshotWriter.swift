@@ -52,6 +52,9 @@ package final class SnapshotWriter {
     /// The position this snapshot stands at.
     package var position: LogPosition { stored.state.applied }
 
+    /// The state it exports.
+    package var state: StateHeader { stored.state }
+
     /// Exports the next piece.
     /// - Returns: whether more is left; when not, `finish` has the identity.
     package func step() throws(StorageError) -> Bool {
