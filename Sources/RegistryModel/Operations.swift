@@ -141,4 +141,14 @@ package struct MemberDescription: Hashable, Sendable {
         self.isLearner = isLearner
         self.promotesItself = promotesItself
     }
+
+    /// What a member is when it is added: always a learner first, so that a mistyped address never costs the quorum.
+    ///
+    /// - Parameter staysLearner: until somebody promotes it; else the leader does once it has caught up.
+    /// - Returns: a description without an id; the member that proposes it draws one.
+    package static func joining(peerURLs: [String], staysLearner: Bool) -> MemberDescription {
+        MemberDescription(
+            id: MemberID(0), name: "", peerURLs: peerURLs.sorted(), clientURLs: [], isLearner: true,
+            promotesItself: !staysLearner)
+    }
 }

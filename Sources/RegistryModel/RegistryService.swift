@@ -79,8 +79,8 @@ package enum Request: Sendable {
     case leaseTimeToLive(LeaseID, wantsKeys: Bool)
     case leases
     case memberList(linearizable: Bool)
-    /// All active alarms, linearizable.
-    case alarms
+    /// The alarms of a kind that are up, of every kind for `none`; linearizable.
+    case alarms(AlarmKind)
     case status
     /// Answered once a quorum has confirmed the leader and this member has applied up to it.
     case readBarrier

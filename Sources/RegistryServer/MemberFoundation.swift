@@ -14,11 +14,6 @@ struct MemberFoundation {
     var stores: OpenedStores
     var replica: MemberReplica
 
-    /// All members as the recovered state has them, this one included.
-    var members: [MemberDescription] { stores.restored.members }
-    /// Ids that are never to be let in again.
-    var removed: [MemberID] { stores.restored.removedMembers }
-
     /// Makes an empty directory a member's: founds the cluster, or joins it. A directory that holds data is left as
     /// it is.
     ///
@@ -55,8 +50,8 @@ struct MemberFoundation {
             configuration.dataDirectory, on: files, cluster: identity.cluster, member: identity.member,
             options: StorageOptions())
         do {
-            stores = try directory.openStores()
-            MemberFoundation.logRecovery(stores.recovered.report, logger)
+            stores = try directory.openStores(founding: MemberFoundation.founding(configuration, identity))
+            MemberFoundation.logRecovery(stores, logger)
             let own = stores.restored.members.first { $0.id == identity.member }
             for warning in MemberFoundation.contradictions(configuration, identity, own) {
                 logger.warning("\(warning)")
@@ -121,11 +116,34 @@ struct MemberFoundation {
         guard let own = identity.member(withPeerURLs: configuration.ownPeerURLs) else {
             throw configuration.missingOwnName
         }
-        let base = LogBase(
+        try bootstrap(
+            configuration, cluster: identity.cluster, member: own.id, base: foundingBase(identity),
+            members: identity.members, files)
+    }
+
+    private static func foundingBase(_ identity: BootstrapIdentity) -> LogBase {
+        LogBase(
             position: LogPosition(index: LogIndex(1), term: Term(1)),
             configuration: Configuration(voters: identity.members.map(\.id)))
-        try bootstrap(
-            configuration, cluster: identity.cluster, member: own.id, base: base, members: identity.members, files)
+    }
+
+    /// What this member began with, if it founded the cluster that the flags describe: from it and a whole log a lost
+    /// state can be made again.
+    private static func founding(_ configuration: MemberConfiguration, _ identity: DirectoryIdentity) -> FoundingState?
+    {
+        let flags = try? BootstrapIdentity(
+            initialCluster: configuration.initialCluster, token: configuration.initialClusterToken)
+        guard let flags, flags.cluster == identity.cluster,
+            let store = try? foundingStore(foundingBase(flags), flags.members)
+        else { return nil }
+        return FoundingState(
+            base: foundingBase(flags), members: flags.members, liveDigest: store.header.liveDigest)
+    }
+
+    private static func foundingStore(_ base: LogBase, _ members: [MemberDescription]) throws -> RegistryStore {
+        var state = RestoredState(header: .initial, live: [], leases: [], members: members)
+        state.header.configuration = base.configuration.encoded()
+        return try RegistryStore(restoring: state)
     }
 
     /// A member that joins knows nothing yet, not even who votes: it begins before the first entry, and the leader
@@ -142,9 +160,7 @@ struct MemberFoundation {
         _ configuration: MemberConfiguration, cluster: ClusterID, member: MemberID, base: LogBase,
         members: [MemberDescription], _ files: PosixFileSystem
     ) throws {
-        var state = RestoredState(header: .initial, live: [], leases: [], members: members)
-        state.header.configuration = base.configuration.encoded()
-        let founded = try RegistryStore(restoring: state)
+        let founded = try foundingStore(base, members)
         try MemberDirectory.bootstrap(
             configuration.dataDirectory, on: files, cluster: cluster, member: member, base: base, members: members,
             liveDigest: founded.header.liveDigest, options: StorageOptions())
@@ -173,7 +189,8 @@ struct MemberFoundation {
         return replica
     }
 
-    private static func logRecovery(_ report: LogReport, _ logger: Logger) {
+    private static func logRecovery(_ stores: OpenedStores, _ logger: Logger) {
+        let report = stores.recovered.report
         logger.info("log recovered", metadata: ["entries": "\(report.entries)"])
         if report.tornRecords > 0 {
             logger.warning("dropped \(report.tornRecords) entries that were being written when the member stopped")
@@ -182,5 +199,11 @@ struct MemberFoundation {
             logger.warning("\(report.damagedHeaders) entry headers were damaged; their copies are intact")
         }
         for finding in report.findings { logger.error("log: \(finding)") }
+        for notice in stores.notices { logger.critical("\(notice)") }
+        guard let recovery = stores.recovered.log.recovery else { return }
+        let vote = recovery.claimed == nil ? "gives no votes" : "votes only for logs as long as its own was"
+        logger.critical(
+            "this member lost entries it had acknowledged: it follows, \(vote) and does not count until a leader has given them back"
+        )
     }
 }

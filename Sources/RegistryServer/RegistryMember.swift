@@ -34,7 +34,6 @@ public final class RegistryMember: Sendable {
 
     private let core: MemberCore
     private let transport: PeerTransport
-    private let peers: PeerDirectory
     private let doors: EtcdFrontDoors
     private let listener: GRPCServer
     private let directory: MemberDirectory
@@ -95,7 +94,7 @@ public final class RegistryMember: Sendable {
                     })
                 made = transport
                 return transport
-            }, failed: onFailure)
+            }, failed: onFailure, removed: { removal.give() })
         guard let transport = made else { preconditionFailure("the core made no transport") }
         var options = EtcdDoorOptions()
         options.requestBytesMax = configuration.maxRequestBytes
@@ -114,7 +113,6 @@ public final class RegistryMember: Sendable {
         directory = foundation.directory
         self.core = core
         self.transport = transport
-        peers = PeerDirectory(transport: transport, logger: logger)
         self.group = group
         self.logger = logger
     }
@@ -127,7 +125,6 @@ public final class RegistryMember: Sendable {
             _ = try await transport.listen(on: PeerAddress(host: endpoint.host, port: endpoint.port))
         }
         core.start()
-        peers.apply(members: foundation.members, removed: foundation.removed)
         for url in configuration.listenClientURLs {
             let endpoint = try Endpoint(url: url, setting: "--listen-client-urls")
             let doors = doors

@@ -80,8 +80,9 @@ extension MemberReplica {
 
     /// Learners that become voters by themselves do so when they have caught up.
     mutating func promoteLearners() {
-        guard raft.isEstablishedLeader, promoteAgainAt <= moment.now, !raft.isChangingConfiguration else { return }
+        guard raft.isEstablishedLeader, promoteAgainAt <= moment.now else { return }
         promoteAgainAt = moment.now + MemberReplica.promotionInterval
+        guard !raft.isChangingConfiguration else { return }
         for member in store.members where member.promotesItself && member.isLearner {
             guard raft.promotionObstacle(of: member.id, at: moment.now) == nil else { continue }
             let origin = Origin(

@@ -27,8 +27,9 @@ extension MemberReplica {
             case .txn(let token, let request): serveTxn(request, token: token, into: &effects)
             case .barrier(let token): reply(.success(.barrier), to: token, into: &effects)
             case .members(let token): reply(.success(.members(store.members)), to: token, into: &effects)
-            case .alarms(let token):
-                let raised = store.alarms.map { AlarmChange($0, isRaised: true) }
+            case .alarms(let token, let kind):
+                let wanted = store.alarms.filter { kind == .none || $0.kind == kind }
+                let raised = wanted.map { AlarmChange($0, isRaised: true) }
                 reply(.success(.alarms(raised)), to: token, into: &effects)
             case .renew, .renewForMember: serveRenewal(read, into: &effects)
             case .timeToLive(let lease, let wantsKeys, let asker):

@@ -45,8 +45,8 @@ extension MemberReplica {
             } else {
                 reply(.success(.members(store.members)), to: token, into: &effects)
             }
-        case .alarms:
-            reads.add(PendingRead(work: .alarms(token), deadline: deadline))
+        case .alarms(let kind):
+            reads.add(PendingRead(work: .alarms(token, kind), deadline: deadline))
         case .status:
             reply(.success(.status(status)), to: token, into: &effects)
         case .readBarrier:
@@ -139,7 +139,7 @@ extension MemberReplica {
 
     func rejectRead(_ read: PendingRead, _ rejection: Rejection, into effects: inout ReplicaEffects) {
         switch read.work {
-        case .range(let token, _), .txn(let token, _), .barrier(let token), .members(let token), .alarms(let token):
+        case .range(let token, _), .txn(let token, _), .barrier(let token), .members(let token), .alarms(let token, _):
             reply(.failure(rejection), to: token, into: &effects)
         case .renew(let renewals, _):
             for renewal in renewals {

@@ -17,7 +17,7 @@ struct PendingRead: Sendable {
         case txn(RequestToken, TxnRequest)
         case barrier(RequestToken)
         case members(RequestToken)
-        case alarms(RequestToken)
+        case alarms(RequestToken, AlarmKind)
         /// Renewals that arrived at `arrivedAt`; the round proves that nobody else led at that time.
         case renew([(lease: LeaseID, asker: LeaseAsker)], arrivedAt: Instant)
         case renewForMember(MemberID, id: UInt64, [LeaseID], arrivedAt: Instant)

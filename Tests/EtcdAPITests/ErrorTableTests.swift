@@ -32,6 +32,18 @@ import Testing
         .notLeader: (.failedPrecondition, "not leader"),
         .badTransferee: (.failedPrecondition, "bad leader transferee"),
         .memberNotFound: (.notFound, "member not found"),
+        .memberExists: (.failedPrecondition, "member ID already exist"),
+        .peerURLExists: (.failedPrecondition, "Peer URLs already exists"),
+        .memberURLsInvalid: (.invalidArgument, "given member URLs are invalid"),
+        .memberNotLearner: (.failedPrecondition, "can only promote a learner member"),
+        .learnerNotReady: (
+            .failedPrecondition, "can only promote a learner member which is in sync with leader"
+        ),
+        .tooManyLearners: (.failedPrecondition, "too many learner members in cluster"),
+        .unhealthyCluster: (.unavailable, "unhealthy cluster"),
+        .notEnoughStarted: (
+            .failedPrecondition, "re-configuration failed due to not enough started members"
+        ),
         .notSupportedForLearner: (.failedPrecondition, "rpc not supported for learner"),
         .cancelled: (.cancelled, "request canceled"),
         .internalError: (.unknown, "internal error"),
@@ -62,6 +74,7 @@ import Testing
         #expect(
             repeated == [
                 .noLeader, .leaderChanged, .timedOut, .timedOutLeaderFailed, .timedOutConnectionLost, .stopped,
+                .unhealthyCluster,
             ])
     }
 

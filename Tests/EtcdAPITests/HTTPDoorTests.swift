@@ -161,6 +161,7 @@ import Testing
             #expect(healthy.status == 200 && healthy.body == #"{"health":"true","reason":""}"#)
             #expect(healthy.headers["content-type"] == "text/plain; charset=utf-8")
 
+            let full = Alarm(member: MemberID(161), kind: .noSpace)
             func reason(_ target: String, _ change: @escaping @Sendable (inout MemberStatus) -> Void) async throws
                 -> String
             {
@@ -175,15 +176,21 @@ import Testing
                 return answer.body
             }
             #expect(
-                try await reason("/health") { $0.errors = ["memberID:161 alarm:NOSPACE "] }
+                try await reason("/health") { $0.alarms = [full] }
                     == "{\"health\":\"false\",\"reason\":\"ALARM NOSPACE\"}\n")
             #expect(
-                try await reason("/health?exclude=NOSPACE") { $0.errors = ["memberID:161 alarm:NOSPACE "] }
-                    .contains("true"))
+                try await reason("/health?exclude=NOSPACE") { $0.alarms = [full] }.contains("true"))
             #expect(
                 try await reason("/health?exclude=NOSPACE") {
-                    $0.errors = ["memberID:161 alarm:NOSPACE ", "memberID:161 alarm:CORRUPT "]
+                    $0.alarms = [full, Alarm(member: MemberID(0), kind: .corrupt)]
                 }.contains("ALARM CORRUPT"))
+            #expect(
+                try await reason("/health?exclude=NOSPACE&exclude=CORRUPT") {
+                    $0.alarms = [full, Alarm(member: MemberID(0), kind: .corrupt)]
+                }.contains("true"))
+            #expect(
+                try await reason("/health") { $0.divergedAt = LogIndex(42) }
+                    == "{\"health\":\"false\",\"reason\":\"STATE DIVERGED AT INDEX 42\"}\n")
             #expect(try await reason("/health") { $0.leader = nil }.contains("RAFT NO LEADER"))
             #expect(try await reason("/health?serializable=true") { $0.leader = nil }.contains("true"))
             door.registry.script { request in

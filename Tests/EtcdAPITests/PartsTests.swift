@@ -120,8 +120,8 @@ import Testing
         let paths = Set(EtcdMethods.all.map(\.path))
         #expect(paths.count == EtcdMethods.all.count && paths.count == 49)
         #expect(EtcdMethods.served.allSatisfy { paths.contains($0.path) })
-        #expect(Set(EtcdMethods.served.map(\.path)).count == 12)
-        #expect(GatewayRoute.routes.count == 15)
+        #expect(Set(EtcdMethods.served.map(\.path)).count == 17)
+        #expect(GatewayRoute.routes.count == 20)
         #expect(GatewayRoute.routes["/lease/grant"]?.method.path == "/etcdserverpb.Lease/LeaseGrant")
     }
 

@@ -231,10 +231,10 @@ import Testing
             MemberDescription(
                 id: MemberID($0), name: "m\($0)", peerURLs: ["http://p"], clientURLs: [], isLearner: $0 == 2)
         }
-        let response = Translation.memberListResponse(members)
-        #expect(response.members.map(\.id) == [1, 2, 3])
-        #expect(response.members.map(\.isLearner) == [false, true, false])
-        #expect(response.members[0].peerUrls == ["http://p"])
+        let list = Translation.members(members)
+        #expect(list.map(\.id) == [1, 2, 3])
+        #expect(list.map(\.isLearner) == [false, true, false])
+        #expect(list[0].peerUrls == ["http://p"])
     }
 
     @Test("Status never shows an empty database, and says so when there is no leader")
@@ -251,6 +251,33 @@ import Testing
         status.databaseBytes = 100
         response = Translation.statusResponse(status, identity: EtcdIdentity())
         #expect(response.leader == 4 && response.errors.isEmpty && response.dbSize == 100 && response.dbSizeInUse == 7)
+    }
+
+    @Test("Status tells alarms in etcd's words, and our own trouble in words that are read back")
+    func trouble() {
+        var status = MemberStatus(
+            leader: nil, term: Term(5), commitIndex: LogIndex(9), appliedIndex: LogIndex(8), isLearner: true,
+            databaseBytes: 1, databaseBytesInUse: 1, digest: Digest128(), errors: ["something else"])
+        status.alarms = [
+            Alarm(member: MemberID(0), kind: .corrupt), Alarm(member: MemberID(7), kind: .none),
+            Alarm(member: MemberID(.max), kind: .noSpace),
+        ]
+        status.divergedAt = LogIndex(42)
+        status.isRecovering = true
+        status.diskIsLow = true
+        let response = Translation.statusResponse(status, identity: EtcdIdentity())
+        #expect(
+            response.errors == [
+                "etcdserver: no leader", "something else", "alarm:CORRUPT ", "memberID:7 ",
+                "memberID:18446744073709551615 alarm:NOSPACE ", "state diverged at index 42",
+                "recovering lost log entries", "disk is nearly full",
+            ])
+        #expect(response.isLearner)
+        let read = response.errors.compactMap(StatusNote.init)
+        #expect(read == [.diverged(atIndex: 42), .recovering, .diskIsLow])
+        for text in ["", "state diverged at index ", "state diverged at index x", "recovering"] {
+            #expect(StatusNote(text) == nil)
+        }
     }
 
     @Test("A watch without a key begins at the first key there can be; id 0 lets the member choose")

@@ -4,7 +4,7 @@ import Primitives
 /// stream that breaks as a whole.
 struct Network {
     private let options: SimulationOptions
-    private let members: [MemberID]
+    private var members: [MemberID]
     private var draws: SeededGenerator
     /// Which links are cut, by (from, to); looked up only.
     private var cut: Set<Link> = []
@@ -28,6 +28,10 @@ struct Network {
         self.options = options
         self.members = members
         draws = SeededGenerator(seed: options.seed, purpose: "network")
+    }
+
+    mutating func add(_ member: MemberID) {
+        members.append(member)
     }
 
     mutating func delay() -> TimeSpan {

@@ -24,6 +24,8 @@ final class SimulatedMember {
         var isLogBusy = false
         var isStateBusy = false
         var isSnapshotBusy = false
+        /// The newest life heard of each sender: as on a connection, nothing of an earlier one arrives after it.
+        var livesHeard: [MemberID: UInt64] = [:]
         /// When the replica is to be woken, to drop earlier alarms.
         var wakeAt = Instant.distantFuture
         var effects = ReplicaEffects()
@@ -55,6 +57,10 @@ final class SimulatedMember {
     let id: MemberID
     let disk = MemoryFileSystem()
     var process: Process?
+    /// What a later member was told about the cluster when it joined; nil for a founder.
+    var introduction: [MemberDescription]?
+    /// Proposed, but not there yet, or gone for good.
+    var isAbsent = false
     /// Counts processes: events meant for an earlier one are dropped.
     var life: UInt64 = 0
     var generator: SeededGenerator

@@ -50,6 +50,10 @@ package struct SimulationOptions: Sendable {
     package var keys: Int
     package var valueBytesMax: Int
     package var leaseTTLMilliseconds: Int64
+    /// Mean time between changes of the membership; nil: none.
+    package var membershipEvery: TimeSpan?
+    /// How often members compare their states.
+    package var digestInterval: TimeSpan
 
     /// - Parameter members: nil draws 1, 3, 4 or 5.
     package init(seed: UInt64, members fixed: Int? = nil) {
@@ -89,6 +93,8 @@ package struct SimulationOptions: Sendable {
         keys = Int(draw.within(1...40))
         valueBytesMax = Int(draw.within(16...2_000))
         leaseTTLMilliseconds = draw.within(500...4_000)
+        membershipEvery = draw.chance(1, in: 2) ? span(500_000, 6_000_000) : nil
+        digestInterval = span(200_000, 3_000_000)
     }
 }
 
@@ -104,7 +110,8 @@ extension SimulationOptions: CustomStringConvertible {
             restart<=\(text(restartAfterMax)) powerLoss=\(powerLoss)/256 midWrite=\(midWrite)/256 mass=\(massCrashes) \
             disk=\(text(diskLatencyMin))+\(text(diskLatencyMean)) drift<=\(clockDriftMax)ppm segment=\(segmentBytes) \
             snapshot=\(snapshotCount) trailing=\(trailingEntries) clients=\(clients) pause=\(text(pauseMean)) \
-            keys=\(keys) value<=\(valueBytesMax) ttl=\(leaseTTLMilliseconds)ms
+            keys=\(keys) value<=\(valueBytesMax) ttl=\(leaseTTLMilliseconds)ms \
+            membership=\(text(membershipEvery)) digests=\(text(digestInterval))
             """
     }
 }

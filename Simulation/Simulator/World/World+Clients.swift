@@ -7,7 +7,7 @@ extension World {
     /// Client `number` begins its next operation, unless the last one is still open.
     func act(_ number: Int) throws(Violation) {
         try endOrphans()
-        let up = members.filter { $0.process != nil }
+        let up = members.filter { $0.process != nil && !$0.isAbsent }
         guard !clients.stopAfterCurrent else { return }
         guard let member = clients.draws.pick(up), let process = member.process else {
             queue.add(.client(number), at: now + .milliseconds(20))
@@ -50,7 +50,6 @@ extension World {
         for serial in orphans {
             guard let operation = clients.end(serial) else { continue }
             statistics.unknown += 1
-            checks.lost(operation)
             queue.add(.client(operation.client), at: now + clients.pause())
         }
     }

@@ -10,22 +10,24 @@ extension World {
         statistics.framesSent += 1
         let passage = network.send(from: member.id, to: send.to, at: now)
         if passage.arrivals.isEmpty { statistics.framesLost += 1 }
-        let life = members[index(send.to)].life
-        for arrival in passage.arrivals {
-            queue.add(
-                .frame(from: member.id, to: send.to, bytes, life: life, connection: passage.connection), at: arrival)
-        }
+        let frame = Frame(
+            from: member.id, to: send.to, bytes: bytes, senderLife: member.life,
+            receiverLife: members[index(send.to)].life, connection: passage.connection)
+        for arrival in passage.arrivals { queue.add(.frame(frame), at: arrival) }
     }
 
-    func deliver(
-        _ bytes: [UInt8], from: MemberID, to: MemberID, life: UInt64, connection: UInt64
-    ) throws(Violation) {
-        // A frame for an earlier life is dropped, as its connection died with the process.
-        guard network.carries(from: from, to: to, connection: connection), let (member, process) = running(to, life)
+    func deliver(_ frame: Frame) throws(Violation) {
+        let (from, to, bytes) = (frame.from, frame.to, frame.bytes)
+        // A frame for an earlier life is dropped, as its connection died with the process; so is one from an earlier life
+        // once the sender's next one was heard of.
+        guard network.carries(from: from, to: to, connection: frame.connection),
+            let (member, process) = running(to, frame.receiverLife),
+            frame.senderLife >= process.livesHeard[from] ?? 0
         else {
             statistics.framesLost += 1
             return
         }
+        process.livesHeard[from] = frame.senderLife
         trace.note(now, 4, from.number, to.number, UInt64(bytes.count))
         trace.bytes(bytes)
         let message: PeerMessage

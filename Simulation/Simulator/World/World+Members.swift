@@ -25,7 +25,7 @@ extension World {
             connect(member.id, other.id)
             connect(other.id, member.id)
         }
-        try step(member, process, [.sinkAttached(Clients.sink)])
+        try step(member, process, [.sinkAttached(Clients.sink), .sinkAttached(Admin.sink)])
     }
 
     private func foundation(of member: SimulatedMember) throws -> SimulatedMember.Process {
@@ -56,6 +56,7 @@ extension World {
             configuration.limits.appendBytesMax = 8 * 1024
             configuration.snapshotCount = options.snapshotCount
             configuration.minLeaseTTLMilliseconds = 100
+            configuration.digestInterval = options.digestInterval
             let replica = try MemberReplica(
                 configuration: configuration, log: stores.recovered.log, state: stores.restored,
                 at: Moment(now: member.local(now), wallMilliseconds: wall(member)))
@@ -67,12 +68,17 @@ extension World {
     }
 
     private func bootstrap(_ member: SimulatedMember, cluster: ClusterID, storage: StorageOptions) throws {
-        let ids = members.map(\.id)
-        let base = LogBase(
-            position: LogPosition(index: LogIndex(1), term: Term(1)), configuration: Configuration(voters: ids))
-        let descriptions = ids.map {
-            MemberDescription(id: $0, name: "", peerURLs: [url($0)], clientURLs: [])
-        }
+        let founders = members.prefix(options.members).map(\.id)
+        // Who joins later begins with nothing: not even with the first entry, nor with a voter.
+        let base =
+            member.introduction == nil
+            ? LogBase(
+                position: LogPosition(index: LogIndex(1), term: Term(1)), configuration: Configuration(voters: founders)
+            )
+            : LogBase(position: .zero, configuration: Configuration(voters: []))
+        let descriptions =
+            member.introduction
+            ?? founders.map { MemberDescription(id: $0, name: "", peerURLs: [url($0)], clientURLs: []) }
         var state = RestoredState(header: .initial, live: [], leases: [], members: descriptions)
         state.header.configuration = base.configuration.encoded()
         let digest = try RegistryStore(restoring: state).header.liveDigest
@@ -81,7 +87,7 @@ extension World {
             members: descriptions, liveDigest: digest, options: storage)
     }
 
-    private func url(_ id: MemberID) -> String { "http://m\(id.number)" }
+    func url(_ id: MemberID) -> String { "http://m\(id.number)" }
 
     private func wall(_ member: SimulatedMember) -> Int64 {
         1_700_000_000_000 + member.local(now).nanoseconds / 1_000_000
@@ -108,6 +114,7 @@ extension World {
             trace.line(now, "m\(member.id.number) \(leadership.role) of term \(leadership.term.number)")
         }
         try checks.stepped(member, process, effects, at: now)
+        if effects.isRemoved { queue.add(.retire(member.id), at: now + .milliseconds(1)) }
         for send in effects.sends { self.send(send, from: member) }
         let orders = LaneOrders(effects)
         process.logJobs += orders.log
@@ -118,7 +125,13 @@ extension World {
         try startSnapshotWork(member)
         var answers: [ReplicaEvent] = []
         for job in orders.reads { answers.append(.readFinished(job.id, process.reads.perform(job.work))) }
-        for (_, delivery) in effects.deliveries { try clientDelivery(delivery, at: member) }
+        for (sink, delivery) in effects.deliveries {
+            if sink == Admin.sink {
+                adminDelivery(delivery, at: member)
+            } else {
+                try clientDelivery(delivery, at: member)
+            }
+        }
         if !answers.isEmpty, member.process === process { try step(member, process, answers) }
         scheduleWake(member)
     }
@@ -229,6 +242,7 @@ extension World {
                 queue.add(event, at: now + network.delay())
             }
         }
+        guard !member.isAbsent else { return }
         queue.add(.start(member.id), at: now + crashDraws.span(.zero, options.restartAfterMax))
     }
 }

@@ -13,7 +13,7 @@ import Synchronization
 /// Replaced are only clocks, network, disks, randomness and the life of processes.
 package final class World {
     enum Event {
-        case frame(from: MemberID, to: MemberID, [UInt8], life: UInt64, connection: UInt64)
+        case frame(Frame)
         case wake(MemberID, life: UInt64)
         case logDone(MemberID, life: UInt64, BatchNumber?)
         case stateDone(MemberID, life: UInt64, [ReplicaEvent])
@@ -26,6 +26,17 @@ package final class World {
         case heal
         case breakLink
         case client(Int)
+        case reconfigure
+        case retire(MemberID)
+    }
+
+    struct Frame {
+        var from: MemberID
+        var to: MemberID
+        var bytes: [UInt8]
+        var senderLife: UInt64
+        var receiverLife: UInt64
+        var connection: UInt64
     }
 
     package let options: SimulationOptions
@@ -33,7 +44,9 @@ package final class World {
     package internal(set) var statistics = Statistics()
     var now = Instant.zero
     var queue = EventQueue<Event>()
+    /// At place id - 1, founders first; those that are gone stay in the list.
     var members: [SimulatedMember] = []
+    var admin = Admin()
     var network: Network
     var clients: Clients
     var checks: Checks
@@ -41,6 +54,7 @@ package final class World {
     var crashDraws: SeededGenerator
     var partitionDraws: SeededGenerator
     var diskDraws: SeededGenerator
+    var membershipDraws: SeededGenerator
     /// Faults happen only before this instant.
     var calmFrom: Instant
     private let registration: UInt64
@@ -57,6 +71,7 @@ package final class World {
         crashDraws = SeededGenerator(seed: options.seed, purpose: "crash")
         partitionDraws = SeededGenerator(seed: options.seed, purpose: "partition")
         diskDraws = SeededGenerator(seed: options.seed, purpose: "disk")
+        membershipDraws = SeededGenerator(seed: options.seed, purpose: "membership")
         calmFrom = Instant.zero + options.duration
         // Only a name for SQLite's registry of file systems; it never reaches the trace.
         registration = World.registrations.withLock { count in
@@ -81,6 +96,8 @@ package final class World {
         package var reads = 0
         package var snapshotsInstalled = 0
         package var leasesExpired = 0
+        package var membersAdded = 0
+        package var membersRemoved = 0
         package var simulated = TimeSpan.zero
     }
 
@@ -93,6 +110,9 @@ package final class World {
         if let every = options.crashEvery { queue.add(.crash, at: now + crashDraws.around(every)) }
         if let every = options.partitionEvery { queue.add(.partition, at: now + partitionDraws.around(every)) }
         if let every = options.linkBreakEvery { queue.add(.breakLink, at: now + partitionDraws.around(every)) }
+        if let every = options.membershipEvery {
+            queue.add(.reconfigure, at: now + .seconds(1) + membershipDraws.around(every))
+        }
         try runUntil(calmFrom)
         try becomeCalm()
         statistics.simulated = now - .zero
@@ -113,7 +133,7 @@ package final class World {
     private func becomeCalm() throws(Violation) {
         network.healAll()
         trace.line(now, "calm: everything heals")
-        for member in members where member.process == nil { try start(member) }
+        for member in members where member.process == nil && !member.isAbsent { try start(member) }
         try runUntil(now + options.election * 12 + .seconds(2))
         guard members.contains(where: { $0.process?.replica.raft.isEstablishedLeader ?? false }) else {
             throw Violation(
@@ -129,8 +149,7 @@ package final class World {
 
     private func handle(_ event: Event) throws(Violation) {
         switch event {
-        case .frame(let from, let to, let bytes, let life, let connection):
-            try deliver(bytes, from: from, to: to, life: life, connection: connection)
+        case .frame(let frame): try deliver(frame)
         case .wake(let id, let life):
             guard let (member, process) = running(id, life) else { return }
             process.wakeAt = .distantFuture
@@ -157,7 +176,7 @@ package final class World {
             guard let (member, process) = running(id, life) else { return }
             try step(member, process, [.linkClosed(other)])
         case .start(let id):
-            guard members[index(id)].process == nil else { return }
+            guard members[index(id)].process == nil, !members[index(id)].isAbsent else { return }
             try start(members[index(id)])
         case .crash: try crashSome()
         case .partition: partition()
@@ -166,6 +185,8 @@ package final class World {
             trace.line(now, "partition heals")
         case .breakLink: try breakLink()
         case .client(let number): try act(number)
+        case .reconfigure: try reconfigure()
+        case .retire(let id): retire(id)
         }
     }
 

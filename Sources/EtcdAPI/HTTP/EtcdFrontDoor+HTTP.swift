@@ -77,8 +77,7 @@ extension EtcdFrontDoor: HTTPRouter {
 
     /// Paths etcd's gateway has and this member does not serve: the difference between 501 and 404.
     private static let gatewayPathsOfOtherMethods: Set<String> = [
-        "/watch", "/lease/keepalive", "/cluster/member/add", "/cluster/member/remove", "/cluster/member/update",
-        "/cluster/member/promote", "/maintenance/alarm", "/maintenance/defragment", "/maintenance/hash",
+        "/watch", "/lease/keepalive", "/maintenance/defragment", "/maintenance/hash",
         "/maintenance/hashkv", "/maintenance/snapshot", "/maintenance/downgrade", "/auth/enable", "/auth/disable",
         "/auth/status", "/auth/authenticate", "/auth/user/add", "/auth/user/get", "/auth/user/list",
         "/auth/user/delete", "/auth/user/changepw", "/auth/user/grant", "/auth/user/revoke", "/auth/role/add",

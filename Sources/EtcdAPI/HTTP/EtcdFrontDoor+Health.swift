@@ -2,7 +2,8 @@ import GRPC
 import Primitives
 import RegistryModel
 
-/// `/health` as etcd answers it: alarms, then the leader, then a linearizable read.
+/// `/health` as etcd answers it: alarms, then the leader, then a linearizable read. Between them comes what etcd does
+/// not know: a state that differs from the other members'.
 extension EtcdFrontDoor {
     func handleHealth(_ request: HTTPRequest, _ responder: HTTPResponder) {
         let query = HealthQuery(request.query)
@@ -38,9 +39,10 @@ extension EtcdFrontDoor {
         case .failure(let rejection):
             return "RANGE ERROR:\(ErrorTable.status(rejection).message)"
         case .success(.status(let status)):
-            if let alarm = HealthQuery.alarms(in: status.errors).first(where: { !query.excluded.contains($0) }) {
-                return "ALARM \(alarm)"
+            if let alarm = status.alarms.first(where: { query.counts($0.kind) }) {
+                return "ALARM \(alarm.kind.name)"
             }
+            if let index = status.divergedAt { return "STATE DIVERGED AT INDEX \(index.number)" }
             return status.leader == nil && !query.isSerializable ? "RAFT NO LEADER" : nil
         case .success(let body):
             preconditionFailure("status was answered with \(body)")
@@ -77,11 +79,8 @@ struct HealthQuery: Hashable {
         }
     }
 
-    /// The alarms among a member's error texts (`memberID:<n> alarm:NOSPACE `).
-    static func alarms(in errors: [String]) -> [String] {
-        errors.compactMap { error in
-            guard let mark = error.firstRange(of: "alarm:") else { return nil }
-            return String(error[mark.upperBound...].prefix { $0 != " " })
-        }
+    /// Whether an alarm of this kind makes the member unhealthy.
+    func counts(_ kind: AlarmKind) -> Bool {
+        !excluded.contains(kind.name)
     }
 }

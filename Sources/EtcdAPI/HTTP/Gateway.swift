@@ -42,6 +42,19 @@ struct GatewayRoute: Sendable {
         "/kv/lease/leases": leaseLeases,
         "/cluster/member/list": GatewayRoute(
             ClusterService.memberList, Etcdserverpb_MemberListRequest.self, Etcdserverpb_MemberListResponse.self),
+        "/cluster/member/add": GatewayRoute(
+            ClusterService.memberAdd, Etcdserverpb_MemberAddRequest.self, Etcdserverpb_MemberAddResponse.self),
+        "/cluster/member/remove": GatewayRoute(
+            ClusterService.memberRemove, Etcdserverpb_MemberRemoveRequest.self,
+            Etcdserverpb_MemberRemoveResponse.self),
+        "/cluster/member/update": GatewayRoute(
+            ClusterService.memberUpdate, Etcdserverpb_MemberUpdateRequest.self,
+            Etcdserverpb_MemberUpdateResponse.self),
+        "/cluster/member/promote": GatewayRoute(
+            ClusterService.memberPromote, Etcdserverpb_MemberPromoteRequest.self,
+            Etcdserverpb_MemberPromoteResponse.self),
+        "/maintenance/alarm": GatewayRoute(
+            MaintenanceService.alarm, Etcdserverpb_AlarmRequest.self, Etcdserverpb_AlarmResponse.self),
         "/maintenance/status": GatewayRoute(
             MaintenanceService.status, Etcdserverpb_StatusRequest.self, Etcdserverpb_StatusResponse.self),
         "/maintenance/transfer-leadership": GatewayRoute(
@@ -80,6 +93,8 @@ struct GatewayRoute: Sendable {
         "sortTarget": ["KEY", "VERSION", "CREATE", "MOD", "VALUE"],
         "result": ["EQUAL", "GREATER", "LESS", "NOT_EQUAL"],
         "target": ["VERSION", "CREATE", "MOD", "VALUE", "LEASE"],
+        "action": ["GET", "ACTIVATE", "DEACTIVATE"],
+        "alarm": ["NONE", "NOSPACE", "CORRUPT"],
     ]
 
     private static func decode<Body: Message>(

@@ -20,6 +20,17 @@ enum MaintenanceService {
             return response.encoded
         })
 
+    static let alarm = UnaryMethod(
+        service: name, name: "Alarm",
+        decode: { bytes, _ in try Translation.alarmRequest(try Etcdserverpb_AlarmRequest(serializedBytes: bytes)) },
+        encode: { body, header, _ in
+            guard case .alarms(let alarms) = body else { UnaryMethod.mismatch(body, "Alarm") }
+            var response = Etcdserverpb_AlarmResponse()
+            response.header = Etcdserverpb_ResponseHeader(header)
+            response.alarms = alarms.map { Translation.alarmMember($0.alarm) }
+            return response.encoded
+        })
+
     static let moveLeader = UnaryMethod(
         service: name, name: "MoveLeader",
         decode: { bytes, _ in
@@ -34,5 +45,5 @@ enum MaintenanceService {
             return Etcdserverpb_MoveLeaderResponse().encoded
         })
 
-    static let unary = [status, moveLeader]
+    static let unary = [status, alarm, moveLeader]
 }

@@ -3,18 +3,18 @@ import Primitives
 import RegistryModel
 
 extension Translation {
-    /// Members in id order, whatever order they came in.
-    static func memberListResponse(_ members: [MemberDescription]) -> Etcdserverpb_MemberListResponse {
-        var response = Etcdserverpb_MemberListResponse()
-        response.members = members.sorted { $0.id < $1.id }.map { member in
-            var message = Etcdserverpb_Member()
-            message.id = member.id.number
-            message.name = member.name
-            message.peerUrls = member.peerURLs
-            message.clientUrls = member.clientURLs
-            message.isLearner = member.isLearner
-            return message
-        }
-        return response
+    static func member(_ member: MemberDescription) -> Etcdserverpb_Member {
+        var message = Etcdserverpb_Member()
+        message.id = member.id.number
+        message.name = member.name
+        message.peerUrls = member.peerURLs
+        message.clientUrls = member.clientURLs
+        message.isLearner = member.isLearner
+        return message
+    }
+
+    /// In id order, whatever order they came in.
+    static func members(_ members: [MemberDescription]) -> [Etcdserverpb_Member] {
+        members.sorted { $0.id < $1.id }.map(member)
     }
 }

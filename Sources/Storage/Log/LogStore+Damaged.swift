@@ -19,7 +19,8 @@ extension LogStore {
         if claimed.map({ $0.index < commit }) ?? false { claimed = nil }
         if !opening.acceptsLoss {
             try requirePeers(
-                configuration(replay, base), disk.directory, finding: recovery.report.faults.first, lost: lost)
+                replay.configuration ?? base.configuration, opening, disk.directory,
+                finding: recovery.report.faults.first, lost: lost)
         }
         let last = entries.last?.position ?? base.position
         let keptSequence = replay.intact.last?.slot.sequence
@@ -51,7 +52,9 @@ extension LogStore {
         let finding = LogFinding(
             verdict: .segmentMissing, segment: files.base.firstSegment, offset: 0, sequence: 0, index: nil)
         let lost = base.position.index.next
-        if !opening.acceptsLoss { try requirePeers(base.configuration, directory, finding: finding, lost: lost) }
+        if !opening.acceptsLoss {
+            try requirePeers(base.configuration, opening, directory, finding: finding, lost: lost)
+        }
         var disk = Damage(directory: directory, fileSystem: fileSystem, options: options, files: files, scan: scan)
         try mark(&disk.files, claimed: nil, last: base.position, certified: nil, opening)
         var report = LogReport()
@@ -114,17 +117,11 @@ extension LogStore {
         return store
     }
 
-    private static func configuration(_ replay: LogReplay, _ base: LogBase) -> Configuration {
-        guard let payload = replay.lastPayload(of: .configuration),
-            let entry = try? ConfigurationEntry.decode(payload)
-        else { return base.configuration }
-        return entry.configuration
-    }
-
     private static func requirePeers(
-        _ configuration: Configuration, _ directory: String, finding: LogFinding?, lost: LogIndex
+        _ configuration: Configuration, _ opening: LogOpening, _ directory: String, finding: LogFinding?, lost: LogIndex
     ) throws(StorageError) {
-        guard configuration.voters.count == 1 else { return }
+        let voters = configuration.voters
+        guard voters.count == 1, opening.member == nil || opening.member == voters[0] else { return }
         throw StorageError(
             .damaged, "recover", directory,
             "\(finding.map { "\($0)" } ?? "the log is damaged"); everything from entry \(lost.number) on is in doubt. "
@@ -160,8 +157,9 @@ extension LogStore {
             let mark = Recovery(claimed: claimed)
             let next = record.recovery.map { $0.merged(with: mark) } ?? mark
             guard next != record.recovery else { return }
-            record.recovery = next
-            try hardStateFile.write(record.encoded)
+            var marked = record
+            marked.recovery = next
+            try write(marked)
         }
     }
 
@@ -169,8 +167,9 @@ extension LogStore {
     package func clearRecovering() throws(StorageError) {
         guard record.recovery != nil else { return try requireRunning() }
         try guarded { () throws(StorageError) in
-            record.recovery = nil
-            try hardStateFile.write(record.encoded)
+            var clear = record
+            clear.recovery = nil
+            try write(clear)
         }
     }
 

@@ -1,4 +1,4 @@
-internal import Primitives
+package import Primitives
 package import Raft
 
 /// A log as recovery left it.
@@ -10,12 +10,15 @@ package struct RecoveredLog: Sendable {
 
 /// What `LogStore.open` may do about damage.
 package struct LogOpening: Sendable {
+    /// Whose log it is; nil when that is not known.
+    package var member: MemberID?
     /// Where the state machine stands: the log's base when its own record is lost.
     package var fallbackBase: LogBase?
     /// Drop what is damaged for good instead of waiting for peers: an operator's decision.
     package var acceptsLoss = false
 
-    package init(fallbackBase: LogBase? = nil, acceptsLoss: Bool = false) {
+    package init(member: MemberID? = nil, fallbackBase: LogBase? = nil, acceptsLoss: Bool = false) {
+        self.member = member
         self.fallbackBase = fallbackBase
         self.acceptsLoss = acceptsLoss
     }
@@ -61,7 +64,7 @@ extension LogStore {
         _ directory: String, on fileSystem: any FileSystem, options: StorageOptions, opening: LogOpening = LogOpening()
     ) throws(StorageError) -> (LogStore, RecoveredLog) {
         let files = try openRecords(directory, on: fileSystem, fallback: opening.fallbackBase)
-        let scan = try scan(directory, on: fileSystem, files: files)
+        let scan = try scan(directory, on: fileSystem, from: files.base.firstSegment)
         if scan.segments.isEmpty {
             return try openEmpty(directory, on: fileSystem, options: options, files, scan, opening)
         }

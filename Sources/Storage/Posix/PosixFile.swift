@@ -47,7 +47,7 @@ final class PosixFile: StorageFile {
 
     func sync() throws(StorageError) {
         // Never retried: after a failure the kernel may have dropped the pages and would report success.
-        guard fdatasync(descriptor) == 0 else { throw .posix("sync", path) }
+        guard fdatasync(descriptor) == 0 else { throw .failedSync("sync", path) }
     }
 
     func truncate(to size: Int64) throws(StorageError) {

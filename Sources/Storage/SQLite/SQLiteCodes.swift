@@ -7,6 +7,7 @@ enum IOCode {
     static let shortRead = SQLITE_IOERR | (2 << 8)
     static let write = SQLITE_IOERR | (3 << 8)
     static let sync = SQLITE_IOERR | (4 << 8)
+    static let directorySync = SQLITE_IOERR | (5 << 8)
     static let truncate = SQLITE_IOERR | (6 << 8)
     static let size = SQLITE_IOERR | (7 << 8)
     static let unlock = SQLITE_IOERR | (8 << 8)
@@ -16,5 +17,7 @@ enum IOCode {
     static let lock = SQLITE_IOERR | (15 << 8)
     static let indexLock = SQLITE_IOERR | (20 << 8)
     static let indexMap = SQLITE_IOERR | (21 << 8)
+    /// A page's checksum does not match.
+    static let data = SQLITE_IOERR | (32 << 8)
     static let deleteAbsent = SQLITE_IOERR | (23 << 8)
 }

@@ -7,9 +7,11 @@ final class SQLiteConnection {
     let path: String
     private var handle: OpaquePointer?
     private var statements: [SQLiteStatement] = []
+    /// A write or sync failed: what the disk holds is unknown until recovery has looked.
+    private var broken: StorageError?
 
     /// - Parameters:
-    ///   - vfs: a registered VFS; nil is the system's own.
+    ///   - vfs: a registered `SQLiteVFS`; nil is the real disk's.
     ///   - cacheBytes: bound on the page cache.
     init(_ path: String, vfs: String?, access: Access, cacheBytes: Int) throws(StorageError) {
         self.path = path
@@ -19,6 +21,7 @@ final class SQLiteConnection {
         case .readWrite: flags = SQLITE_OPEN_READWRITE
         case .readOnly: flags = SQLITE_OPEN_READONLY
         }
+        let vfs = try SQLiteConnection.resolved(vfs)
         // One thread at a time uses a connection, so SQLite need not lock it.
         let code = sqlite3_open_v2(path, &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs)
         guard code == SQLITE_OK else {
@@ -33,12 +36,24 @@ final class SQLiteConnection {
         try execute("PRAGMA trusted_schema = OFF")
         try execute("PRAGMA wal_autocheckpoint = 0")
         try execute("PRAGMA cell_size_check = ON")
+        if access == .create {
+            try execute("PRAGMA page_size = \(PageChecksum.pageBytes)")
+            var reserved = Int32(PageChecksum.reservedBytes)
+            let code = sqlite3_file_control(handle, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved)
+            guard code == SQLITE_OK else { throw failure("reserve bytes in", code) }
+        }
     }
 
     deinit { close() }
 
+    private static func resolved(_ vfs: String?) throws(StorageError) -> String {
+        if let vfs { return vfs }
+        return try SystemVFS.ensure()
+    }
+
     /// Runs statements without results, or whose results do not matter.
     func execute(_ sql: String) throws(StorageError) {
+        try requireSound()
         let code = sqlite3_exec(handle, sql, nil, nil, nil)
         guard code == SQLITE_OK else { throw failure(SQLiteConnection.verb(sql), code) }
     }
@@ -66,6 +81,7 @@ final class SQLiteConnection {
     /// Copies what the log of the database holds into the database file and syncs both, as far as readers allow.
     /// - Returns: whether all of it got there.
     func checkpoint() throws(StorageError) -> Bool {
+        try requireSound()
         var frames: Int32 = 0
         var copied: Int32 = 0
         let code = sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_PASSIVE, &frames, &copied)
@@ -88,7 +104,7 @@ final class SQLiteConnection {
         } catch {
             // Statements that were cut short hold the transaction open. The first error is the one that counts.
             for statement in statements { statement.reset() }
-            if isInTransaction { try? execute("ROLLBACK") }
+            if isInTransaction { sqlite3_exec(handle, "ROLLBACK", nil, nil, nil) }
             throw error
         }
     }
@@ -100,7 +116,26 @@ final class SQLiteConnection {
         handle = nil
     }
 
+    /// A failed write or sync is never tried again: the kernel may have dropped the pages, and would report success.
+    private func requireSound() throws(StorageError) {
+        guard let broken else { return }
+        throw StorageError(.stopped, "use", path, "stopped by an earlier failure: \(broken)")
+    }
+
+    private static let breaking = [IOCode.write, IOCode.sync, IOCode.directorySync, IOCode.truncate]
+
     func failure(_ operation: String, _ code: Int32) -> StorageError {
+        let error = described(operation, code)
+        if SQLiteConnection.breaking.contains(code), broken == nil { broken = error }
+        return error
+    }
+
+    private func described(_ operation: String, _ code: Int32) -> StorageError {
+        if code == IOCode.data {
+            return StorageError(
+                .damaged, operation, path, "the checksum of a page does not match, or its log lacks frames",
+                code: code)
+        }
         let kind: StorageError.Kind
         switch code & 0xFF {
         case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT: kind = .damaged

@@ -13,6 +13,7 @@ enum ArgumentOrder {
         "--from-key", "--keys-only", "--count-only", "--print-value-only", "--prev-kv", "--ignore-value",
         "--ignore-lease", "--interactive", "-i", "--progress-notify", "--once", "--keys", "--physical", "--cluster",
         "--force", "--mark-compacted", "--skip-hash-check", "--yes-lose-unreplicated-writes",
+        "--accept-loss",
     ]
     /// Switches that are on unless they are said to be off, which then has a name of its own.
     private static let standardOn = ["--mark-compacted": "--no-mark-compacted"]
