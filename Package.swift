@@ -144,7 +144,10 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "RegistryServerTests",
-            dependencies: ["RegistryServer", "RegistryModel", "Primitives", logging], swiftSettings: strict),
+            dependencies: [
+                "RegistryServer", "Replica", "Raft", "Storage", "Transport", "RegistryModel", "Primitives", nio, nioPosix,
+                logging,
+            ], swiftSettings: strict),
         .target(
             name: "RegistryClient",
             dependencies: ["EtcdProto", "GRPC", protobuf, nio, nioPosix, logging],
