@@ -1,5 +1,5 @@
-package import Primitives
-package import Raft
+internal import Primitives
+internal import Raft
 internal import RegistryModel
 
 /// Looks at, and on request repairs, the directory of a member that does not run. Holds the directory's lock.
