@@ -144,7 +144,10 @@ let package = Package(
             ], swiftSettings: strict),
         .testTarget(
             name: "RegistryServerTests",
-            dependencies: ["RegistryServer", "RegistryModel", "Primitives", logging], swiftSettings: strict),
+            dependencies: [
+                "RegistryServer", "Replica", "Raft", "Storage", "Transport", "RegistryModel", "Primitives", nio, nioPosix,
+                logging,
+            ], swiftSettings: strict),
         .target(
             name: "RegistryClient",
             dependencies: ["EtcdProto", "GRPC", protobuf, nio, nioPosix, logging],
@@ -167,8 +170,9 @@ let package = Package(
             name: "registryd", dependencies: ["RegistryServer", logging], swiftSettings: strict,
             linkerSettings: programLinking),
         .target(
-            name: "CtlCommands", dependencies: ["RegistryClient", arguments], path: "Sources/registryctl",
-            exclude: ["Program"], swiftSettings: strict),
+            name: "CtlCommands",
+            dependencies: ["RegistryClient", "Storage", "RegistryModel", "Primitives", arguments],
+            path: "Sources/registryctl", exclude: ["Program"], swiftSettings: strict),
         .executableTarget(
             name: "registryctl", dependencies: ["CtlCommands"], path: "Sources/registryctl/Program",
             swiftSettings: strict, linkerSettings: programLinking),

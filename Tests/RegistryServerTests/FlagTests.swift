@@ -14,6 +14,7 @@ struct FlagTests {
         do {
             let flags = try flags(arguments, environment)
             try flags.configuration.validate()
+            try flags.configuration.validateCluster()
             return "accepted"
         } catch {
             return "\(error)"
@@ -46,6 +47,10 @@ struct FlagTests {
         #expect(
             refusal(["--heartbeat-interval", "200", "--election-timeout", "500"]).contains("--heartbeat-interval 200"))
         #expect(refusal(["--initial-cluster", "a=http://h:1", "--name", "b"]).contains("does not contain --name b"))
+        #expect(
+            refusal(["--initial-cluster", "a=http://h:1", "--name", "b"]).contains("couldn't find local name \"b\""))
+        #expect(refusal(["--force-new-cluster"]).contains("registryctl storage force-new-cluster"))
+        #expect(refusal(["--disk-reserve-bytes", "-1"]).contains("--disk-reserve-bytes '-1'"))
         #expect(refusal(["--initial-cluster-state", "old"]).contains("neither new nor existing"))
         #expect(refusal(["--listen-client-urls", "http://h:1"]).contains("--advertise-client-urls is required"))
         #expect(refusal(["--listen-peer-urls", "https://h:1"]).contains("TLS is not supported yet"))
@@ -69,6 +74,17 @@ struct FlagTests {
         ] {
             #expect(try flags(order).configuration.autoCompaction == .revisions(500))
         }
+    }
+
+    @Test("How a member comes to its cluster and what it keeps free is read from flags and variables")
+    func joining() throws {
+        #expect(try flags([]).configuration.initialClusterState == .new)
+        #expect(try flags([]).configuration.diskReserveBytes == nil)
+        let parsed = try flags(
+            ["--initial-cluster-state", "existing"], ["ETCD_DISK_RESERVE_BYTES": "1048576"])
+        #expect(parsed.configuration.initialClusterState == .existing)
+        #expect(parsed.configuration.diskReserveBytes == 1_048_576)
+        #expect(try flags(["--disk-reserve-bytes=0"]).configuration.diskReserveBytes == 0)
     }
 
     @Test("The help text names every flag")

@@ -48,7 +48,7 @@ struct IntroductionTests {
         #expect(await refusal(address).contains("no leader"))
         one.transport.answerIntroductions { introduction }
         let text = await refusal(address, versions: ProtocolVersions(oldest: 7, newest: 8))
-        #expect(text.contains("7 to 8") && text.contains("speaks 1"), "\(text)")
+        #expect(text.contains("protocol 1 ") && text.contains("speaks 7 to 8"), "\(text)")
         await one.transport.shutdown()
         #expect(await refusal(address).contains("\(address): "))
 

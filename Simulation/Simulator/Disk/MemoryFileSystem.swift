@@ -62,6 +62,9 @@ package final class MemoryFileSystem: FileSystem, @unchecked Sendable {
         operationsLeft = nil
     }
 
+    /// Bytes of all files.
+    package var bytesUsed: Int { root.bytes }
+
     /// Flips bits of a byte on the disk; nothing when the file or the byte is not there.
     package func corrupt(_ path: String, at offset: Int, mask: UInt8) {
         if case .file(let node) = entry(path) { node.corrupt(at: offset, mask: mask) }

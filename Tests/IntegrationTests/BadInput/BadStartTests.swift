@@ -44,16 +44,37 @@ extension RealProcesses {
             return try body(log)
         }
 
-        @Test("A data directory of another cluster is refused, with the directory and both ids")
+        @Test("A data directory of another cluster counts more than the flags, which are warned about with both ids")
         func otherCluster() throws {
             let directory = "\(scratch.path)/data"
-            try running(flags(directory)) { _ in }
-            let message = try refused(flags(directory, token: "two"))
-            #expect(message.contains(directory))
-            let ids = message.matches(of: /\b[0-9a-f]{13,16}\b/).map { String($0.output) }
+            try running(flags(directory)) { _ in try Gateway("\(prefix)11").put("mine", "1") }
+            let log = "\(scratch.path)/log"
+            try FileManager.default.removeItem(atPath: log)
+            let message = try running(flags(directory, token: "two")) { log in
+                #expect(try Gateway("\(prefix)11").range(prefix: "mine").kvs?.count == 1)
+                return Scratch.read(log)
+            }
+            let warnings = message.split(separator: "\n").filter { $0.contains("--initial-cluster-token") }
+            #expect(warnings.count == 1 && warnings[0].contains(directory), "\(message)")
+            let ids = warnings.joined().matches(of: /cluster ([0-9a-f]{13,16})\b/).map { String($0.output.1) }
             #expect(Set(ids).count == 2, "\(message)")
-            // And it was not touched: its own cluster goes on.
-            try running(flags(directory)) { _ in }
+        }
+
+        @Test("A member without data that cannot join says whom it asked and why, and leaves nothing behind")
+        func cannotJoin() throws {
+            let directory = "\(scratch.path)/data"
+            var arguments = flags(directory) + ["--initial-cluster-state", "existing"]
+            let place = try #require(arguments.firstIndex(of: "--initial-cluster"))
+            arguments[place + 1] += ",b=http://\(prefix)12:2380"
+            let outcome = try ChildProcess.run(Programs.ours("registryd"), arguments, seconds: 30)
+            let message = outcome.output + outcome.errors
+            #expect(outcome.status == 1, "\(outcome)")
+            #expect(message.contains("could not retrieve cluster information from the given URLs"), "\(message)")
+            #expect(message.contains("\(prefix)12:2380: cannot connect"), "\(message)")
+            #expect(!FileManager.default.fileExists(atPath: "\(directory)/member"))
+            // And one that founded a cluster of its own does not join another under the same addresses.
+            let missing = try refused(flags(directory).map { $0 == "a" ? "z" : $0 })
+            #expect(missing.contains("couldn't find local name \"z\""), "\(missing)")
         }
 
         @Test("A port in use is named", arguments: [2379, 2380])
@@ -91,6 +112,7 @@ extension RealProcesses {
                 (["--bogus", "1"], "--bogus"), (["--quota-backend-bytes=1"], "--quota-backend-bytes"),
                 (["--heartbeat-interval", "soon"], "--heartbeat-interval"), (["--name"], "--name"),
                 (["--initial-cluster-state", "old"], "--initial-cluster-state"),
+                (["--force-new-cluster"], "registryctl storage force-new-cluster"),
             ] {
                 let message = try refused(arguments, status: 64)
                 #expect(message.contains(name), "\(message)")

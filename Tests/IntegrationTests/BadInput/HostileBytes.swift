@@ -131,8 +131,8 @@ struct HostileBytes: Sendable, CustomStringConvertible {
         var to: UInt64
     }
 
-    /// For a port where members connect: magic, version, cluster, from, to, incarnation, checksum; then frames of
-    /// length, checksum and payload.
+    /// For a port where members connect: magic, versions, cluster, from, to, incarnation, addresses, checksum; then
+    /// frames of length, checksum and payload. Or a stranger's question: magic, versions, checksum.
     static func member(_ identity: Identity, _ generator: inout SeededGenerator) -> HostileBytes {
         func hello(version: UInt32 = 1, cluster: UInt64? = nil, from: UInt64? = nil, to: UInt64? = nil) -> [UInt8] {
             var writer = ByteWriter()
@@ -142,6 +142,17 @@ struct HostileBytes: Sendable, CustomStringConvertible {
             writer.fixed64(from ?? identity.from)
             writer.fixed64(to ?? identity.to)
             writer.fixed64(1)
+            // No addresses: a list of one byte that counts none.
+            writer.fixed32(1)
+            writer.byte(0)
+            writer.fixed32(CRC32C.of(writer.bytes))
+            return writer.bytes
+        }
+        func question(version: UInt32 = 1) -> [UInt8] {
+            var writer = ByteWriter()
+            writer.raw(Array("GNGLJOIN".utf8))
+            writer.fixed32(version)
+            writer.fixed32(version)
             writer.fixed32(CRC32C.of(writer.bytes))
             return writer.bytes
         }
@@ -153,12 +164,12 @@ struct HostileBytes: Sendable, CustomStringConvertible {
             return writer.bytes
         }
         let size = Int(generator.below(4_000)) + 1
-        switch generator.below(11) {
+        switch generator.below(15) {
         case 0: return .init(name: "random", bytes: random(size + 48, &generator), due: .close)
         case 1:
             return .init(
                 name: "HTTP", bytes: http("GET / HTTP/1.1", "Host: a.host.of.some.length.or.other"), due: .close)
-        case 2: return .init(name: "part of a hello", bytes: Array(hello().prefix(size % 48)), due: .none)
+        case 2: return .init(name: "part of a hello", bytes: Array(hello().prefix(size % 56)), due: .none)
         case 3:
             var bytes = hello()
             bytes[8 + size % 40] ^= 1 << UInt8(size % 8)
@@ -173,6 +184,14 @@ struct HostileBytes: Sendable, CustomStringConvertible {
         case 9:
             let bytes = hello() + frame(random(size, &generator), checksum: 1)
             return .init(name: "a frame with a wrong checksum", bytes: bytes, due: .close)
+        case 10:
+            return .init(name: "a question and more", bytes: question() + random(size, &generator), due: .close)
+        case 11: return .init(name: "a question of later versions", bytes: question(version: 99), due: .close)
+        case 12: return .init(name: "part of a question", bytes: Array(question().prefix(size % 20)), due: .none)
+        case 13:
+            var bytes = question()
+            bytes[8 + size % 12] ^= 1 << UInt8(size % 8)
+            return .init(name: "a question with a flipped bit", bytes: bytes, due: .close)
         default:
             return .init(
                 name: "a frame with a random message", bytes: hello() + frame(random(size, &generator)), due: .close)

@@ -84,9 +84,10 @@ final class Cluster: Sendable {
     ///   - prefix: `127.0.88.`; nil takes one that is free.
     ///   - isSwitched: a network namespace for each member and one for the clients, instead of loopback addresses.
     ///   - extra: more flags of every member.
+    ///   - programs: by member, where it is not the usual one.
     init(
         _ kind: Kind = .registry, prefix: String? = nil, isSwitched: Bool = false, token: String = Kind.token,
-        extra: [String] = [], environment: [String: String] = [:]
+        extra: [String] = [], environment: [String: String] = [:], programs: [String: String] = [:]
     ) throws {
         let network = isSwitched ? try SwitchedNetwork(addresses: [11, 12, 13, 20]) : nil
         self.network = network
@@ -106,7 +107,8 @@ final class Cluster: Sendable {
                 "--initial-cluster-token", token, "--initial-cluster-state", "new",
             ]
             return Member(
-                name: name, host: host, folder: scratch.path, program: program, arguments: arguments + extra,
+                name: name, host: host, folder: scratch.path, program: programs[name] ?? program,
+                arguments: arguments + extra,
                 environment: environment, namespaces: network.map { ($0.hosts[index], $0.hosts[hosts.count]) })
         }
     }
