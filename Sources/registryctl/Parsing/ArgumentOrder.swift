@@ -12,12 +12,13 @@ enum ArgumentOrder {
         "--hex", "--debug", "--insecure-transport", "--insecure-skip-tls-verify", "--insecure-discovery", "--prefix",
         "--from-key", "--keys-only", "--count-only", "--print-value-only", "--prev-kv", "--ignore-value",
         "--ignore-lease", "--interactive", "-i", "--progress-notify", "--once", "--keys", "--physical", "--cluster",
+        "--learner",
     ]
     private static let globalSwitches: Set<String> = [
         "--hex", "--debug", "--insecure-transport", "--insecure-skip-tls-verify", "--insecure-discovery",
     ]
     /// Commands that have commands of their own.
-    private static let groups: Set<String> = ["lease", "member", "endpoint"]
+    private static let groups: Set<String> = ["lease", "member", "endpoint", "alarm"]
 
     /// Command words first, then global flags, then the rest.
     static func normalized(_ arguments: [String]) -> [String] {
