@@ -39,7 +39,7 @@ package enum Runner {
             crashes=\(numbers.crashes) powerLosses=\(numbers.powerLosses) partitions=\(numbers.partitions) \
             breaks=\(numbers.linkBreaks) frames=\(numbers.framesSent) lost=\(numbers.framesLost) \
             acknowledged=\(numbers.acknowledged) refused=\(numbers.refused) unknown=\(numbers.unknown) \
-            snapshots=\(numbers.snapshotsInstalled)
+            snapshots=\(numbers.snapshotsInstalled) joined=\(numbers.membersAdded) left=\(numbers.membersRemoved)
             """
         return RunReport(
             seed: seed, options: options.description, hash: world.trace.hash, events: world.trace.events,

@@ -9,6 +9,10 @@ package import Storage
 package enum LogJob: Sendable {
     case write(LogBatch)
     case compact(LogBase)
+    /// A leader proved that entries are missing that this log had acknowledged.
+    case lostEntries
+    /// They are all back.
+    case recovered
 }
 
 /// Work of the state lane, in order.
@@ -21,6 +25,8 @@ package enum StateJob: Sendable {
     case snapshot(SnapshotOrder)
     /// Switch to the database of a received snapshot.
     case activate(PreparedInstall)
+    /// The state is not to be trusted: the next start takes it from the other members.
+    case markForRebuild
 }
 
 /// A received snapshot, verified and built beside the live state.
@@ -39,10 +45,13 @@ package struct LaneOrders: Sendable {
 
     /// Takes the lanes' part out of `effects`; sends and deliveries stay with the caller.
     package init(_ effects: ReplicaEffects) {
+        if effects.lostEntries { log.append(.lostEntries) }
         for batch in effects.logBatches { log.append(.write(batch)) }
+        if effects.hasRecovered { log.append(.recovered) }
         if let base = effects.compactLog { log.append(.compact(base)) }
         for batch in effects.stateBatches { state.append(.apply(batch)) }
         if effects.makeStateDurable { state.append(.makeDurable) }
+        if effects.needsRebuild { state.append(.markForRebuild) }
         for job in effects.reads {
             if job.work.needsState { state.append(.read(job)) } else { reads.append(job) }
         }

@@ -21,41 +21,67 @@ package final class StateWork {
 
     private var store: StateStore
     private let directory: MemberDirectory
+    /// Jobs for which there was no room, in order; nothing overtakes them.
+    private var waiting: [StateJob] = []
 
     package init(store: StateStore, directory: MemberDirectory) {
         self.store = store
         self.directory = directory
     }
 
-    /// Does the jobs in order; batches that come together share one transaction.
+    /// The disk had no room for the oldest job; `perform` tries again, with new jobs or none.
+    package var isFull: Bool { !waiting.isEmpty }
+
+    /// Does the jobs in order; batches that come together share one transaction. What does not fit on the disk waits.
     ///
     /// - Throws: when the store can no longer be used.
     package func perform(_ jobs: [StateJob]) throws(StorageError) -> Results {
+        let all = waiting.isEmpty ? jobs : waiting + jobs
+        waiting.removeAll(keepingCapacity: true)
         var results = Results()
         var batches: [StateBatch] = []
-        for job in jobs {
-            switch job {
-            case .apply(let batch):
-                batches.append(batch)
-            case .makeDurable:
+        var done = 0
+        do throws(StorageError) {
+            for (place, job) in all.enumerated() {
+                if case .apply(let batch) = job {
+                    batches.append(batch)
+                    continue
+                }
+                if case .activate = job {
+                    // Whatever was applied meanwhile belongs to the state that is being replaced.
+                    batches.removeAll()
+                }
                 try apply(&batches, &results)
-                results.events.append(.stateDurable(try store.makeDurable()))
-                try reportSizes(&results)
-            case .read(let job):
-                try apply(&batches, &results)
-                results.reads.append(job)
-            case .snapshot(let order):
-                try apply(&batches, &results)
-                results.snapshots.append(order)
-            case .activate(let install):
-                // Whatever was applied meanwhile belongs to the state that is being replaced.
-                batches.removeAll()
-                try activate(install, &results)
+                done = place
+                try perform(job, &results)
+                done = place + 1
             }
+            try apply(&batches, &results)
+            _ = try store.compactSome(limit: 200)
+        } catch {
+            guard error.kind == .full else { throw error }
+            // With no batch left only the compaction failed, which is tried again anyway.
+            if done < all.count, !(batches.isEmpty && isApplied(all[done...])) { waiting = Array(all[done...]) }
         }
-        try apply(&batches, &results)
-        _ = try store.compactSome(limit: 200)
         return results
+    }
+
+    private func perform(_ job: StateJob, _ results: inout Results) throws(StorageError) {
+        switch job {
+        case .apply: break
+        case .makeDurable:
+            results.events.append(.stateDurable(try store.makeDurable()))
+            try reportSizes(&results)
+        case .read(let job): results.reads.append(job)
+        case .snapshot(let order): results.snapshots.append(order)
+        case .activate(let install): try activate(install, &results)
+        case .markForRebuild: try directory.markForRebuild()
+        }
+    }
+
+    /// Whether nothing but batches that were carried out is left.
+    private func isApplied(_ rest: ArraySlice<StateJob>) -> Bool {
+        rest.allSatisfy { if case .apply = $0 { true } else { false } }
     }
 
     /// Nothing to do for others: remove some of what compaction left behind.

@@ -4,7 +4,8 @@ extension MemberFlags {
 
     private static let identityFlags: [Flag] = [
         Flag(
-            name: "name", value: "NAME", help: "This member's name; must appear in --initial-cluster. Default: default"
+            name: "name", value: "NAME",
+            help: "This member's name; must appear in --initial-cluster of a member without data. Default: default"
         ) {
             (flags, value) throws(ConfigurationError) in
             flags.configuration.name = value
@@ -38,14 +39,15 @@ extension MemberFlags {
         },
         Flag(
             name: "initial-cluster", value: "NAME=URL,...",
-            help: "All members of a new cluster. Default: default=http://localhost:2380"
+            help:
+                "All members of the cluster, this one included; ignored once data exists. Default: NAME=URLS of this one"
         ) { (flags, value) throws(ConfigurationError) in
             flags.configuration.initialCluster = try members(value)
             flags.hasCluster = true
         },
         Flag(
             name: "initial-cluster-state", value: "new|existing",
-            help: "Whether the cluster is to be founded; ignored once data exists. Default: new"
+            help: "Found the cluster, or join it after 'registryctl member add'; ignored once data exists. Default: new"
         ) { (flags, value) throws(ConfigurationError) in
             guard let state = MemberConfiguration.ClusterState(rawValue: value) else {
                 throw ConfigurationError("--initial-cluster-state '\(value)' is neither new nor existing")
@@ -57,6 +59,14 @@ extension MemberFlags {
             help: "Tells clusters with equal addresses apart. Default: etcd-cluster"
         ) { (flags, value) throws(ConfigurationError) in
             flags.configuration.initialClusterToken = value
+        },
+        Flag(
+            name: "force-new-cluster", value: nil,
+            help: "Not taken: the loss of a quorum is repaired by 'registryctl storage force-new-cluster DIR'"
+        ) { (_, _) throws(ConfigurationError) in
+            throw ConfigurationError(
+                "--force-new-cluster is not taken at a start, where it would be left in a unit file and lose data at "
+                    + "the next one: stop the member and run 'registryctl storage force-new-cluster DIR' once")
         },
     ]
 
@@ -118,6 +128,13 @@ extension MemberFlags {
         Flag(name: "max-txn-ops", value: "N", help: "Operations in one transaction. Default: 128") {
             (flags, value) throws(ConfigurationError) in
             flags.configuration.maxTxnOperations = Int(try number(value, "max-txn-ops"))
+        },
+        Flag(
+            name: "disk-reserve-bytes", value: "BYTES",
+            help: "Kept free for the moment when the disk is full; 0: nothing (ours, not etcd's). Default: 5 % of the "
+                + "disk, at most 128 MiB"
+        ) { (flags, value) throws(ConfigurationError) in
+            flags.configuration.diskReserveBytes = try number(value, "disk-reserve-bytes")
         },
     ]
 

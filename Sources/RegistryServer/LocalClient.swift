@@ -166,10 +166,18 @@ public final class LocalClient: Sendable {
         return try await line.watch(request)
     }
 
+    /// The members as this member has them applied.
+    func members() async throws(LocalError) -> [MemberDescription] {
+        guard case .members(let members) = try await line.call(.memberList(linearizable: false)).body else {
+            throw LocalError(Rejection(.internalError, "no members in the answer"))
+        }
+        return members
+    }
+
     // MARK: Members
 
     /// All members, as of every change acknowledged before.
-    public func members() async throws(LocalError) -> [LocalMember] {
+    public func memberList() async throws(LocalError) -> [LocalMember] {
         guard case .members(let members) = try await line.call(.memberList(linearizable: true)).body else { return [] }
         return members.map(LocalMember.init)
     }

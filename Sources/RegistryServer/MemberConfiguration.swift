@@ -25,7 +25,7 @@ public struct MemberConfiguration: Sendable {
     public enum ClusterState: String, Sendable {
         /// Founds it, together with the others of `initialCluster`.
         case new
-        /// Joins it; not supported yet.
+        /// Joins it: the member must have been added to it, and is told the rest by one of the others.
         case existing
     }
 
@@ -41,7 +41,8 @@ public struct MemberConfiguration: Sendable {
     public var initialAdvertisePeerURLs: [String] = []
     /// What clients are told by member lists.
     public var advertiseClientURLs = ["http://localhost:2379"]
-    /// All members of the new cluster with their peer addresses; a name may repeat.
+    /// All members of the cluster with their peer addresses, this one included; a name may repeat. Ignored, as the other
+    /// `initial` settings are, once the directory holds data.
     public var initialCluster: [(name: String, url: String)] = [("default", "http://localhost:2380")]
     /// Ignored once the directory holds data.
     public var initialClusterState = ClusterState.new
@@ -63,6 +64,9 @@ public struct MemberConfiguration: Sendable {
     public var maxRequestBytes = 1_572_864
     /// Between two progress notices of an idle watch that asked for them.
     public var watchProgressNotifySeconds: Int64 = 600
+    /// Bytes kept free on the data directory's disk, given up when it is full so that the member can go on; 0 keeps
+    /// none. nil: 5 % of the disk, at most 128 MiB. (Ours, not etcd's.)
+    public var diskReserveBytes: Int64?
     /// Event loops for clients; 0 lets the member choose by the machine's cores.
     public var clientLoops = 0
 
@@ -105,16 +109,31 @@ public struct MemberConfiguration: Sendable {
         guard !listenPeerURLs.isEmpty || initialCluster.count == 1 else {
             throw ConfigurationError("--listen-peer-urls is empty, but --initial-cluster names other members")
         }
-        guard initialCluster.contains(where: { $0.name == name }) else {
-            let names = initialCluster.map(\.name).joined(separator: ", ")
-            throw ConfigurationError("--initial-cluster does not contain --name \(name) (it names: \(names))")
-        }
-        let own = initialCluster.filter { $0.name == name }.map(\.url).sorted()
-        guard initialAdvertisePeerURLs.isEmpty || initialAdvertisePeerURLs.sorted() == own else {
+        let own = ownPeerURLs
+        guard initialAdvertisePeerURLs.isEmpty || own.isEmpty || initialAdvertisePeerURLs.sorted() == own.sorted()
+        else {
             throw ConfigurationError(
-                "--initial-cluster gives \(name) the peer URLs \(own.joined(separator: ",")), but "
+                "--initial-cluster gives \(name) the peer URLs \(own.sorted().joined(separator: ",")), but "
                     + "--initial-advertise-peer-urls says \(initialAdvertisePeerURLs.joined(separator: ","))")
         }
+        if let reserve = diskReserveBytes, reserve < 0 {
+            throw ConfigurationError("--disk-reserve-bytes \(reserve) is below 0")
+        }
+    }
+
+    /// Checks what founding or joining a cluster needs beyond `validate`; a directory with data needs none of it.
+    func validateCluster() throws(ConfigurationError) {
+        guard !ownPeerURLs.isEmpty else { throw missingOwnName }
+    }
+
+    /// As `initialCluster` has them.
+    var ownPeerURLs: [String] { initialCluster.filter { $0.name == name }.map(\.url) }
+
+    var missingOwnName: ConfigurationError {
+        let names = initialCluster.map(\.name).joined(separator: ", ")
+        return ConfigurationError(
+            "couldn't find local name \"\(name)\" in the initial cluster configuration: --initial-cluster does not "
+                + "contain --name \(name) (it names: \(names))")
     }
 }
 

@@ -1,5 +1,7 @@
 import KVStore
 import Logging
+import NIOCore
+import NIOPosix
 import Primitives
 import Raft
 import RegistryModel
@@ -11,31 +13,53 @@ struct MemberFoundation {
     var directory: MemberDirectory
     var stores: OpenedStores
     var replica: MemberReplica
-    /// The other members and where they listen.
-    var peers: [(MemberID, Endpoint)]
 
-    /// Recovers the directory, or founds the cluster in it when it is empty.
+    /// Makes an empty directory a member's: founds the cluster, or joins it. A directory that holds data is left as
+    /// it is.
+    ///
+    /// - Throws: `ConfigurationError` or `StorageError`; the text names what was wrong and where.
+    static func prepare(_ configuration: MemberConfiguration, logger: Logger) async throws {
+        let files = PosixFileSystem()
+        try createParents(of: configuration.dataDirectory, on: files)
+        guard try !MemberDirectory.isBootstrapped(configuration.dataDirectory, on: files) else { return }
+        try configuration.validateCluster()
+        switch configuration.initialClusterState {
+        case .new:
+            try found(configuration, on: files)
+        case .existing:
+            let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+            let found: Result<JoinedCluster, any Error>
+            do {
+                found = .success(
+                    try await Joining(configuration: configuration, logger: logger).find(on: group.next()))
+            } catch {
+                found = .failure(error)
+            }
+            try? await group.shutdownGracefully()
+            try join(try found.get(), configuration, on: files)
+        }
+    }
+
+    /// Recovers the directory. What it holds counts; flags that say otherwise are only warned about.
     ///
     /// - Throws: `ConfigurationError` or `StorageError`; the text names what was wrong and where.
     init(_ configuration: MemberConfiguration, logger: Logger) throws {
-        let identity = try BootstrapIdentity(
-            initialCluster: configuration.initialCluster, token: configuration.initialClusterToken)
-        let ownURLs = configuration.initialCluster.filter { $0.name == configuration.name }.map(\.url)
-        guard let own = identity.member(withPeerURLs: ownURLs) else {
-            throw ConfigurationError("--initial-cluster does not contain --name \(configuration.name)")
-        }
         let files = PosixFileSystem()
-        try MemberFoundation.createParents(of: configuration.dataDirectory, on: files)
-        try MemberFoundation.bootstrapIfEmpty(configuration, identity, own, files)
+        let identity = try MemberDirectory.identity(of: configuration.dataDirectory, on: files)
         directory = try MemberDirectory.open(
-            configuration.dataDirectory, on: files, cluster: identity.cluster, member: own.id,
+            configuration.dataDirectory, on: files, cluster: identity.cluster, member: identity.member,
             options: StorageOptions())
         do {
-            stores = try directory.openStores()
-            MemberFoundation.logRecovery(stores.recovered.report, logger)
-            var description = own
-            description.name = configuration.name
-            description.clientURLs = configuration.advertiseClientURLs
+            stores = try directory.openStores(founding: MemberFoundation.founding(configuration, identity))
+            MemberFoundation.logRecovery(stores, logger)
+            let own = stores.restored.members.first { $0.id == identity.member }
+            for warning in MemberFoundation.contradictions(configuration, identity, own) {
+                logger.warning("\(warning)")
+            }
+            let description = MemberDescription(
+                id: identity.member, name: configuration.name,
+                peerURLs: own?.peerURLs ?? configuration.ownPeerURLs,
+                clientURLs: configuration.advertiseClientURLs)
             let moment = Moment(now: MonotonicClock.now(), wallMilliseconds: MonotonicClock.wallMilliseconds())
             replica = try MemberReplica(
                 configuration: MemberFoundation.replicaConfiguration(
@@ -46,10 +70,33 @@ struct MemberFoundation {
             directory.close()
             throw error
         }
-        // Addresses come from the flags for the founding members; the next members' come with the configuration.
-        peers = try identity.members.filter { $0.id != own.id }.map { member in
-            (member.id, try Endpoint(url: member.peerURLs[0], setting: "--initial-cluster"))
+    }
+
+    /// What the flags say about the cluster and the directory does not.
+    static func contradictions(
+        _ configuration: MemberConfiguration, _ identity: DirectoryIdentity, _ own: MemberDescription?
+    ) -> [String] {
+        func hex(_ number: UInt64) -> String { String(number, radix: 16) }
+        let holds = "\(configuration.dataDirectory) holds member \(hex(identity.member.number)) of cluster "
+        let ignored = "\(holds)\(hex(identity.cluster.number)), and that counts"
+        var warnings: [String] = []
+        if configuration.initialClusterState == .new {
+            // Members that joined, or clusters that changed since they were founded, have other ids than flags give.
+            let flags = try? BootstrapIdentity(
+                initialCluster: configuration.initialCluster, token: configuration.initialClusterToken)
+            if let flags, flags.cluster != identity.cluster {
+                warnings.append(
+                    "--initial-cluster and --initial-cluster-token describe cluster \(hex(flags.cluster.number)), but "
+                        + ignored)
+            }
         }
+        let urls = configuration.ownPeerURLs.sorted()
+        if let own, !urls.isEmpty, own.peerURLs.sorted() != urls {
+            warnings.append(
+                "the flags give this member the peer URLs \(urls.joined(separator: ",")), but the cluster knows "
+                    + "\(own.peerURLs.joined(separator: ",")); change that with registryctl member update")
+        }
+        return warnings
     }
 
     /// Directories above the data directory are made as needed, as etcd does.
@@ -62,25 +109,61 @@ struct MemberFoundation {
         }
     }
 
-    private static func bootstrapIfEmpty(
-        _ configuration: MemberConfiguration, _ identity: BootstrapIdentity, _ own: MemberDescription,
-        _ files: PosixFileSystem
-    ) throws {
-        guard try !MemberDirectory.isBootstrapped(configuration.dataDirectory, on: files) else { return }
-        guard configuration.initialClusterState == .new else {
-            throw ConfigurationError(
-                "\(configuration.dataDirectory) holds no member, and --initial-cluster-state is existing: joining a "
-                    + "running cluster is not supported yet")
+    /// Every founding member writes the same record: the configuration, as if it had been entry 1.
+    private static func found(_ configuration: MemberConfiguration, on files: PosixFileSystem) throws {
+        let identity = try BootstrapIdentity(
+            initialCluster: configuration.initialCluster, token: configuration.initialClusterToken)
+        guard let own = identity.member(withPeerURLs: configuration.ownPeerURLs) else {
+            throw configuration.missingOwnName
         }
-        let base = LogBase(
+        try bootstrap(
+            configuration, cluster: identity.cluster, member: own.id, base: foundingBase(identity),
+            members: identity.members, files)
+    }
+
+    private static func foundingBase(_ identity: BootstrapIdentity) -> LogBase {
+        LogBase(
             position: LogPosition(index: LogIndex(1), term: Term(1)),
             configuration: Configuration(voters: identity.members.map(\.id)))
-        var state = RestoredState(header: .initial, live: [], leases: [], members: identity.members)
+    }
+
+    /// What this member began with, if it founded the cluster that the flags describe: from it and a whole log a lost
+    /// state can be made again.
+    private static func founding(_ configuration: MemberConfiguration, _ identity: DirectoryIdentity) -> FoundingState?
+    {
+        let flags = try? BootstrapIdentity(
+            initialCluster: configuration.initialCluster, token: configuration.initialClusterToken)
+        guard let flags, flags.cluster == identity.cluster,
+            let store = try? foundingStore(foundingBase(flags), flags.members)
+        else { return nil }
+        return FoundingState(
+            base: foundingBase(flags), members: flags.members, liveDigest: store.header.liveDigest)
+    }
+
+    private static func foundingStore(_ base: LogBase, _ members: [MemberDescription]) throws -> RegistryStore {
+        var state = RestoredState(header: .initial, live: [], leases: [], members: members)
         state.header.configuration = base.configuration.encoded()
-        let founded = try RegistryStore(restoring: state)
+        return try RegistryStore(restoring: state)
+    }
+
+    /// A member that joins knows nothing yet, not even who votes: it begins before the first entry, and the leader
+    /// sends it a snapshot.
+    static func join(
+        _ joined: JoinedCluster, _ configuration: MemberConfiguration, on files: PosixFileSystem
+    ) throws {
+        let base = LogBase(position: .zero, configuration: Configuration(voters: []))
+        try bootstrap(
+            configuration, cluster: joined.cluster, member: joined.member, base: base, members: joined.members, files)
+    }
+
+    private static func bootstrap(
+        _ configuration: MemberConfiguration, cluster: ClusterID, member: MemberID, base: LogBase,
+        members: [MemberDescription], _ files: PosixFileSystem
+    ) throws {
+        let founded = try foundingStore(base, members)
         try MemberDirectory.bootstrap(
-            configuration.dataDirectory, on: files, cluster: identity.cluster, member: own.id, base: base,
-            members: identity.members, liveDigest: founded.header.liveDigest, options: StorageOptions())
+            configuration.dataDirectory, on: files, cluster: cluster, member: member, base: base, members: members,
+            liveDigest: founded.header.liveDigest, options: StorageOptions())
     }
 
     private static func replicaConfiguration(
@@ -106,7 +189,8 @@ struct MemberFoundation {
         return replica
     }
 
-    private static func logRecovery(_ report: LogReport, _ logger: Logger) {
+    private static func logRecovery(_ stores: OpenedStores, _ logger: Logger) {
+        let report = stores.recovered.report
         logger.info("log recovered", metadata: ["entries": "\(report.entries)"])
         if report.tornRecords > 0 {
             logger.warning("dropped \(report.tornRecords) entries that were being written when the member stopped")
@@ -115,5 +199,11 @@ struct MemberFoundation {
             logger.warning("\(report.damagedHeaders) entry headers were damaged; their copies are intact")
         }
         for finding in report.findings { logger.error("log: \(finding)") }
+        for notice in stores.notices { logger.critical("\(notice)") }
+        guard let recovery = stores.recovered.log.recovery else { return }
+        let vote = recovery.claimed == nil ? "gives no votes" : "votes only for logs as long as its own was"
+        logger.critical(
+            "this member lost entries it had acknowledged: it follows, \(vote) and does not count until a leader has given them back"
+        )
     }
 }

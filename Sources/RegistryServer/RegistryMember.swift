@@ -5,6 +5,7 @@ import NIOCore
 import NIOPosix
 import Primitives
 import Raft
+import RegistryModel
 import Replica
 import Storage
 import Synchronization
@@ -42,22 +43,28 @@ public final class RegistryMember: Sendable {
     private let addresses = Mutex<[String]>([])
     private let hasStopped = Mutex(false)
 
-    /// Starts a member: recovers its directory (or founds the cluster), binds its ports, joins the others.
+    /// Starts a member: recovers its directory (or founds the cluster, or joins it), binds its ports, joins the others.
     ///
     /// - Parameters:
     ///   - logger: gets role changes, refused links and storage reports.
     ///   - onFailure: called when the member cannot go on (its disk failed, an entry cannot be read). The program
     ///     should end: the member answers nothing any more.
+    ///   - onRemoval: called when the cluster has removed this member; it will never be let in again. The program should
+    ///     stop it; its data stays. nil: counts as a failure.
     /// - Throws: `ConfigurationError`, or an error whose text names the directory, port or file and what was wrong.
     public static func start(
         _ configuration: MemberConfiguration, logger: Logger = Logger(label: "registry"),
-        onFailure: @escaping @Sendable (String) -> Void = { fatalError("registry member: \($0)") }
+        onFailure: @escaping @Sendable (String) -> Void = { fatalError("registry member: \($0)") },
+        onRemoval: (@Sendable (String) -> Void)? = nil
     ) async throws -> RegistryMember {
         try configuration.validate()
+        try await MemberFoundation.prepare(configuration, logger: logger)
         let foundation = try MemberFoundation(configuration, logger: logger)
-        let member = RegistryMember(foundation, configuration, logger: logger, onFailure: onFailure)
+        let removal = RemovalNotice(logger: logger, onRemoval: onRemoval ?? onFailure)
+        let member = RegistryMember(
+            foundation, configuration, logger: logger, removal: removal, onFailure: onFailure)
         do {
-            try await member.open(configuration, peers: foundation.peers)
+            try await member.open(configuration, foundation)
             return member
         } catch {
             await member.stop()
@@ -67,7 +74,7 @@ public final class RegistryMember: Sendable {
 
     private init(
         _ foundation: MemberFoundation, _ configuration: MemberConfiguration, logger: Logger,
-        onFailure: @escaping @Sendable (String) -> Void
+        removal: RemovalNotice, onFailure: @escaping @Sendable (String) -> Void
     ) {
         let loops = configuration.clientLoops > 0 ? configuration.clientLoops : max(1, System.coreCount / 2)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: loops)
@@ -80,10 +87,14 @@ public final class RegistryMember: Sendable {
             makeTransport: { report in
                 let transport = PeerTransport(
                     cluster: settings.cluster, member: settings.member, incarnation: settings.incarnation,
-                    loop: peerLoop, logger: logger, report: report)
+                    loop: peerLoop, logger: logger,
+                    report: { event in
+                        if case .removed(let by) = event { removal.give(by: by) }
+                        return report(event)
+                    })
                 made = transport
                 return transport
-            }, failed: onFailure)
+            }, failed: onFailure, removed: { removal.give() })
         guard let transport = made else { preconditionFailure("the core made no transport") }
         var options = EtcdDoorOptions()
         options.requestBytesMax = configuration.maxRequestBytes
@@ -106,13 +117,14 @@ public final class RegistryMember: Sendable {
         self.logger = logger
     }
 
-    private func open(_ configuration: MemberConfiguration, peers: [(MemberID, Endpoint)]) async throws {
+    private func open(_ configuration: MemberConfiguration, _ foundation: MemberFoundation) async throws {
+        let (client, cluster) = (client, ClusterID(clusterID))
+        transport.answerIntroductions { try await RegistryMember.introduction(of: cluster, by: client) }
         for url in configuration.listenPeerURLs {
             let endpoint = try Endpoint(url: url, setting: "--listen-peer-urls")
             _ = try await transport.listen(on: PeerAddress(host: endpoint.host, port: endpoint.port))
         }
         core.start()
-        transport.setPeers(peers.map { ($0.0, PeerAddress(host: $0.1.host, port: $0.1.port)) })
         for url in configuration.listenClientURLs {
             let endpoint = try Endpoint(url: url, setting: "--listen-client-urls")
             let doors = doors
@@ -128,6 +140,15 @@ public final class RegistryMember: Sendable {
                 "cluster": "\(String(clusterID, radix: 16))",
                 "clients": "\(clientAddresses.joined(separator: ","))",
             ])
+    }
+
+    /// What this member tells strangers: its own view, so that it can be told without a leader as well.
+    private static func introduction(of cluster: ClusterID, by client: LocalClient) async throws -> Introduction {
+        let members = try await client.members().map { member in
+            IntroducedMember(
+                id: member.id, name: member.name, peerURLs: member.peerURLs, isLearner: member.isLearner)
+        }
+        return Introduction(cluster: cluster, members: members)
     }
 
     /// Where clients can connect, `HOST:PORT`, with the ports that were really bound.

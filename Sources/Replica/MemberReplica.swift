@@ -247,12 +247,7 @@ package struct MemberReplica: Sendable {
         for peer in orders.snapshotsWanted { snapshots.want(peer, at: moment.now, into: &effects) }
         if let base = orders.compactTo { effects.compactLog = base }
         if orders.hasRecovered { effects.hasRecovered = true }
-        if orders.lostEntries {
-            needsRebuild = true
-            fatal =
-                "the leader has proof that this member lost entries it had acknowledged: its state will be fetched from "
-                + "the other members at the next start"
-        }
+        if orders.lostEntries { effects.lostEntries = true }
     }
 
     /// Sends at once, or once the gate's batch is durable.

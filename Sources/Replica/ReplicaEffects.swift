@@ -79,6 +79,8 @@ package struct ReplicaEffects: Sendable {
     package var leadership: Leadership?
     /// Set when it changed (and by the first step): whom to talk to.
     package var peers: PeerList?
+    /// The log lacks entries that it had acknowledged: mark it so, durably, before anything else is written.
+    package var lostEntries = false
     /// The log is whole again: forget its durable mark.
     package var hasRecovered = false
     /// The cluster removed this member: it has nothing left to do.
@@ -102,6 +104,7 @@ package struct ReplicaEffects: Sendable {
         snapshots.removeAll(keepingCapacity: true)
         leadership = nil
         peers = nil
+        lostEntries = false
         hasRecovered = false
     }
 }

@@ -55,15 +55,7 @@ final class SlotFile {
         _ path: String, on fileSystem: any FileSystem, magic: UInt32, slotBytes: Int
     ) throws(StorageError) -> SlotFile {
         let file = try fileSystem.open(path, .readWrite)
-        var best: (slot: Int, sequence: UInt64, payload: [UInt8])?
-        for place in 0..<4 {
-            let bytes = try file.read(at: Int64(place * slotBytes), count: slotBytes)
-            guard let (sequence, payload) = try decode(bytes, magic: magic, path: path) else { continue }
-            if sequence > best?.sequence ?? 0 { best = (place % 2, sequence, payload) }
-        }
-        guard let best else {
-            throw StorageError(.damaged, "read", path, "no copy of the record is intact")
-        }
+        let best = try newest(file, magic: magic, slotBytes: slotBytes)
         let slots = SlotFile(
             file: file, magic: magic, slotBytes: slotBytes, payload: best.payload, sequence: best.sequence,
             durableSlot: best.slot)
@@ -73,6 +65,33 @@ final class SlotFile {
             try file.sync()
         }
         return slots
+    }
+
+    /// The newest record, without touching the file.
+    /// - Throws: as `open`.
+    static func peek(
+        _ path: String, on fileSystem: any FileSystem, magic: UInt32, slotBytes: Int
+    ) throws(StorageError) -> [UInt8] {
+        let file = try fileSystem.open(path, .readOnly)
+        defer { file.close() }
+        return try newest(file, magic: magic, slotBytes: slotBytes).payload
+    }
+
+    private static func newest(
+        _ file: any StorageFile, magic: UInt32, slotBytes: Int
+    ) throws(StorageError) -> (slot: Int, sequence: UInt64, payload: [UInt8]) {
+        var best: (slot: Int, sequence: UInt64, payload: [UInt8])?
+        for place in 0..<4 {
+            // A copy that cannot be read is as good as a damaged one.
+            guard let bytes = try? file.read(at: Int64(place * slotBytes), count: slotBytes),
+                let (sequence, payload) = try decode(bytes, magic: magic, path: file.path)
+            else { continue }
+            if sequence > best?.sequence ?? 0 { best = (place % 2, sequence, payload) }
+        }
+        guard let best else {
+            throw StorageError(.damaged, "read", file.path, "no copy of the record is intact")
+        }
+        return best
     }
 
     /// Replaces the record durably.

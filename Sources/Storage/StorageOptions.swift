@@ -2,7 +2,7 @@
 package struct StorageOptions: Sendable {
     /// Bytes of a log segment, at least 32 KiB; a larger write group gets a larger segment.
     package var segmentBytes = 64 * 1024 * 1024
-    /// Name of the SQLite VFS under the state database; nil is the system's own.
+    /// Name of the `SQLiteVFS` under the state database; nil is that of the real disk.
     package var vfs: String?
     /// Bound on SQLite's page cache for the writing connection; a reader has a quarter of it.
     package var pageCacheBytes = 16 * 1024 * 1024

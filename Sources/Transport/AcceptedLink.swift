@@ -1,33 +1,54 @@
+import Glibc
 import Logging
 import NIOCore
 import Primitives
 
-/// The receiving end of a member link: judges the hello, then takes frames. Never sends after its answer.
-final class AcceptedLink: ChannelInboundHandler {
+/// What an accepted link asks of the transport. Called on its event loop.
+protocol LinkHost: AnyObject, Sendable {
+    /// Judges a hello; the link counts as the sender's when the verdict is `none`.
+    func admit(_ hello: Hello, over link: AcceptedLink) -> HelloAnswer
+    /// The answer to a stranger's question.
+    func introduce(to question: IntroductionQuestion, on loop: any EventLoop) -> EventLoopFuture<IntroductionAnswer>
+    /// The link is gone.
+    func ended(_ link: AcceptedLink)
+}
+
+/// The receiving end of a member link: judges the hello, then takes frames. Never sends after its answer. Confined to
+/// its event loop.
+final class AcceptedLink: ChannelInboundHandler, @unchecked Sendable {
+    // Safe: every stored variable is touched on the channel's loop only.
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private enum State {
-        /// Goes to `open` on an agreeable hello, else the channel is closed.
+        /// Goes to `open` on an agreeable hello, to `introducing` on a question, else the channel is closed.
         case waitingForHello
+        /// Goes to `closed` with the answer.
+        case introducing
         case open(MemberID)
         case closed
     }
 
-    private let policy: @Sendable () -> LinkPolicy
+    /// More than the largest hello or question.
+    private static let openingBytesMax = Hello.headerByteCount + Hello.addressBytesMax + 64
+
+    /// Forgets this link when it ends.
+    private let host: any LinkHost
     private let logger: Logger
     private let report: @Sendable (TransportEvent) -> Bool
     private let helloTimeout: TimeAmount
     private var state = State.waitingForHello
+    private var channel: (any Channel)?
     private var buffer = ByteBuffer()
     private var frames: [[UInt8]] = []
     private var timeout: Scheduled<Void>?
+    private var wasSilent = false
 
     init(
-        policy: @escaping @Sendable () -> LinkPolicy, helloTimeout: TimeAmount, logger: Logger,
+        host: any LinkHost, helloTimeout: TimeAmount, logger: Logger,
         report: @escaping @Sendable (TransportEvent) -> Bool
     ) {
-        self.policy = policy
+        self.host = host
         self.helloTimeout = helloTimeout
         self.logger = logger
         self.report = report
@@ -35,12 +56,15 @@ final class AcceptedLink: ChannelInboundHandler {
 
     func channelActive(context: ChannelHandlerContext) {
         let channel = context.channel
+        self.channel = channel
         timeout = context.eventLoop.scheduleTask(in: helloTimeout) { channel.close(promise: nil) }
         context.fireChannelActive()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var incoming = unwrapInboundIn(data)
+        if case .introducing = state { return }
+        if case .closed = state { return }
         buffer.writeBuffer(&incoming)
         do throws(DecodingFailure) {
             try parse(context: context)
@@ -62,32 +86,56 @@ final class AcceptedLink: ChannelInboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         timeout?.cancel()
-        if case .open(let peer) = state { _ = report(.closed(peer)) }
+        if case .open(let peer) = state { _ = report(wasSilent ? .unreachable(peer) : .closed(peer)) }
         state = .closed
+        host.ended(self)
         context.fireChannelInactive()
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // The host did not close: nobody answers there.
+        if let failure = error as? IOError, failure.errnoCode == ETIMEDOUT { wasSilent = true }
         context.close(promise: nil)
     }
 
+    /// Ends the link for our own reasons; frames that were not reported yet are dropped.
+    ///
+    /// - Parameter closedByHost: whether the process at the other end is known to be gone.
+    func end(because reason: String, closedByHost: Bool) {
+        guard case .open(let peer) = state, let channel else { return }
+        logger.info("ending a member link: \(reason)", metadata: ["member": "\(String(peer.number, radix: 16))"])
+        state = .closed
+        buffer.clear(minimumCapacity: 0)
+        frames.removeAll()
+        if closedByHost { _ = report(.closed(peer)) }
+        channel.close(promise: nil)
+    }
+
     private func parse(context: ChannelHandlerContext) throws(DecodingFailure) {
-        if case .waitingForHello = state {
-            // Foreign bytes are refused by their first eight, not only once a whole hello has come.
-            let seen = buffer.getBytes(at: buffer.readerIndex, length: min(8, buffer.readableBytes)) ?? []
-            guard Hello.magic.starts(with: seen) else { throw .invalid("hello.magic") }
-            guard let bytes = buffer.readBytes(length: Hello.byteCount) else { return }
-            answer(try Hello.decode(bytes), context: context)
-        }
+        if case .waitingForHello = state { try parseOpening(context: context) }
         guard case .open = state else { return }
         while let payload = try Frame.read(from: &buffer) {
             frames.append(payload)
         }
     }
 
+    /// Foreign bytes are refused by their first eight, not only once a whole hello has come.
+    private func parseOpening(context: ChannelHandlerContext) throws(DecodingFailure) {
+        let count = min(AcceptedLink.openingBytesMax, buffer.readableBytes)
+        let seen = buffer.getBytes(at: buffer.readerIndex, length: count) ?? []
+        if IntroductionQuestion.magic.starts(with: seen.prefix(8)), !Hello.magic.starts(with: seen.prefix(8)) {
+            guard let question = try IntroductionQuestion.decode(seen) else { return }
+            introduce(question, context: context)
+        } else {
+            guard let (hello, byteCount) = try Hello.decode(seen) else { return }
+            buffer.moveReaderIndex(forwardBy: byteCount)
+            answer(hello, context: context)
+        }
+    }
+
     private func answer(_ hello: Hello, context: ChannelHandlerContext) {
-        let answer = policy().judge(hello)
         timeout?.cancel()
+        let answer = host.admit(hello, over: self)
         let bytes = ByteBuffer(bytes: answer.encoded())
         if answer.refusal == .none {
             state = .open(hello.from)
@@ -97,6 +145,19 @@ final class AcceptedLink: ChannelInboundHandler {
             logger.warning("refused a member link: \(answer.text)", metadata: ["from": "\(address(context))"])
             let channel = context.channel
             context.writeAndFlush(wrapOutboundOut(bytes)).whenComplete { _ in channel.close(promise: nil) }
+        }
+    }
+
+    private func introduce(_ question: IntroductionQuestion, context: ChannelHandlerContext) {
+        state = .introducing
+        buffer.clear(minimumCapacity: 0)
+        let channel = context.channel
+        logger.info("a stranger asks who the members are", metadata: ["from": "\(address(context))"])
+        // The hello's timeout bounds this as well: it closes the channel.
+        host.introduce(to: question, on: context.eventLoop).whenSuccess { answer in
+            channel.writeAndFlush(ByteBuffer(bytes: answer.encoded())).whenComplete { _ in
+                channel.close(promise: nil)
+            }
         }
     }
 

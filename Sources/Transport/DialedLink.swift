@@ -4,17 +4,17 @@ import NIOCore
 import NIOPosix
 import Primitives
 
-/// The sending end of a member link: dials, says hello, then sends frames; dials again after a loss. Confined to its
-/// event loop.
+/// The sending end of a member link: dials, says hello, then sends frames; dials again after a loss, the next address
+/// each time. Confined to its event loop.
 ///
 /// What is handed in while the link is down is dropped: the core repeats what matters.
 final class DialedLink: @unchecked Sendable {
     // Safe: every stored variable is touched on `loop` only.
     private enum State {
-        /// Goes to `dialing` after the pause.
+        /// Goes to `dialing` after the pause; without a timer it waits for an address.
         case waiting(Scheduled<Void>?)
         case dialing
-        case up(any Channel)
+        case up(any Channel, Incarnation)
         case stopped
     }
 
@@ -23,32 +23,40 @@ final class DialedLink: @unchecked Sendable {
     /// More than this waiting in the channel: the peer does not read, frames are dropped.
     private static let waitingBytesMax = 64 * 1024 * 1024
 
-    private let peer: MemberID
-    private let address: PeerAddress
-    private let hello: Hello
-    private let loop: any EventLoop
+    let peer: MemberID
+    let loop: any EventLoop
+    private let hello: @Sendable () -> Hello
+    /// Whether the life that answered is the latest one seen.
+    private let learn: @Sendable (Incarnation) -> Bool
     private let logger: Logger
     private let report: @Sendable (TransportEvent) -> Bool
+    private var addresses: [PeerAddress] = []
+    /// The address that is dialed, or to be dialed next.
+    private var cursor = 0
+    /// Tells events of the present connection from those of an abandoned one.
+    private var attempt: UInt64 = 0
     private var state = State.waiting(nil)
     private var pause = DialedLink.firstPause
     private var waitingBytes = 0
     private var reportedUnreachable = false
-    private var lastComplaint = ""
+    /// What was said last about each address: nothing is said twice in a row.
+    private var complaints: [PeerAddress: String] = [:]
 
     init(
-        peer: MemberID, address: PeerAddress, hello: Hello, loop: any EventLoop, logger: Logger,
-        report: @escaping @Sendable (TransportEvent) -> Bool
+        peer: MemberID, loop: any EventLoop, logger: Logger, hello: @escaping @Sendable () -> Hello,
+        learn: @escaping @Sendable (Incarnation) -> Bool, report: @escaping @Sendable (TransportEvent) -> Bool
     ) {
         self.peer = peer
-        self.address = address
-        self.hello = hello
         self.loop = loop
         self.logger = logger
+        self.hello = hello
+        self.learn = learn
         self.report = report
     }
 
-    func start() {
-        loop.execute { self.dial() }
+    /// Dials these from now on. A connection to one of them is kept, any other ends.
+    func setAddresses(_ addresses: [PeerAddress]) {
+        loop.execute { self.replaceAddresses(addresses) }
     }
 
     func stop() -> EventLoopFuture<Void> {
@@ -56,7 +64,7 @@ final class DialedLink: @unchecked Sendable {
             let before = self.state
             self.state = .stopped
             switch before {
-            case .up(let channel):
+            case .up(let channel, _):
                 return channel.close().flatMapError { _ in self.loop.makeSucceededVoidFuture() }
             case .waiting(let timer):
                 timer?.cancel()
@@ -67,10 +75,17 @@ final class DialedLink: @unchecked Sendable {
         }
     }
 
+    /// Ends a connection to an earlier life of the peer than this one, and dials again.
+    func leaveLives(before incarnation: Incarnation) {
+        loop.preconditionInEventLoop()
+        guard case .up(_, let life) = state, life < incarnation else { return }
+        dialAnew()
+    }
+
     /// Sends payloads as one write; drops them when the link is down or clogged.
     func send(_ payloads: [[UInt8]]) {
         loop.preconditionInEventLoop()
-        guard case .up(let channel) = state, waitingBytes <= DialedLink.waitingBytesMax else {
+        guard case .up(let channel, _) = state, waitingBytes <= DialedLink.waitingBytesMax else {
             complainOnce()
             return
         }
@@ -83,10 +98,49 @@ final class DialedLink: @unchecked Sendable {
         channel.writeAndFlush(buffer, promise: sent)
     }
 
+    private func replaceAddresses(_ new: [PeerAddress]) {
+        if case .stopped = state { return }
+        if new.isEmpty { complainOnce() }
+        guard new != addresses else { return }
+        let present = addresses.isEmpty ? nil : addresses[cursor]
+        addresses = new
+        if let present, let place = new.firstIndex(of: present) {
+            cursor = place
+            if case .waiting = state {} else { return }
+        } else {
+            cursor = 0
+        }
+        dialAnew()
+    }
+
+    /// Dials now, whatever was before.
+    private func dialAnew() {
+        switch state {
+        case .stopped: return
+        case .waiting(let timer): timer?.cancel()
+        case .dialing: break
+        case .up(let channel, _):
+            // Counts as abandoned before its end is heard of.
+            attempt += 1
+            channel.close(promise: nil)
+            complainOnce()
+        }
+        pause = DialedLink.firstPause
+        dial()
+    }
+
     private func dial() {
         if case .stopped = state { return }
+        attempt += 1
+        guard !addresses.isEmpty else {
+            state = .waiting(nil)
+            complainOnce()
+            return
+        }
         state = .dialing
-        let handler = HelloHandler(link: self, hello: hello)
+        let address = addresses[cursor]
+        let attempt = attempt
+        let handler = HelloHandler(link: self, attempt: attempt, hello: hello())
         let bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(.seconds(1))
             .channelOption(.socketOption(.tcp_nodelay), value: 1)
@@ -98,32 +152,45 @@ final class DialedLink: @unchecked Sendable {
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(handler) }
             }
         bootstrap.connect(host: address.host, port: address.port).whenFailure { error in
-            self.down(wasUp: false, closedByHost: false, complaint: "cannot connect: \(error)")
+            let end = HelloHandler.End(complaint: "cannot connect: \(error)")
+            self.down(attempt, end)
         }
     }
 
-    fileprivate func established(_ channel: any Channel) {
-        if case .stopped = state {
-            channel.close(promise: nil)
-            return
+    /// - Returns: why this connection cannot be the link; nil when it is from now on.
+    fileprivate func established(_ attempt: UInt64, _ channel: any Channel, _ answer: HelloAnswer) -> String? {
+        guard attempt == self.attempt, case .dialing = state else { return "not wanted any more" }
+        guard learn(answer.incarnation) else {
+            return "life \(answer.incarnation.number) of the member answers, but a later one has been seen: it runs "
+                + "on an older copy of its data directory"
         }
-        state = .up(channel)
+        state = .up(channel, answer.incarnation)
         pause = DialedLink.firstPause
         waitingBytes = 0
         reportedUnreachable = false
-        lastComplaint = ""
+        complaints = [:]
         _ = report(.up(peer))
+        return nil
     }
 
-    fileprivate func down(wasUp: Bool, closedByHost: Bool, complaint: String?) {
+    fileprivate func refused(_ attempt: UInt64, _ answer: HelloAnswer) {
+        guard attempt == self.attempt, answer.refusal == .removed else { return }
+        _ = report(.removed(by: peer))
+    }
+
+    fileprivate func down(_ attempt: UInt64, _ end: HelloHandler.End) {
         if case .stopped = state { return }
-        if let complaint, complaint != lastComplaint {
-            lastComplaint = complaint
+        guard attempt == self.attempt else { return }
+        let address = addresses[cursor]
+        if let complaint = end.complaint, complaint != complaints[address] {
+            complaints[address] = complaint
             logger.warning("link to member \(String(peer.number, radix: 16)) at \(address): \(complaint)")
         }
-        if wasUp { _ = report(closedByHost ? .closed(peer) : .unreachable(peer)) } else { complainOnce() }
+        if end.isUp { _ = report(end.closedByHost ? .closed(peer) : .unreachable(peer)) } else { complainOnce() }
+        // The link that broke is tried first, then the others in turn.
+        if !end.isUp { cursor = (cursor + 1) % addresses.count }
         let wait = pause
-        pause = min(TimeAmount.nanoseconds(pause.nanoseconds * 2), DialedLink.lastPause)
+        if cursor == 0 { pause = min(TimeAmount.nanoseconds(pause.nanoseconds * 2), DialedLink.lastPause) }
         state = .waiting(loop.scheduleTask(in: wait) { self.dial() })
     }
 
@@ -139,65 +206,83 @@ private final class HelloHandler: ChannelInboundHandler, Sendable {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private struct Progress {
-        var answer: [UInt8] = []
+    /// How a connection ended.
+    struct End {
         var isUp = false
         var complaint: String?
         var closedByHost = true
+    }
+
+    private struct Progress {
+        var answer: [UInt8] = []
+        var end = End()
+        var isOver = false
         var timeout: Scheduled<Void>?
     }
 
     private let link: DialedLink
+    private let attempt: UInt64
     private let hello: Hello
     private let progress: NIOLoopBoundBox<Progress>
 
-    init(link: DialedLink, hello: Hello) {
+    init(link: DialedLink, attempt: UInt64, hello: Hello) {
         self.link = link
+        self.attempt = attempt
         self.hello = hello
-        progress = NIOLoopBoundBox.makeBoxSendingValue(Progress(), eventLoop: link.ownLoop)
+        progress = NIOLoopBoundBox.makeBoxSendingValue(Progress(), eventLoop: link.loop)
     }
 
     func channelActive(context: ChannelHandlerContext) {
         context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: hello.encoded())), promise: nil)
         let channel = context.channel
         progress.value.timeout = context.eventLoop.scheduleTask(in: .seconds(2)) {
-            self.progress.value.complaint = "no answer to the hello"
+            self.progress.value.end.complaint = "no answer to the hello"
             channel.close(promise: nil)
         }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard !progress.value.isUp else { return }
+        guard !progress.value.end.isUp, !progress.value.isOver else { return }
         var buffer = unwrapInboundIn(data)
         progress.value.answer += buffer.readBytes(length: buffer.readableBytes) ?? []
         do throws(DecodingFailure) {
             guard let answer = try HelloAnswer.decode(progress.value.answer) else { return }
             progress.value.timeout?.cancel()
-            if answer.refusal == .none {
-                progress.value.isUp = true
-                link.established(context.channel)
-            } else {
-                progress.value.complaint = "refused: \(answer.text)"
-                context.close(promise: nil)
+            guard let complaint = judge(answer, context: context) else {
+                progress.value.end.isUp = true
+                return
             }
+            end(complaint, context: context)
         } catch {
-            progress.value.complaint = "not a member of ours: \(error)"
-            context.close(promise: nil)
+            end("not a member of ours: \(error)", context: context)
         }
     }
 
+    /// - Returns: why this is not the link; nil when it stands.
+    private func judge(_ answer: HelloAnswer, context: ChannelHandlerContext) -> String? {
+        guard answer.refusal == .none else {
+            link.refused(attempt, answer)
+            return "refused: \(answer.text)"
+        }
+        guard hello.versions.agreed(with: answer.versions) != nil else {
+            return hello.versions.refusal(of: answer.versions)
+        }
+        return link.established(attempt, context.channel, answer)
+    }
+
+    private func end(_ complaint: String, context: ChannelHandlerContext) {
+        progress.value.isOver = true
+        progress.value.end.complaint = complaint
+        context.close(promise: nil)
+    }
+
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if let failure = error as? IOError, failure.errnoCode == ETIMEDOUT { progress.value.closedByHost = false }
+        if let failure = error as? IOError, failure.errnoCode == ETIMEDOUT { progress.value.end.closedByHost = false }
         context.close(promise: nil)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
         progress.value.timeout?.cancel()
-        let end = progress.value
-        link.down(wasUp: end.isUp, closedByHost: end.closedByHost, complaint: end.complaint)
+        link.down(attempt, progress.value.end)
     }
-}
-
-extension DialedLink {
-    fileprivate var ownLoop: any EventLoop { loop }
 }

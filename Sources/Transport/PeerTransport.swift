@@ -1,3 +1,4 @@
+import Glibc
 package import Logging
 package import NIOCore
 import NIOPosix
@@ -6,31 +7,71 @@ import Synchronization
 
 /// All links of one member: it dials every peer to send, and accepts every peer to receive. One event loop serves
 /// all of them.
+///
+/// The transport remembers the latest life (incarnation) of each member that it saw on any link. Whatever comes from
+/// an earlier one is dropped, and that life is refused: two processes never count as one member.
 package final class PeerTransport: Sendable {
-    private struct State {
-        var policy: LinkPolicy
-        var links: [MemberID: DialedLink] = [:]
-        var listeners: [any Channel] = []
-        var accepted: [ObjectIdentifier: any Channel] = [:]
+    /// Tells a stranger who the members are; fails when this member cannot say now.
+    package typealias Introducer = @Sendable () async throws -> Introduction
+
+    struct Accepted {
+        var link: AcceptedLink
+        var peer: MemberID
+        var incarnation: Incarnation
     }
 
-    private let loop: any EventLoop
-    private let incarnation: Incarnation
-    private let logger: Logger
-    private let report: @Sendable (TransportEvent) -> Bool
-    private let state: Mutex<State>
+    struct State {
+        var policy: LinkPolicy
+        var ownAddresses: [PeerAddress] = []
+        var introducer: Introducer?
+        /// Questions that are being answered.
+        var introductions = 0
+        var links: [MemberID: DialedLink] = [:]
+        /// Members with a link in `links` that are not among the peers: they dialed us first.
+        var strangers: [MemberID] = []
+        /// As `setPeers` was told, and as the members themselves say: the latter may be newer.
+        var configured: [MemberID: [PeerAddress]] = [:]
+        var told: [MemberID: [PeerAddress]] = [:]
+        /// The latest life seen of each member.
+        var lives: [MemberID: Incarnation] = [:]
+        var listeners: [any Channel] = []
+        var channels: [ObjectIdentifier: any Channel] = [:]
+        var accepted: [ObjectIdentifier: Accepted] = [:]
 
-    /// - Parameter report: called on `loop`; must not block. False closes the link that the frames came over: they
-    ///   cannot be read.
+        func addresses(of member: MemberID) -> [PeerAddress] {
+            let configured = configured[member] ?? []
+            return configured + (told[member] ?? []).filter { !configured.contains($0) }
+        }
+    }
+
+    /// Members that dialed us and that we have not heard of otherwise; more are refused.
+    static let strangersMax = 16
+    /// Questions answered at a time; more are refused.
+    static let introductionsMax = 8
+
+    let loop: any EventLoop
+    let logger: Logger
+    let report: @Sendable (TransportEvent) -> Bool
+    let state: Mutex<State>
+
+    /// - Parameters:
+    ///   - versions: what this member speaks.
+    ///   - report: called on `loop`; must not block. False closes the link that the frames came over: they cannot be
+    ///     read.
     package init(
-        cluster: ClusterID, member: MemberID, incarnation: Incarnation, loop: any EventLoop, logger: Logger,
-        report: @escaping @Sendable (TransportEvent) -> Bool
+        cluster: ClusterID, member: MemberID, incarnation: Incarnation, versions: ProtocolVersions = .supported,
+        loop: any EventLoop, logger: Logger, report: @escaping @Sendable (TransportEvent) -> Bool
     ) {
         self.loop = loop
-        self.incarnation = incarnation
         self.logger = logger
         self.report = report
-        state = Mutex(State(policy: LinkPolicy(cluster: cluster, member: member, peers: [])))
+        let policy = LinkPolicy(cluster: cluster, member: member, incarnation: incarnation, versions: versions)
+        state = Mutex(State(policy: policy))
+    }
+
+    /// Answers strangers that want to join from now on; before that they are told to come again.
+    package func answerIntroductions(with introducer: @escaping Introducer) {
+        state.withLock { $0.introducer = introducer }
     }
 
     /// Binds one address; returns the port (of interest when 0 was asked for).
@@ -41,13 +82,17 @@ package final class PeerTransport: Sendable {
             .serverChannelOption(.backlog, value: 64)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+            // We never send on an accepted link: without probes one whose host vanished would stay for ever.
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(PeerTransport.tcp(TCP_KEEPIDLE), value: 10)
+            .childChannelOption(PeerTransport.tcp(TCP_KEEPINTVL), value: 5)
+            .childChannelOption(PeerTransport.tcp(TCP_KEEPCNT), value: 3)
             .childChannelInitializer { [self] channel in
                 remember(channel)
                 return channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(
                         AcceptedLink(
-                            policy: { self.state.withLock { $0.policy } }, helloTimeout: .seconds(5),
-                            logger: self.logger, report: self.report))
+                            host: self, helloTimeout: .seconds(5), logger: self.logger, report: self.report))
                 }
             }
         do {
@@ -59,28 +104,48 @@ package final class PeerTransport: Sendable {
         }
     }
 
-    /// Dials these peers from now on and accepts links from them; call again when membership changes.
-    package func setPeers(_ peers: [(MemberID, PeerAddress)]) {
-        var started: [DialedLink] = []
-        var stopped: [DialedLink] = []
-        state.withLock { state in
-            let cluster = state.policy.cluster
-            let member = state.policy.member
-            state.policy.peers = peers.map(\.0)
-            for (peer, link) in state.links where !peers.contains(where: { $0.0 == peer }) {
-                stopped.append(link)
-                state.links[peer] = nil
+    /// Dials these members from now on and accepts links from them; call again when the members or their addresses
+    /// change. A member whose addresses changed is dialed anew unless the present connection leads to one of them.
+    ///
+    /// - Parameters:
+    ///   - peers: may contain this member itself: its addresses are told to those it dials.
+    ///   - removed: links from these end, and they are told that they were removed.
+    package func setPeers(_ peers: [Peer], removed: [MemberID] = []) {
+        var unwanted: [DialedLink] = []
+        var refused: [AcceptedLink] = []
+        let wanted = state.withLock { state -> [(DialedLink, [PeerAddress])] in
+            let own = state.policy.member
+            let others = peers.filter { $0.member != own && !removed.contains($0.member) }
+            state.ownAddresses = peers.first { $0.member == own }?.addresses ?? state.ownAddresses
+            let before = state.policy.peers
+            state.policy.peers = others.map(\.member)
+            state.policy.removed = removed
+            state.strangers.removeAll { stranger in
+                removed.contains(stranger) || others.contains { $0.member == stranger }
             }
-            for (peer, address) in peers where state.links[peer] == nil && peer != member {
-                let hello = Hello(cluster: cluster, from: member, to: peer, incarnation: incarnation)
-                let link = DialedLink(
-                    peer: peer, address: address, hello: hello, loop: loop, logger: logger, report: report)
-                state.links[peer] = link
-                started.append(link)
+            for (member, link) in state.links
+            where !state.policy.peers.contains(member) && !state.strangers.contains(member) {
+                unwanted.append(link)
+                state.links[member] = nil
+            }
+            // Who was a peer and is none any more shall dial again and be told why.
+            let leaving = removed + before.filter { !state.policy.peers.contains($0) }
+            refused = state.accepted.values.filter { leaving.contains($0.peer) }.map(\.link)
+            for member in removed { state.told[member] = nil }
+            state.configured = [:]
+            return others.map { peer in
+                state.configured[peer.member] = peer.addresses
+                let link = state.links[peer.member] ?? makeLink(to: peer.member)
+                state.links[peer.member] = link
+                return (link, state.addresses(of: peer.member))
             }
         }
-        for link in stopped { _ = link.stop() }
-        for link in started { link.start() }
+        for link in unwanted { _ = link.stop() }
+        for (link, addresses) in wanted { link.setAddresses(addresses) }
+        guard !refused.isEmpty else { return }
+        loop.execute { [refused] in
+            for link in refused { link.end(because: "its member left the cluster", closedByHost: false) }
+        }
     }
 
     /// Sends payloads to members; `encode` runs on the transport's loop, so that encoding costs the caller nothing.
@@ -99,21 +164,34 @@ package final class PeerTransport: Sendable {
     package func shutdown() async {
         let (links, channels) = state.withLock { state in
             let links = Array(state.links.values)
-            let channels = state.listeners + Array(state.accepted.values)
+            let channels = state.listeners + Array(state.channels.values)
             state.links = [:]
+            state.strangers = []
             state.listeners = []
-            state.accepted = [:]
+            state.channels = [:]
             return (links, channels)
         }
         for link in links { try? await link.stop().get() }
         for channel in channels { try? await channel.close().get() }
     }
 
+    func makeLink(to peer: MemberID) -> DialedLink {
+        DialedLink(
+            peer: peer, loop: loop, logger: logger,
+            hello: { [owner = WeakTransport(self)] in owner.hello(to: peer) },
+            learn: { [owner = WeakTransport(self)] life in owner.learn(life, of: peer) },
+            report: report)
+    }
+
     private func remember(_ channel: any Channel) {
         let id = ObjectIdentifier(channel)
-        state.withLock { $0.accepted[id] = channel }
+        state.withLock { $0.channels[id] = channel }
         channel.closeFuture.whenComplete { [weak self] _ in
-            self?.state.withLock { _ = $0.accepted.removeValue(forKey: id) }
+            self?.state.withLock { _ = $0.channels.removeValue(forKey: id) }
         }
+    }
+
+    private static func tcp(_ option: Int32) -> ChannelOptions.Types.SocketOption {
+        ChannelOptions.socket(SocketOptionLevel(IPPROTO_TCP), SocketOptionName(option))
     }
 }

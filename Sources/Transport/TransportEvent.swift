@@ -10,6 +10,8 @@ package enum TransportEvent: Sendable {
     case unreachable(MemberID)
     /// Payloads in the order they were sent on one connection.
     case frames(MemberID, [[UInt8]])
+    /// This member says that we were removed from the cluster. May come more than once.
+    case removed(by: MemberID)
 }
 
 /// Where a member listens.
@@ -23,6 +25,18 @@ package struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
     }
 
     package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}
+
+/// A member and where it can be dialed.
+package struct Peer: Hashable, Sendable {
+    package var member: MemberID
+    /// Tried in turn.
+    package var addresses: [PeerAddress]
+
+    package init(_ member: MemberID, _ addresses: [PeerAddress]) {
+        self.member = member
+        self.addresses = addresses
+    }
 }
 
 package struct TransportError: Error, Hashable, CustomStringConvertible {

@@ -14,6 +14,11 @@ extension MemberFlags {
     }
 }
 
+enum ExitStatus {
+    /// The cluster has removed this member: starting it again would not help.
+    static let removed: Int32 = 65
+}
+
 /// SIGTERM and SIGINT, taken off the default action as soon as this value exists.
 ///
 /// The main thread itself waits for them: a thread parked in the dispatch library's main loop would unblock them again,

@@ -13,6 +13,11 @@ func run(_ flags: MemberFlags, until signals: StopSignals) async -> Int32 {
         logger.critical("stopping: \(reason)")
         exit(1)
     }
+    // Not a failure, and nothing that a restart could change.
+    let onRemoval: @Sendable (String) -> Void = { [logger] reason in
+        logger.critical("stopping: \(reason)")
+        exit(ExitStatus.removed)
+    }
     do {
         if flags.mode == .dev {
             let directory = try flags.hasDataDirectory ? flags.configuration.dataDirectory : temporaryDirectory()
@@ -23,7 +28,8 @@ func run(_ flags: MemberFlags, until signals: StopSignals) async -> Int32 {
             await signals.wait()
             await cluster.stop()
         } else {
-            let member = try await RegistryMember.start(flags.configuration, logger: logger, onFailure: onFailure)
+            let member = try await RegistryMember.start(
+                flags.configuration, logger: logger, onFailure: onFailure, onRemoval: onRemoval)
             notifySupervisor("READY=1")
             await signals.wait()
             notifySupervisor("STOPPING=1")

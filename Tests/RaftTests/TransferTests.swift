@@ -86,6 +86,19 @@ struct TransferTests {
         #expect(!subject.propose("x").batches.isEmpty)
     }
 
+    @Test("A target that turns out to have lost entries is given up at once")
+    func recoveringTarget() {
+        let subject = Subject()
+        subject.becomeEstablishedLeader()
+        subject.propose("x")
+        #expect(subject.transfer(to: 3).isStarted)
+        let told = subject.accept(from: 3, isRecovering: true)
+        #expect(told.messages.allSatisfy { $0.body != .timeoutNow })
+        _ = subject.step(.timer)
+        #expect(!subject.node.isTransferring)
+        #expect(subject.node.role == .leader)
+    }
+
     @Test("Another target replaces the first")
     func replaced() {
         let subject = Subject()

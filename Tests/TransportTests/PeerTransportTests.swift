@@ -1,70 +1,22 @@
-import Logging
 import NIOCore
 import NIOPosix
 import Primitives
-import Synchronization
 import Testing
 
 @testable import Transport
 
-/// Collects what a transport reports and lets a test wait for it.
-private final class Recorder: Sendable {
-    private let events = Mutex<[TransportEvent]>([])
-
-    func record(_ event: TransportEvent) { events.withLock { $0.append(event) } }
-
-    func wait(_ what: String, until found: @Sendable ([TransportEvent]) -> Bool) async throws {
-        for _ in 0..<1_000 {
-            if events.withLock({ found($0) }) { return }
-            try await Task.sleep(for: .milliseconds(5))
-        }
-        Issue.record("did not see: \(what)")
-    }
-
-    func frames(from member: MemberID) -> [[UInt8]] {
-        events.withLock { events in
-            events.flatMap { event -> [[UInt8]] in
-                if case .frames(member, let payloads) = event { return payloads }
-                return []
-            }
-        }
-    }
-
-    func contains(_ matches: (TransportEvent) -> Bool) -> Bool { events.withLock { $0.contains(where: matches) } }
-}
-
 @Suite("Links between members", .timeLimit(.minutes(1)))
 struct PeerTransportTests {
-    private let group = MultiThreadedEventLoopGroup.singleton
-    private var logger: Logger {
-        var logger = Logger(label: "transport-test")
-        logger.logLevel = .critical
-        return logger
-    }
-
-    private func transport(
-        _ member: UInt64, cluster: UInt64 = 1, _ recorder: Recorder
-    ) -> PeerTransport {
-        PeerTransport(
-            cluster: ClusterID(cluster), member: MemberID(member), incarnation: Incarnation(1), loop: group.next(),
-            logger: logger,
-            report: { event in
-                recorder.record(event)
-                if case .frames(_, let payloads) = event { return !payloads.contains([0xBA, 0xD0]) }
-                return true
-            })
-    }
-
     @Test("Frames arrive in order; stopping a member is seen as its host closing the link")
     func delivery() async throws {
         let seenByOne = Recorder()
         let seenByTwo = Recorder()
-        let one = transport(1, seenByOne)
-        let two = transport(2, seenByTwo)
+        let one = Endpoint(1, seenByOne).transport
+        let two = Endpoint(2, seenByTwo).transport
         let portOne = try await one.listen(on: PeerAddress(host: "127.0.0.1", port: 0))
         let portTwo = try await two.listen(on: PeerAddress(host: "127.0.0.1", port: 0))
-        one.setPeers([(MemberID(2), PeerAddress(host: "127.0.0.1", port: portTwo))])
-        two.setPeers([(MemberID(1), PeerAddress(host: "127.0.0.1", port: portOne))])
+        one.setPeers([Peer(MemberID(2), [PeerAddress(host: "127.0.0.1", port: portTwo)])])
+        two.setPeers([Peer(MemberID(1), [PeerAddress(host: "127.0.0.1", port: portOne)])])
         try await seenByOne.wait("link up") { $0.contains { if case .up(MemberID(2)) = $0 { true } else { false } } }
 
         let payloads = (0..<500).map { number in [UInt8](repeating: UInt8(number % 256), count: number * 7) }
@@ -83,11 +35,11 @@ struct PeerTransportTests {
     func otherCluster() async throws {
         let seenByOne = Recorder()
         let seenByTwo = Recorder()
-        let one = transport(1, cluster: 1, seenByOne)
-        let two = transport(2, cluster: 2, seenByTwo)
+        let one = Endpoint(1, cluster: 1, seenByOne).transport
+        let two = Endpoint(2, cluster: 2, seenByTwo).transport
         let port = try await two.listen(on: PeerAddress(host: "127.0.0.1", port: 0))
-        two.setPeers([(MemberID(1), PeerAddress(host: "127.0.0.1", port: 1))])
-        one.setPeers([(MemberID(2), PeerAddress(host: "127.0.0.1", port: port))])
+        two.setPeers([Peer(MemberID(1), [PeerAddress(host: "127.0.0.1", port: 1)])])
+        one.setPeers([Peer(MemberID(2), [PeerAddress(host: "127.0.0.1", port: port)])])
         try await seenByOne.wait("unreachable") {
             $0.contains { if case .unreachable(MemberID(2)) = $0 { true } else { false } }
         }
@@ -100,9 +52,9 @@ struct PeerTransportTests {
     @Test("Garbage closes only its own connection", arguments: 0..<20)
     func garbage(seed: UInt64) async throws {
         let recorder = Recorder()
-        let two = transport(2, recorder)
+        let two = Endpoint(2, recorder).transport
         let port = try await two.listen(on: PeerAddress(host: "127.0.0.1", port: 0))
-        two.setPeers([(MemberID(1), PeerAddress(host: "127.0.0.1", port: 1))])
+        two.setPeers([Peer(MemberID(1), [PeerAddress(host: "127.0.0.1", port: 1)])])
         var generator = SeededGenerator(seed: seed)
         var bytes = (0..<Int(generator.below(4_096) + 8)).map { _ in UInt8(generator.below(256)) }
         if seed % 3 == 0 {
@@ -111,13 +63,15 @@ struct PeerTransportTests {
                 Hello(cluster: ClusterID(1), from: MemberID(1), to: MemberID(2), incarnation: Incarnation(1)).encoded()
                 + [0xFF, 0xFF, 0xFF, 0x7F] + bytes
         }
-        let channel = try await ClientBootstrap(group: group).connect(host: "127.0.0.1", port: port).get()
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connect(
+            host: "127.0.0.1", port: port
+        ).get()
         // The member may close before everything is written: that is the point.
         try? await channel.writeAndFlush(ByteBuffer(bytes: bytes)).get()
         try await channel.closeFuture.get()
 
-        let one = transport(1, Recorder())
-        one.setPeers([(MemberID(2), PeerAddress(host: "127.0.0.1", port: port))])
+        let one = Endpoint(1, Recorder()).transport
+        one.setPeers([Peer(MemberID(2), [PeerAddress(host: "127.0.0.1", port: port)])])
         for _ in 0..<400 where recorder.frames(from: MemberID(1)).isEmpty {
             one.send([UInt8(42)]) { [(MemberID(2), [$0.map { [$0] }].flatMap { $0 })] }
             try await Task.sleep(for: .milliseconds(5))
@@ -131,11 +85,11 @@ struct PeerTransportTests {
     func unreadable() async throws {
         let seenByOne = Recorder()
         let seenByTwo = Recorder()
-        let one = transport(1, seenByOne)
-        let two = transport(2, seenByTwo)
+        let one = Endpoint(1, seenByOne).transport
+        let two = Endpoint(2, seenByTwo).transport
         let port = try await two.listen(on: PeerAddress(host: "127.0.0.1", port: 0))
-        two.setPeers([(MemberID(1), PeerAddress(host: "127.0.0.1", port: 1))])
-        one.setPeers([(MemberID(2), PeerAddress(host: "127.0.0.1", port: port))])
+        two.setPeers([Peer(MemberID(1), [PeerAddress(host: "127.0.0.1", port: 1)])])
+        one.setPeers([Peer(MemberID(2), [PeerAddress(host: "127.0.0.1", port: port)])])
         try await seenByOne.wait("link up") { $0.contains { if case .up(MemberID(2)) = $0 { true } else { false } } }
         one.send([[0xBA, 0xD0] as [UInt8]]) { [(MemberID(2), $0)] }
         try await seenByOne.wait("closed") { $0.contains { if case .closed(MemberID(2)) = $0 { true } else { false } } }
@@ -148,8 +102,8 @@ struct PeerTransportTests {
 
     @Test("A port in use is named in the error")
     func portInUse() async throws {
-        let one = transport(1, Recorder())
-        let two = transport(2, Recorder())
+        let one = Endpoint(1, Recorder()).transport
+        let two = Endpoint(2, Recorder()).transport
         let port = try await one.listen(on: PeerAddress(host: "127.0.0.1", port: 0))
         let error = await #expect(throws: TransportError.self) {
             _ = try await two.listen(on: PeerAddress(host: "127.0.0.1", port: port))

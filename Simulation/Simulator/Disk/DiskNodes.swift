@@ -15,6 +15,13 @@ final class FileNode {
     /// What is on the disk when that is not simply `content` without `pending`: after a sync that failed.
     private var durable: [UInt8]?
 
+    /// The same contents, all of them durable.
+    func copy() -> FileNode {
+        let node = FileNode()
+        node.content = content
+        return node
+    }
+
     func write(_ bytes: [UInt8], at offset: Int) {
         let sizeBefore = content.count
         let overlap = min(offset, sizeBefore)..<min(offset + bytes.count, sizeBefore)
@@ -158,6 +165,18 @@ final class DirectoryNode {
     private var pending: [Change] = []
 
     var names: [String] { entries.keys.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) } }
+
+    func copy() -> DirectoryNode {
+        let node = DirectoryNode()
+        for name in names {
+            switch entries[name] {
+            case .file(let file): node.entries[name] = .file(file.copy())
+            case .directory(let directory): node.entries[name] = .directory(directory.copy())
+            case nil: break
+            }
+        }
+        return node
+    }
 
     func set(_ name: String, to entry: Entry?) {
         change([(name, entries[name], entry)])

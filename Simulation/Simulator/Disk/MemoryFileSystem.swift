@@ -20,7 +20,7 @@ package struct DiskOperation: Hashable, Sendable {
 package final class MemoryFileSystem: FileSystem, @unchecked Sendable {
     // @unchecked: a simulation, and a test, uses its disk on one thread.
 
-    private let root = DirectoryNode()
+    private let root: DirectoryNode
     private var locks: Set<String> = []
     /// Files opened before the last crash are dead.
     private(set) var life = 0
@@ -36,7 +36,14 @@ package final class MemoryFileSystem: FileSystem, @unchecked Sendable {
     /// Bytes all files may have together.
     package var capacity = Int.max
 
-    package init() {}
+    package init() {
+        root = DirectoryNode()
+    }
+
+    /// A disk with the same files; nothing of it is unsynced, no file open, no lock held, no fault planned.
+    package init(copyOf other: MemoryFileSystem) {
+        root = other.root.copy()
+    }
 
     /// The power fails: every open file is dead, every lock free, unsynced changes meet their fate.
     package func crash(_ policy: CrashPolicy, using generator: inout SeededGenerator) {

@@ -13,6 +13,7 @@ final class Lanes: Sendable {
     private let reads: Lane<ReadOrder>
     private let snapshots: Lane<SnapshotOrder>
     private let closing: @Sendable () -> Void
+    private let hasFinished = Mutex(false)
 
     private enum ReadOrder: Sendable {
         case read(ReadJob)
@@ -86,7 +87,13 @@ final class Lanes: Sendable {
     }
 
     /// Finishes everything that was ordered, makes it durable and closes the files.
+    /// Once; later calls do nothing.
     func finish() {
+        let isSecond = hasFinished.withLock { finished in
+            defer { finished = true }
+            return finished
+        }
+        guard !isSecond else { return }
         log.finish()
         snapshots.finish()
         state.finish()

@@ -68,9 +68,7 @@ final class Mailbox<Element: Sendable>: @unchecked Sendable {
                 pthread_cond_wait(filled, lock)
                 continue
             }
-            let nanoseconds = max(deadline.nanoseconds, 0)
-            var until = timespec(
-                tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+            var until = MonotonicClock.waitable(deadline)
             if pthread_cond_timedwait(filled, lock, &until) == ETIMEDOUT { return true }
         }
         swap(&elements, &batch)
@@ -160,8 +158,24 @@ final class Lane<Job: Sendable>: Sendable {
 enum MonotonicClock {
     static func now() -> Instant {
         var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
+        // Goes on while the machine sleeps: the others do not wait for it.
+        clock_gettime(CLOCK_BOOTTIME, &time)
         return Instant(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
+    }
+
+    /// `deadline` on the clock that waiting threads use, which stands still while the machine sleeps.
+    static func waitable(_ deadline: Instant) -> timespec {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        let span = max(0, deadline.nanoseconds - now().nanoseconds)
+        let (seconds, nanoseconds) = span.quotientAndRemainder(dividingBy: 1_000_000_000)
+        time.tv_sec += Int(seconds)
+        time.tv_nsec += Int(nanoseconds)
+        if time.tv_nsec >= 1_000_000_000 {
+            time.tv_sec += 1
+            time.tv_nsec -= 1_000_000_000
+        }
+        return time
     }
 
     static func wallMilliseconds() -> Int64 {

@@ -34,8 +34,10 @@ final class MemberCore: RegistryService, @unchecked Sendable {
     private let end = Mutex(End())
     private let lanes: Lanes
     private let transport: PeerTransport
+    private let peers: PeerDirectory
     private let logger: Logger
     private let failed: @Sendable (String) -> Void
+    private let removed: @Sendable () -> Void
     private var replica: MemberReplica
     private var effects = ReplicaEffects()
     private let thread = Mutex<NamedThread?>(nil)
@@ -45,20 +47,23 @@ final class MemberCore: RegistryService, @unchecked Sendable {
     /// - Parameters:
     ///   - transport: given by a closure because it reports into this core.
     ///   - failed: called once, on any thread, when the member cannot go on.
+    ///   - removed: called when this member's own log says that it is no longer one; more than once.
     init(
         replica: MemberReplica, stores: OpenedStores, directory: MemberDirectory, logger: Logger,
         makeTransport: (@escaping @Sendable (TransportEvent) -> Bool) -> PeerTransport,
-        failed: @escaping @Sendable (String) -> Void
+        failed: @escaping @Sendable (String) -> Void, removed: @escaping @Sendable () -> Void
     ) {
         self.replica = replica
         self.logger = logger
         self.failed = failed
+        self.removed = removed
         clusterID = replica.configuration.cluster
         memberID = replica.configuration.member
         metrics = MemberMetrics()
         let inbox = inbox
         let logger = logger
         transport = makeTransport { event in MemberCore.report(event, to: inbox, logger: logger) }
+        peers = PeerDirectory(transport: transport, logger: logger)
         lanes = Lanes(stores: stores, directory: directory, inbox: inbox, metrics: metrics, failed: failed)
     }
 
@@ -128,11 +133,13 @@ final class MemberCore: RegistryService, @unchecked Sendable {
 
     private func dispatch() {
         lanes.take(LaneOrders(effects))
+        if let list = effects.peers { peers.apply(members: list.members, removed: list.removed) }
         if !effects.sends.isEmpty {
             transport.send(effects.sends) { sends in MemberCore.encode(sends) }
         }
         deliver()
         if let leadership = effects.leadership { noteLeadership(leadership) }
+        if effects.isRemoved { removed() }
     }
 
     private func deliver() {
@@ -161,7 +168,9 @@ final class MemberCore: RegistryService, @unchecked Sendable {
             "role \(change.role)", metadata: ["term": "\(change.term.number)", "leader": "\(leader)"])
     }
 
+    /// What was ordered is finished first: the order to rebuild the state must not be lost with the process.
     private func stopBecause(_ reason: String) {
+        lanes.finish()
         let isFirst = end.withLock { end in
             defer { end.hasEnded = true }
             return !end.hasEnded
@@ -189,6 +198,8 @@ final class MemberCore: RegistryService, @unchecked Sendable {
         case .up(let member): inbox.put(.linkUp(member))
         case .closed(let member): inbox.put(.linkClosed(member))
         case .unreachable(let member): inbox.put(.unreachable(member))
+        // The member's own end, not the replica's: `RegistryMember` hears it first.
+        case .removed: break
         case .frames(let member, let payloads):
             var events: [ReplicaEvent] = []
             events.reserveCapacity(payloads.count)

@@ -105,7 +105,8 @@ extension MemberDirectory {
     /// Removes files of databases that are no longer the state; their connections must be closed.
     package func removeOldDatabases() throws(StorageError) {
         let current = "state-\(meta.database).db"
-        for name in try fileSystem.list(home) where name.hasPrefix("state-") && !name.hasPrefix(current) {
+        for name in try fileSystem.list(home)
+        where name.hasPrefix("state-") && !name.hasPrefix(current) && !isDamaged(name) {
             try fileSystem.removeIfPresent("\(home)/\(name)")
         }
     }

@@ -2,21 +2,14 @@ package import Primitives
 package import Raft
 package import RegistryModel
 
-/// Log and state of a member as they stand after recovery, fitted to each other.
-package struct OpenedStores: Sendable {
-    package var log: LogStore
-    package var recovered: RecoveredLog
-    package var state: StateStore
-    package var restored: RestoredState
-}
-
 /// The data directory of one member.
 ///
 /// ```
 /// LOCK                     held while the member runs
 /// member/meta              identity, incarnation, which database counts
 /// member/log/              base, hardstate, <number>.segment
-/// member/state-<n>.db      the state, with SQLite's -wal and -shm beside it
+/// member/state-<n>.db      the state, with SQLite's -wal and its -mark beside it
+/// member/state-<n>.db.damaged  a state that was rebuilt, until the member has recovered
 /// member/incoming*         a snapshot being received
 /// member/outgoing-*        snapshots being sent
 /// member.new/              an unfinished bootstrap
@@ -114,8 +107,7 @@ package final class MemberDirectory: @unchecked Sendable {
         let lock = try fileSystem.lock("\(path)/LOCK")
         do throws(StorageError) {
             let metaPath = "\(path)/member/\(MetaRecord.fileName)"
-            let metaFile = try SlotFile.open(
-                metaPath, on: fileSystem, magic: MetaRecord.magic, slotBytes: MetaRecord.slotBytes)
+            let metaFile = try openMeta(metaPath, on: fileSystem)
             var meta: MetaRecord
             do throws(DecodingFailure) {
                 meta = try MetaRecord.decode(metaFile.payload)
@@ -135,6 +127,20 @@ package final class MemberDirectory: @unchecked Sendable {
         }
     }
 
+    private static func openMeta(
+        _ path: String, on fileSystem: any FileSystem
+    ) throws(StorageError) -> SlotFile {
+        do throws(StorageError) {
+            return try SlotFile.open(
+                path, on: fileSystem, magic: MetaRecord.magic, slotBytes: MetaRecord.slotBytes)
+        } catch {
+            guard error.kind == .damaged || error.kind == .notFound else { throw error }
+            throw StorageError(
+                .damaged, "read", path,
+                "\(error.detail): whose data this is, is not known. \(StorageError.replaceMember)")
+        }
+    }
+
     private static func check(
         _ meta: MetaRecord, cluster: ClusterID, member: MemberID, path: String
     ) throws(StorageError) {
@@ -148,34 +154,6 @@ package final class MemberDirectory: @unchecked Sendable {
             throw StorageError(
                 .otherMember, "open", path,
                 "it belongs to member \(hexadecimal(meta.member.number)), not \(hexadecimal(member.number))")
-        }
-    }
-
-    /// Recovers log and state and fits them to each other. A state ahead of the log, or one whose position the log
-    /// contradicts (an installed snapshot, a commit that reached the quorum before this disk), resets the log to it.
-    ///
-    /// - Throws: `damaged` when either cannot be trusted or entries between them are missing.
-    package func openStores() throws(StorageError) -> OpenedStores {
-        let state = try StateStore(databasePath(meta.database), options: options)
-        do throws(StorageError) {
-            let restored = try state.restore()
-            var (log, recovered) = try LogStore.open("\(home)/log", on: fileSystem, options: options)
-            let base = try logBase(of: restored.header, path: databasePath(meta.database))
-            guard base.position.index >= log.base.position.index else {
-                throw StorageError(
-                    .damaged, "open", home,
-                    "the state stands at entry \(base.position.index.number), the log begins only after "
-                        + "\(log.base.position.index.number). Remove the member from the cluster, delete its data "
-                        + "directory and add it again as a new member")
-            }
-            if !(try log.adopt(base)) {
-                recovered.log = RestoredLog(base: base, entries: [], hardState: log.hardState)
-                recovered.report.entries = 0
-            }
-            return OpenedStores(log: log, recovered: recovered, state: state, restored: restored)
-        } catch {
-            state.close()
-            throw error
         }
     }
 
@@ -198,6 +176,11 @@ package final class MemberDirectory: @unchecked Sendable {
     func nameDatabase(_ number: UInt64) throws(StorageError) {
         var next = meta
         next.database = number
+        next.wantsRebuild = false
+        try write(next)
+    }
+
+    func write(_ next: MetaRecord) throws(StorageError) {
         try metaFile.write(next.encoded)
         meta = next
     }
@@ -211,13 +194,19 @@ package final class MemberDirectory: @unchecked Sendable {
         }
     }
 
+    /// A database that was set aside.
+    func isDamaged(_ name: String) -> Bool { name.hasSuffix(MemberDirectory.damagedSuffix) }
+
+    static let damagedSuffix = ".db.damaged"
+
     private func removeLeftovers() throws(StorageError) {
         let database = "state-\(meta.database).db"
         let kept: Set<String> = [
             MetaRecord.fileName, "log", database, database + "-wal", database + "-shm",
+            database + WriteAheadMark.suffix,
             SnapshotReceiver.fileName, SnapshotReceiver.recordName,
         ]
-        for name in try fileSystem.list(home) where !kept.contains(name) {
+        for name in try fileSystem.list(home) where !kept.contains(name) && !isDamaged(name) {
             let isOurs = name.hasPrefix("state-") || name.hasPrefix("outgoing-")
             if isOurs { try fileSystem.removeIfPresent("\(home)/\(name)") }
         }

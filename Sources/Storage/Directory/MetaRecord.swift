@@ -12,6 +12,8 @@ struct MetaRecord: Hashable {
     var incarnation: Incarnation
     /// The state database is `state-<number>.db`.
     var database: UInt64
+    /// The next life shall not trust its state database but have it rebuilt.
+    var wantsRebuild = false
 
     var encoded: [UInt8] {
         var writer = ByteWriter(reserving: 40)
@@ -20,6 +22,7 @@ struct MetaRecord: Hashable {
         writer.fixed64(member.number)
         writer.fixed64(incarnation.number)
         writer.fixed64(database)
+        writer.bool(wantsRebuild)
         return writer.bytes
     }
 
@@ -33,6 +36,6 @@ struct MetaRecord: Hashable {
             cluster: ClusterID(try reader.fixed64("meta.cluster")),
             member: MemberID(try reader.fixed64("meta.member")),
             incarnation: Incarnation(try reader.fixed64("meta.incarnation")),
-            database: try reader.fixed64("meta.database"))
+            database: try reader.fixed64("meta.database"), wantsRebuild: try reader.bool("meta.rebuild"))
     }
 }

@@ -10,14 +10,19 @@ struct HardStateRecord: Hashable {
     var state: HardState
     /// Every record up to this sequence was synced.
     var certified: UInt64
+    /// Set while the log lacks entries that it had acknowledged.
+    var recovery: Recovery?
 
     var encoded: [UInt8] {
-        var writer = ByteWriter(reserving: 48)
+        var writer = ByteWriter(reserving: 64)
         writer.fixed64(state.term.number)
         writer.bool(state.votedFor != nil)
         writer.fixed64(state.votedFor?.number ?? 0)
         writer.fixed64(state.commit.number)
         writer.fixed64(certified)
+        writer.byte(recovery == nil ? 0 : recovery?.claimed == nil ? 1 : 2)
+        writer.fixed64(recovery?.claimed?.index.number ?? 0)
+        writer.fixed64(recovery?.claimed?.term.number ?? 0)
         return writer.bytes
     }
 
@@ -28,8 +33,13 @@ struct HardStateRecord: Hashable {
         let vote = MemberID(try reader.fixed64("vote"))
         let commit = LogIndex(try reader.fixed64("commit"))
         let certified = try reader.fixed64("certified")
+        let mark = try reader.byte("recovering")
+        let index = LogIndex(try reader.fixed64("claimed.index"))
+        let claimed = LogPosition(index: index, term: Term(try reader.fixed64("claimed.term")))
+        guard mark <= 2 else { throw .invalid("recovering") }
         return HardStateRecord(
-            state: HardState(term: term, votedFor: hasVote ? vote : nil, commit: commit), certified: certified)
+            state: HardState(term: term, votedFor: hasVote ? vote : nil, commit: commit), certified: certified,
+            recovery: mark == 0 ? nil : Recovery(claimed: mark == 2 ? claimed : nil))
     }
 }
 

@@ -18,11 +18,20 @@ package enum LogVerdict: String, Sendable, CaseIterable {
     /// Slot and copy are intact and contradict each other or the chain: a lost or misdirected write.
     case misplaced = "slot, copy and chain contradict each other"
 
+    /// Lost or contradictory, but replaced by later records or compacted since.
+    case superseded = "damaged, but replaced or compacted since"
+    /// A segment of the middle is gone, or nothing in it can be read.
+    case segmentMissing = "segment missing or unreadable"
+    /// The header of the segment was made again from its records.
+    case headerRebuilt = "segment header rebuilt from its records"
+    /// The log is shorter than what it had once acknowledged.
+    case forgotten = "the log ends before an entry that was committed"
+
     /// Whether the member cannot go on with this log by itself.
     package var isFault: Bool {
         switch self {
-        case .slotRebuilt, .copyDamaged, .torn: return false
-        case .payloadLost, .recordLost, .headUncertain, .misplaced: return true
+        case .slotRebuilt, .copyDamaged, .torn, .superseded, .headerRebuilt: return false
+        case .payloadLost, .recordLost, .headUncertain, .misplaced, .segmentMissing, .forgotten: return true
         }
     }
 }
@@ -57,6 +66,11 @@ package struct LogReport: Hashable, Sendable {
     package var rewrittenRecords = 0
     /// Everything that was not simply intact, in log order.
     package var findings: [LogFinding] = []
+
+    /// Entries from this one on were lost and dropped; nil when none was.
+    package var lostFrom: LogIndex?
+    /// What an operator should hear about at once: damage, and what was done about it.
+    package var notices: [String] = []
 
     package var faults: [LogFinding] { findings.filter { $0.verdict.isFault } }
 }

@@ -1,15 +1,30 @@
-internal import Primitives
+package import Primitives
 package import Raft
 
 /// A log as recovery left it.
 package struct RecoveredLog: Sendable {
+    /// The intact entries; `recovery` is set while the log lacks some that it had acknowledged.
     package var log: RestoredLog
     package var report: LogReport
 }
 
-extension LogStore {
-    private static let freshSuffix = ".new"
+/// What `LogStore.open` may do about damage.
+package struct LogOpening: Sendable {
+    /// Whose log it is; nil when that is not known.
+    package var member: MemberID?
+    /// Where the state machine stands: the log's base when its own record is lost.
+    package var fallbackBase: LogBase?
+    /// Drop what is damaged for good instead of waiting for peers: an operator's decision.
+    package var acceptsLoss = false
 
+    package init(member: MemberID? = nil, fallbackBase: LogBase? = nil, acceptsLoss: Bool = false) {
+        self.member = member
+        self.fallbackBase = fallbackBase
+        self.acceptsLoss = acceptsLoss
+    }
+}
+
+extension LogStore {
     /// Creates the files of an empty log that begins after `base`. The directory must exist and be empty; its names
     /// are durable on return.
     package static func create(
@@ -40,164 +55,127 @@ extension LogStore {
     /// Recovers the log: judges every record, drops a torn last group, writes records that nothing certified again
     /// (what the page cache shows after an unclean stop need not be on the disk), and only then returns.
     ///
-    /// - Throws: `damaged` when a durable record is lost or the end of the log is uncertain; `newerFormat`.
+    /// A log that lost entries it had acknowledged opens with its intact beginning and `recovery` set: that mark is
+    /// durable before anything is dropped, and stays until `clearRecovering`.
+    ///
+    /// - Throws: `damaged` when nobody could repair it: the hard state is lost, or this is the only voter. The text
+    ///   says what can be done. `newerFormat`, `io`.
     package static func open(
-        _ directory: String, on fileSystem: any FileSystem, options: StorageOptions
+        _ directory: String, on fileSystem: any FileSystem, options: StorageOptions, opening: LogOpening = LogOpening()
     ) throws(StorageError) -> (LogStore, RecoveredLog) {
-        let files = try openRecords(directory, on: fileSystem)
-        let segments = try scan(directory, on: fileSystem, from: files.base.firstSegment)
-        var recovery = LogRecovery(segments: segments, certified: files.hardState.certified)
-        if let fault = recovery.report.faults.first {
-            throw refusal(directory, recovery.report, first: fault)
+        let files = try openRecords(directory, on: fileSystem, fallback: opening.fallbackBase)
+        let scan = try scan(directory, on: fileSystem, files: files)
+        if scan.segments.isEmpty {
+            return try openEmpty(directory, on: fileSystem, options: options, files, scan, opening)
         }
-        let (entries, shape) = try replay(recovery, base: files.base.base, directory: directory)
-        try check(files.hardState, against: entries, base: files.base.base, directory: directory)
+        let first = files.base.firstSegment
+        var recovery = LogRecovery(
+            segments: scan.segments, numbers: first...max(first, scan.numbers.last ?? first),
+            certified: files.hardState.certified)
+        for finding in scan.findings { recovery.note(finding) }
+        let replay = LogReplay(recovery.stream, base: files.base.base.position)
+        let (entries, shape) = try restore(replay, recovery, base: files.base.base, directory: directory)
+        try checkTerm(files.hardState, last: entries.last?.position ?? files.base.base.position, directory)
+        let isShort = files.hardState.state.commit > (entries.last?.index ?? files.base.base.position.index)
+        guard replay.firstLost == nil && !isShort else {
+            if replay.firstLost == nil { recovery.note(forgotten(files, after: entries, recovery)) }
+            return try openDamaged(
+                Damage(directory: directory, fileSystem: fileSystem, options: options, files: files, scan: scan),
+                recovery, replay, opening, (entries, shape))
+        }
+        recovery.noteHarmless()
+        return try openWhole(
+            Damage(directory: directory, fileSystem: fileSystem, options: options, files: files, scan: scan), recovery,
+            (entries, shape))
+    }
 
-        let last = segments[segments.count - 1]
-        try repairSlots(recovery, on: fileSystem)
-        var numbers = segments.map(\.header.number)
+    /// What is on the disk, on its way to being opened.
+    struct Damage {
+        let directory: String
+        let fileSystem: any FileSystem
+        let options: StorageOptions
+        var files: RecordFiles
+        let scan: SegmentFiles
+    }
+
+    private static func openWhole(
+        _ disk: Damage, _ recovery: LogRecovery, _ content: ([Entry], LogShape)
+    ) throws(StorageError) -> (LogStore, RecoveredLog) {
+        var recovery = recovery
+        let last = recovery.segments[recovery.segments.count - 1]
+        try repairSlots(recovery, on: disk.fileSystem)
+        try repairHeaders(recovery, on: disk.fileSystem)
+        var numbers = disk.scan.numbers
         let writer: SegmentWriter
-        if recovery.tailStart == nil {
-            let file = try fileSystem.open(last.path, .readWrite)
+        var chain = recovery.lastChain ?? 0
+        if recovery.tailStart == nil && last.header.number == numbers.last {
+            let file = try disk.fileSystem.open(last.path, .readWrite)
             writer = SegmentWriter(
                 header: last.header, path: last.path, file: file, slotsUsed: last.records.count,
                 recordsEnd: last.recordsEnd)
         } else {
-            writer = try rewriteTail(&recovery, directory, on: fileSystem, options: options)
+            (writer, chain) = try rewriteTail(&recovery, disk)
             numbers.append(writer.header.number)
         }
         let store = LogStore(
-            directory: directory, fileSystem: fileSystem, options: options, baseFile: files.baseFile,
-            hardStateFile: files.hardStateFile, segment: writer,
-            shape: shape, segmentNumbers: numbers, record: files.hardState, base: files.base.base,
-            lastSequence: recovery.lastSequence, lastChain: recovery.chain(after: recovery.lastSequence))
+            directory: disk.directory, fileSystem: disk.fileSystem, options: disk.options,
+            baseFile: disk.files.baseFile, hardStateFile: disk.files.hardStateFile, segment: writer,
+            shape: content.1, segmentNumbers: numbers, record: disk.files.hardState, base: disk.files.base.base,
+            lastSequence: recovery.lastSequence, lastChain: chain)
         try store.certify()
         var report = recovery.report
-        report.entries = entries.count
-        let log = RestoredLog(base: files.base.base, entries: entries, hardState: files.hardState.state)
+        report.entries = content.0.count
+        report.notices = disk.files.notices
+        if disk.files.hardState.recovery != nil {
+            report.notices.append("\(disk.directory): the log still lacks entries it had acknowledged; it recovers")
+        }
+        var log = RestoredLog(
+            base: disk.files.base.base, entries: content.0, hardState: disk.files.hardState.state)
+        log.recovery = disk.files.hardState.recovery
         return (store, RecoveredLog(log: log, report: report))
     }
 
-    private struct RecordFiles {
-        var baseFile: SlotFile
-        var base: BaseRecord
-        var hardStateFile: SlotFile
-        var hardState: HardStateRecord
-    }
-
-    private static func openRecords(
-        _ directory: String, on fileSystem: any FileSystem
-    ) throws(StorageError) -> RecordFiles {
-        let basePath = "\(directory)/\(BaseRecord.fileName)"
-        let statePath = "\(directory)/\(HardStateRecord.fileName)"
-        let baseFile = try SlotFile.open(
-            basePath, on: fileSystem, magic: BaseRecord.magic, slotBytes: BaseRecord.slotBytes)
-        let stateFile = try SlotFile.open(
-            statePath, on: fileSystem, magic: HardStateRecord.magic, slotBytes: HardStateRecord.slotBytes)
-        do throws(DecodingFailure) {
-            let base = try BaseRecord.decode(baseFile.payload)
-            let hardState = try HardStateRecord.decode(stateFile.payload)
-            return RecordFiles(baseFile: baseFile, base: base, hardStateFile: stateFile, hardState: hardState)
-        } catch {
-            throw .undecodable(directory, error)
-        }
-    }
-
-    /// Removes what does not belong to the log, and reads the segments that do.
-    private static func scan(
-        _ directory: String, on fileSystem: any FileSystem, from first: UInt64
-    ) throws(StorageError) -> [ScannedSegment] {
-        var segments: [ScannedSegment] = []
-        var unused: String?
-        for name in try fileSystem.list(directory) {
-            let path = "\(directory)/\(name)"
-            if name.hasSuffix(freshSuffix) {
-                try fileSystem.remove(path)
-                continue
-            }
-            guard let number = SegmentHeader.number(ofFile: name) else { continue }
-            if number < first {
-                try fileSystem.remove(path)
-                continue
-            }
-            let expected = first + UInt64(segments.count)
-            guard unused == nil, number == expected else {
-                throw StorageError(
-                    .damaged, "recover", directory,
-                    "segment \(expected) is missing or empty, though \(name) is there. \(advice)")
-            }
-            if let scan = try ScannedSegment.read(path, number: number, on: fileSystem) {
-                segments.append(scan)
-            } else {
-                unused = path
-            }
-        }
-        if let unused { try fileSystem.remove(unused) }
-        guard !segments.isEmpty else {
-            throw StorageError(
-                .damaged, "recover", directory, "segment \(first) is missing. \(advice)")
-        }
-        return segments
-    }
-
-    /// The entries after `base`, in order. A record is void when a later one has its index or a lower one.
-    private static func replay(
-        _ recovery: LogRecovery, base: LogBase, directory: String
+    /// The intact entries, and which segment will hold each when recovery is done.
+    private static func restore(
+        _ replay: LogReplay, _ recovery: LogRecovery, base: LogBase, directory: String
     ) throws(StorageError) -> ([Entry], LogShape) {
-        var live: [LogRecovery.Kept] = []
-        var bound = UInt64.max
-        for kept in recovery.kept.reversed() where kept.slot.index < bound {
-            bound = kept.slot.index
-            guard bound > base.position.index.number else { break }
-            if kept.slot.kind != LogSlot.truncation { live.append(kept) }
-        }
         var entries: [Entry] = []
         var shape = LogShape(base: base.position)
-        for kept in live.reversed() {
+        let isWhole = replay.firstLost == nil
+        let fresh = (recovery.segments.last?.header.number ?? 0) + 1
+        for kept in replay.intact {
             let slot = kept.slot
-            let index = LogIndex(slot.index)
             guard let kind = Entry.Kind(rawValue: slot.kind) else {
                 throw StorageError(
                     .newerFormat, "recover", directory, "entry \(slot.index) is of the unknown kind \(slot.kind)")
             }
-            guard index == shape.lastIndex.next else {
-                throw StorageError(
-                    .damaged, "recover", directory,
-                    "entry \(slot.index) follows \(shape.lastIndex.number): entries between them are missing. \(advice)"
-                )
-            }
-            shape.append(index, term: Term(slot.term), segment: recovery.segmentNumber(of: kept))
-            entries.append(Entry(index: index, term: Term(slot.term), kind: kind, payload: kept.payload))
+            let moves = isWhole && recovery.tailStart.map { slot.sequence >= $0 } ?? false
+            shape.append(
+                LogIndex(slot.index), term: Term(slot.term),
+                segment: moves ? fresh : recovery.segments[kept.place].header.number)
+            entries.append(
+                Entry(index: LogIndex(slot.index), term: Term(slot.term), kind: kind, payload: kept.payload))
         }
         return (entries, shape)
     }
 
-    private static func check(
-        _ hardState: HardStateRecord, against entries: [Entry], base: LogBase, directory: String
+    private static func checkTerm(
+        _ hardState: HardStateRecord, last: LogPosition, _ directory: String
     ) throws(StorageError) {
-        let last = entries.last?.position ?? base.position
-        if hardState.state.commit > last.index {
-            throw StorageError(
-                .damaged, "recover", directory,
-                "the log ends at entry \(last.index.number), yet entry \(hardState.state.commit.number) was "
-                    + "committed: \(LogVerdict.headUncertain.rawValue). \(advice)")
-        }
-        if hardState.state.term < last.term {
-            throw StorageError(
-                .damaged, "recover", directory,
-                "the log holds term \(last.term.number), the hard state only term \(hardState.state.term.number): "
-                    + "the newer hard state, and perhaps a vote, is lost. \(advice)")
-        }
+        guard hardState.state.term < last.term else { return }
+        throw StorageError(
+            .damaged, "recover", "\(directory)/\(HardStateRecord.fileName)",
+            "the log holds term \(last.term.number), the hard state only term \(hardState.state.term.number): the "
+                + "newer hard state, and perhaps a vote, is lost. \(StorageError.replaceMember)")
     }
 
-    private static func refusal(_ directory: String, _ report: LogReport, first: LogFinding) -> StorageError {
-        let others = report.faults.count - 1
-        let more = others > 0 ? " (and \(others) more)" : ""
-        return StorageError(
-            .damaged, "recover", directory,
-            "\(first)\(more). This member cannot vouch for what it acknowledged. \(advice)")
+    private static func forgotten(
+        _ files: RecordFiles, after entries: [Entry], _ recovery: LogRecovery
+    ) -> LogFinding {
+        let last = recovery.segments[recovery.segments.count - 1]
+        return LogFinding(
+            verdict: .forgotten, segment: last.header.number,
+            offset: last.header.geometry.slotOffset(last.records.count), sequence: recovery.lastSequence + 1,
+            index: (entries.last?.index ?? files.base.base.position.index).next)
     }
-
-    private static let advice =
-        "Remove the member from the cluster, delete its data directory and add it again as a new member"
 }

@@ -197,6 +197,10 @@ package final class LogStore: @unchecked Sendable {
         }
     }
 
+    func forgetSegments(before number: UInt64) throws(StorageError) {
+        try writeBase(base, firstSegment: number)
+    }
+
     private func writeBase(_ base: LogBase, firstSegment: UInt64) throws(StorageError) {
         try baseFile.write(BaseRecord(base: base, firstSegment: firstSegment).encoded)
         self.base = base

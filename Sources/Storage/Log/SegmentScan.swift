@@ -26,39 +26,57 @@ struct ScannedSegment {
     var hasResidue = false
     /// End of the last intact record in area 2.
     var recordsEnd = 0
+    /// Both copies of the header were lost; this one was made from the records.
+    var headerIsRebuilt = false
 
-    /// Reads a segment file whole.
-    /// - Returns: nil when the file was prepared but never used: no header, no record.
-    /// - Throws: `damaged` when the header is gone but records are there, or the number is another's.
-    static func read(
-        _ path: String, number: UInt64, on fileSystem: any FileSystem
-    ) throws(StorageError) -> ScannedSegment? {
+    enum Outcome {
+        case used(ScannedSegment)
+        /// Prepared but never used: no header, no record.
+        case unused
+        /// Nothing in it can be trusted.
+        case unreadable(String)
+    }
+
+    /// Reads a segment file whole. Blocks that the disk cannot read count as damaged.
+    static func read(_ path: String, number: UInt64, on fileSystem: any FileSystem) throws(StorageError) -> Outcome {
         let file = try fileSystem.open(path, .readOnly)
         defer { file.close() }
         let size = Int(clamping: try file.size())
-        guard size <= Int(UInt32.max) else {
-            throw StorageError(.damaged, "read", path, "\(size) bytes are more than a segment can have")
-        }
+        guard size <= Int(UInt32.max) else { return .unreadable("\(size) bytes are more than a segment can have") }
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: max(size, 1), alignment: 16)
         defer { buffer.deallocate() }
-        let got = try file.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<size]), at: 0)
+        let got = fill(UnsafeMutableRawBufferPointer(rebasing: buffer[..<size]), from: file)
         let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<got])
-        guard let header = try intactHeader(bytes, path: path) else {
-            if let traces = firstRecord(bytes) {
-                throw StorageError(
-                    .damaged, "read", path, "both segment headers are unreadable, yet there are records at \(traces)")
-            }
-            return nil
+        var scan: ScannedSegment
+        if let header = try intactHeader(bytes, path: path) {
+            guard header.number == number else { return .unreadable("the header is that of segment \(header.number)") }
+            scan = ScannedSegment(header: header, path: path)
+        } else if let header = rebuiltHeader(bytes, number: number) {
+            scan = ScannedSegment(header: header, path: path)
+            scan.headerIsRebuilt = true
+        } else {
+            return .unused
         }
-        guard header.number == number else {
-            throw StorageError(.damaged, "read", path, "the header is that of segment \(header.number)")
-        }
-        var scan = ScannedSegment(header: header, path: path)
         scan.readSlots(bytes)
         scan.walkRecords(bytes)
         scan.followSlots(bytes)
         scan.lookForResidue(bytes)
-        return scan
+        return .used(scan)
+    }
+
+    /// Reads as much as the disk gives; what it does not give is filled with a pattern that is no record.
+    private static func fill(_ buffer: UnsafeMutableRawBufferPointer, from file: any StorageFile) -> Int {
+        if let got = try? file.read(into: buffer, at: 0) { return got }
+        var offset = 0
+        while offset < buffer.count {
+            let end = min(offset + SegmentGeometry.blockBytes, buffer.count)
+            let block = UnsafeMutableRawBufferPointer(rebasing: buffer[offset..<end])
+            if (try? file.read(into: block, at: Int64(offset))) == nil {
+                block.initializeMemory(as: UInt8.self, repeating: 0xDB)
+            }
+            offset = end
+        }
+        return buffer.count
     }
 
     private static func intactHeader(
@@ -71,12 +89,31 @@ struct ScannedSegment {
         return nil
     }
 
-    /// The offset of anything that looks like a record, in a file without a header.
-    private static func firstRecord(_ bytes: UnsafeRawBufferPointer) -> Int? {
+    /// A header made from the records, without the chain value before them; nil when there is no record.
+    private static func rebuiltHeader(_ bytes: UnsafeRawBufferPointer, number: UInt64) -> SegmentHeader? {
         var offset = SegmentGeometry.slotsStart
         while offset + LogSlot.bytes <= bytes.count {
-            if LogSlot.load(bytes, at: offset) != nil { return offset }
+            if let slot = LogSlot.load(bytes, at: offset) {
+                let isSlot = offset < Int(slot.offset)
+                let place = isSlot ? UInt64((offset - SegmentGeometry.slotsStart) / LogSlot.bytes) : 0
+                let start = isSlot && place > 0 ? firstCopy(bytes, from: offset) : Int(slot.offset)
+                // The largest segment whose records begin there.
+                let size = 8 * ((start ?? Int(slot.offset)) - SegmentGeometry.slotsStart)
+                guard slot.sequence > place, size >= SegmentGeometry.bytesMin, size <= Int(UInt32.max) else {
+                    return nil
+                }
+                return SegmentHeader(number: number, bytes: size, firstSequence: slot.sequence - place, startChain: 0)
+            }
             offset += LogSlot.bytes
+        }
+        return nil
+    }
+
+    private static func firstCopy(_ bytes: UnsafeRawBufferPointer, from offset: Int) -> Int? {
+        var offset = SegmentGeometry.blockUp(offset)
+        while offset + LogSlot.bytes <= bytes.count {
+            if let copy = LogSlot.load(bytes, at: offset), Int(copy.offset) == offset { return offset }
+            offset += SegmentGeometry.blockBytes
         }
         return nil
     }

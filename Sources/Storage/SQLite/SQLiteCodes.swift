@@ -16,5 +16,7 @@ enum IOCode {
     static let lock = SQLITE_IOERR | (15 << 8)
     static let indexLock = SQLITE_IOERR | (20 << 8)
     static let indexMap = SQLITE_IOERR | (21 << 8)
+    /// A page's checksum does not match.
+    static let data = SQLITE_IOERR | (32 << 8)
     static let deleteAbsent = SQLITE_IOERR | (23 << 8)
 }

@@ -9,7 +9,7 @@ final class SQLiteConnection {
     private var statements: [SQLiteStatement] = []
 
     /// - Parameters:
-    ///   - vfs: a registered VFS; nil is the system's own.
+    ///   - vfs: a registered `SQLiteVFS`; nil is the real disk's.
     ///   - cacheBytes: bound on the page cache.
     init(_ path: String, vfs: String?, access: Access, cacheBytes: Int) throws(StorageError) {
         self.path = path
@@ -19,6 +19,7 @@ final class SQLiteConnection {
         case .readWrite: flags = SQLITE_OPEN_READWRITE
         case .readOnly: flags = SQLITE_OPEN_READONLY
         }
+        let vfs = try SQLiteConnection.resolved(vfs)
         // One thread at a time uses a connection, so SQLite need not lock it.
         let code = sqlite3_open_v2(path, &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, vfs)
         guard code == SQLITE_OK else {
@@ -33,9 +34,20 @@ final class SQLiteConnection {
         try execute("PRAGMA trusted_schema = OFF")
         try execute("PRAGMA wal_autocheckpoint = 0")
         try execute("PRAGMA cell_size_check = ON")
+        if access == .create {
+            try execute("PRAGMA page_size = \(PageChecksum.pageBytes)")
+            var reserved = Int32(PageChecksum.reservedBytes)
+            let code = sqlite3_file_control(handle, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved)
+            guard code == SQLITE_OK else { throw failure("reserve bytes in", code) }
+        }
     }
 
     deinit { close() }
+
+    private static func resolved(_ vfs: String?) throws(StorageError) -> String {
+        if let vfs { return vfs }
+        return try SystemVFS.ensure()
+    }
 
     /// Runs statements without results, or whose results do not matter.
     func execute(_ sql: String) throws(StorageError) {
@@ -101,6 +113,11 @@ final class SQLiteConnection {
     }
 
     func failure(_ operation: String, _ code: Int32) -> StorageError {
+        if code == IOCode.data {
+            return StorageError(
+                .damaged, operation, path, "the checksum of a page does not match, or its log lacks frames",
+                code: code)
+        }
         let kind: StorageError.Kind
         switch code & 0xFF {
         case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT: kind = .damaged

@@ -1,7 +1,8 @@
 internal import CSQLite
 internal import Glibc
 
-/// Puts a `FileSystem` under SQLite, so that the state database lives on the same (simulated) disk as the log. The
+/// Puts a `FileSystem` under SQLite, so that the state database lives on the same (simulated) disk as the log, and
+/// keeps a checksum in every page: its databases have pages of 4096 bytes, 8 of them reserved. The
 /// index of the write-ahead log is in memory, so all connections must be in this process.
 ///
 /// Register one for each life of a member; unregister it when that life's connections are closed.
@@ -12,6 +13,7 @@ package final class SQLiteVFS: @unchecked Sendable {
     let fileSystem: any FileSystem
     let random: @Sendable () -> UInt64
     let wallMilliseconds: @Sendable () -> Int64
+    let sleep: @Sendable (_ microseconds: Int32) -> Void
     let databases = SharedDatabases()
     private let vfs = UnsafeMutablePointer<sqlite3_vfs>.allocate(capacity: 1)
     private let nameBytes: UnsafeMutablePointer<CChar>
@@ -19,9 +21,10 @@ package final class SQLiteVFS: @unchecked Sendable {
 
     private init(
         name: String, fileSystem: any FileSystem, random: @escaping @Sendable () -> UInt64,
-        wallMilliseconds: @escaping @Sendable () -> Int64
+        wallMilliseconds: @escaping @Sendable () -> Int64, sleep: @escaping @Sendable (Int32) -> Void
     ) {
         self.name = name
+        self.sleep = sleep
         self.fileSystem = fileSystem
         self.random = random
         self.wallMilliseconds = wallMilliseconds
@@ -38,12 +41,14 @@ package final class SQLiteVFS: @unchecked Sendable {
     /// - Parameters:
     ///   - random: seeds what SQLite draws once a process; see `sqlite3_randomness`.
     ///   - wallMilliseconds: since 1970.
+    ///   - sleep: lets another thread finish; nothing where all connections are on one thread.
     package static func register(
         name: String, fileSystem: any FileSystem, random: @escaping @Sendable () -> UInt64,
-        wallMilliseconds: @escaping @Sendable () -> Int64
+        wallMilliseconds: @escaping @Sendable () -> Int64,
+        sleep: @escaping @Sendable (_ microseconds: Int32) -> Void = { _ in }
     ) throws(StorageError) -> SQLiteVFS {
         let instance = SQLiteVFS(
-            name: name, fileSystem: fileSystem, random: random, wallMilliseconds: wallMilliseconds)
+            name: name, fileSystem: fileSystem, random: random, wallMilliseconds: wallMilliseconds, sleep: sleep)
         instance.vfs.initialize(to: sqlite3_vfs())
         instance.vfs.pointee.iVersion = 2
         instance.vfs.pointee.szOsFile = Int32(MemoryLayout<VFSFileHandle>.size)
@@ -93,9 +98,9 @@ package final class SQLiteVFS: @unchecked Sendable {
             for position in 0..<Int(count) { out[position] = CChar(truncatingIfNeeded: owner.random()) }
             return count
         }
-        vfs.pointee.xSleep = { _, _ in
-            // All connections are in this process; whoever waits would only wait for itself.
-            0
+        vfs.pointee.xSleep = { vfs, microseconds in
+            SQLiteVFS.of(vfs)?.sleep(microseconds)
+            return microseconds
         }
         vfs.pointee.xCurrentTime = { vfs, out in
             guard let owner = SQLiteVFS.of(vfs) else { return SQLITE_MISUSE }
@@ -119,6 +124,7 @@ package final class SQLiteVFS: @unchecked Sendable {
 
     private func delete(_ path: String, sync: Bool) -> Int32 {
         do throws(StorageError) {
+            if path.hasSuffix("-wal") { try databases.mark(String(path.dropLast(4)))?.willDeleteLog() }
             try fileSystem.remove(path)
             if sync { try fileSystem.syncDirectory(SQLiteVFS.directory(of: path)) }
             return SQLITE_OK

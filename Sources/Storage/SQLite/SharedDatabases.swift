@@ -10,6 +10,8 @@ final class SharedDatabase {
 
     let path: String
     var users = 0
+    /// Of the connection that writes; nil while there is none.
+    var mark: WriteAheadMark?
     /// Connections that hold at least a shared lock.
     private var shared = 0
     private var reserved: ObjectIdentifier?
@@ -106,6 +108,11 @@ final class SharedDatabases: Sendable {
 
     func join(_ path: String) {
         with(path) { $0.users += 1 }
+    }
+
+    /// The database's mark; nil when nobody writes it.
+    func mark(_ path: String) -> WriteAheadMark? {
+        with(path) { $0.mark }
     }
 
     func leave(_ path: String) {

@@ -17,14 +17,20 @@ final class VFSFile {
     var needsDirectorySync: Bool
     let deletesOnClose: Bool
     var held: Int32 = SQLITE_LOCK_NONE
+    /// Where a page gets its checksum on its way to the disk; database files only.
+    private let scratch: UnsafeMutableRawBufferPointer?
+    /// Of the database that this file or its journal belongs to, when it is opened for writing.
+    private let mark: WriteAheadMark?
     /// Index locks this connection holds, to give back on close.
     var indexShared: Set<Int> = []
     var indexExclusive: Set<Int> = []
 
     private init(
         owner: SQLiteVFS, path: String, file: any StorageFile, isDatabase: Bool, needsDirectorySync: Bool,
-        deletesOnClose: Bool
+        deletesOnClose: Bool, mark: WriteAheadMark?
     ) {
+        self.mark = mark
+        scratch = isDatabase ? .allocate(byteCount: PageChecksum.pageBytes, alignment: 16) : nil
         self.owner = owner
         self.path = path
         self.file = file
@@ -33,6 +39,8 @@ final class VFSFile {
         self.deletesOnClose = deletesOnClose
         if isDatabase { owner.databases.join(path) }
     }
+
+    deinit { scratch?.deallocate() }
 
     static func of(_ file: UnsafeMutablePointer<sqlite3_file>?) -> VFSFile? {
         guard let file else { return nil }
@@ -53,10 +61,12 @@ final class VFSFile {
         do throws(StorageError) {
             let exists = try owner.fileSystem.exists(path)
             let mode: FileMode = isReadOnly ? .readOnly : (creates ? .openOrCreate : .readWrite)
+            let isDatabase = flags & SQLITE_OPEN_MAIN_DB != 0
+            let mark = isReadOnly ? nil : try mark(owner, path, isDatabase: isDatabase)
             let opened = VFSFile(
                 owner: owner, path: path, file: try owner.fileSystem.open(path, mode),
-                isDatabase: flags & SQLITE_OPEN_MAIN_DB != 0, needsDirectorySync: isJournal && !exists,
-                deletesOnClose: flags & SQLITE_OPEN_DELETEONCLOSE != 0)
+                isDatabase: isDatabase, needsDirectorySync: isJournal && !exists,
+                deletesOnClose: flags & SQLITE_OPEN_DELETEONCLOSE != 0, mark: mark)
             file.withMemoryRebound(to: VFSFileHandle.self, capacity: 1) {
                 $0.pointee.object = Unmanaged.passRetained(opened).toOpaque()
             }
@@ -64,8 +74,25 @@ final class VFSFile {
             outFlags?.pointee = flags
             return SQLITE_OK
         } catch {
-            return error.kind == .full ? SQLITE_FULL : SQLITE_CANTOPEN
+            switch error.kind {
+            case .full: return SQLITE_FULL
+            case .damaged: return IOCode.data
+            case .notFound: return SQLITE_CANTOPEN
+            default: return IOCode.access
+            }
         }
+    }
+
+    /// The mark shared by a database and its log; made, and the log checked, when the database is opened.
+    private static func mark(
+        _ owner: SQLiteVFS, _ path: String, isDatabase: Bool
+    ) throws(StorageError) -> WriteAheadMark? {
+        guard isDatabase else { return path.hasSuffix("-wal") ? owner.databases.mark(String(path.dropLast(4))) : nil }
+        if let mark = owner.databases.mark(path) { return mark }
+        guard try owner.fileSystem.exists(path) else { return nil }
+        let mark = try WriteAheadMark(path, on: owner.fileSystem)
+        owner.databases.with(path) { $0.mark = mark }
+        return mark
     }
 
     /// Gives everything back; the object is gone afterwards.
@@ -103,6 +130,12 @@ final class VFSFile {
     func read(_ buffer: UnsafeMutableRawBufferPointer, at offset: Int64) -> Int32 {
         code(IOCode.read) { () throws(StorageError) in
             let got = try file.read(into: buffer, at: offset)
+            if isDatabase, got == buffer.count, got >= 512 {
+                let page = UnsafeRawBufferPointer(buffer)
+                guard PageChecksum.isPage(got, at: offset), PageChecksum.isIntact(page, at: offset) else {
+                    return IOCode.data
+                }
+            }
             guard got < buffer.count else { return SQLITE_OK }
             // SQLite demands the rest zeroed.
             UnsafeMutableRawBufferPointer(rebasing: buffer[got...]).initializeMemory(as: UInt8.self, repeating: 0)
@@ -110,9 +143,32 @@ final class VFSFile {
         }
     }
 
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) -> Int32 {
+        code(IOCode.write) { () throws(StorageError) in
+            guard isDatabase, let scratch else {
+                try mark?.willWriteLog(bytes, at: offset)
+                try file.write(bytes, at: offset)
+                return SQLITE_OK
+            }
+            // Whole pages of a database with room for the checksum, or it is none of ours.
+            guard PageChecksum.isPage(bytes.count, at: offset),
+                offset > 0 || bytes[VFSFile.reservedBytesOffset] == UInt8(PageChecksum.reservedBytes)
+            else { return IOCode.write }
+            try mark?.willWritePage()
+            scratch.copyMemory(from: bytes)
+            PageChecksum.seal(scratch, at: offset)
+            try file.write(UnsafeRawBufferPointer(scratch), at: offset)
+            return SQLITE_OK
+        }
+    }
+
+    /// Where page 1 says how many bytes at the end of each page are free for the VFS.
+    private static let reservedBytesOffset = 20
+
     func sync() -> Int32 {
         code(IOCode.sync) { () throws(StorageError) in
             try file.sync()
+            if !isDatabase { mark?.didSyncLog() }
             if needsDirectorySync {
                 try owner.fileSystem.syncDirectory(SQLiteVFS.directory(of: path))
                 needsDirectorySync = false

@@ -27,10 +27,7 @@ enum VFSMethods {
         }
         methods.pointee.xWrite = { file, bytes, count, offset in
             guard let object = VFSFile.of(file) else { return IOCode.write }
-            return object.code(IOCode.write) { () throws(StorageError) in
-                try object.file.write(UnsafeRawBufferPointer(start: bytes, count: Int(count)), at: offset)
-                return SQLITE_OK
-            }
+            return object.write(UnsafeRawBufferPointer(start: bytes, count: Int(count)), at: offset)
         }
         methods.pointee.xTruncate = { file, size in
             guard let object = VFSFile.of(file) else { return IOCode.truncate }

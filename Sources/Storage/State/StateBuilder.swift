@@ -17,11 +17,12 @@ final class StateBuilder {
     init(_ path: String, on fileSystem: any FileSystem, options: StorageOptions) throws(StorageError) {
         self.path = path
         self.fileSystem = fileSystem
-        for suffix in ["", "-wal", "-shm", "-journal"] { try fileSystem.removeIfPresent(path + suffix) }
+        for suffix in ["", "-wal", "-shm", "-journal", WriteAheadMark.suffix] {
+            try fileSystem.removeIfPresent(path + suffix)
+        }
         connection = try SQLiteConnection(
             path, vfs: options.vfs, access: .create, cacheBytes: max(options.pageCacheBytes, StateBuilder.cacheBytesMin)
         )
-        try connection.execute("PRAGMA page_size = 4096")
         try connection.execute("PRAGMA journal_mode = OFF")
         try connection.execute("PRAGMA synchronous = OFF")
         try connection.execute("BEGIN IMMEDIATE")

@@ -1,31 +1,46 @@
 import Foundation
 import Synchronization
+import Testing
 
 /// A client that puts a new key each time, over a kept connection, and remembers what was acknowledged and when.
 ///
-/// It holds on to one member and goes to the next one when that one closes, refuses or says nothing for a second.
+/// It holds on to one member and goes to the next one when that one closes, refuses or is silent for too long.
 final class Writer: Sendable {
+    /// Seconds that it waits for an answer. A put that was lost with its leader is answered by nobody: while it waits
+    /// for that, it does not see that others would be done.
+    private static let patience = 0.25
+
     struct Acknowledged: Hashable, Sendable {
         var key: String
         var sent: Double
         var answered: Double
     }
 
+    /// A put that may or may not have been done.
+    struct Failed: Sendable {
+        var at: Double
+        var reason: String
+    }
+
     private struct State {
         var acknowledged: [Acknowledged] = []
+        var failed: [Failed] = []
+        var seats: [Member]
         var isStopping = false
-        var lastError = ""
     }
 
     private let name: String
-    private let hosts: [String]
-    private let state = Mutex(State())
+    private let pace: Double
+    private let state: Mutex<State>
     private let ended = DispatchSemaphore(value: 0)
 
-    /// - Parameter hosts: the first one is where it starts.
-    init(name: String, hosts: [String]) {
+    /// - Parameters:
+    ///   - seats: the members it may use; the first one is where it starts.
+    ///   - pace: seconds between an answer and the next put.
+    init(name: String, seats: [Member], pace: Double = 0.001) {
         self.name = name
-        self.hosts = hosts
+        self.pace = pace
+        state = Mutex(State(seats: seats))
         Thread.detachNewThread { [self] in
             run()
             ended.signal()
@@ -33,36 +48,57 @@ final class Writer: Sendable {
     }
 
     private func run() {
-        var member = 0
         var number = 0
-        var gateway: Gateway?
-        while !state.withLock({ $0.isStopping }) {
+        var open: (gateway: Gateway, member: Member)?
+        while let seat = state.withLock({ $0.isStopping ? nil : $0.seats[0] }) {
             number += 1
             let key = "\(name)/\(number)"
             do {
-                let open = try gateway ?? Gateway(hosts[member], seconds: 1)
-                gateway = open
+                let gateway =
+                    try open.flatMap { $0.member === seat ? $0.gateway : nil } ?? seat.gateway(seconds: Self.patience)
+                open = (gateway, seat)
                 let sent = now()
-                try open.put(key, "value of \(key)")
+                try gateway.put(key, "value of \(key)")
                 let answered = now()
                 state.withLock { $0.acknowledged.append(Acknowledged(key: key, sent: sent, answered: answered)) }
-                pause(0.001)
+                pause(pace)
             } catch {
-                gateway = nil
-                member = (member + 1) % hosts.count
-                state.withLock { $0.lastError = "\(error)" }
+                open = nil
+                let failed = Failed(at: now(), reason: "\(seat.name): \(error)")
+                state.withLock {
+                    $0.failed.append(failed)
+                    // Unless it was told to sit elsewhere meanwhile.
+                    if $0.seats[0] === seat { $0.seats.append($0.seats.removeFirst()) }
+                }
                 pause(0.002)
             }
         }
     }
 
+    /// Moves it to the first of these before its next put.
+    func sit(at seats: [Member]) {
+        state.withLock { $0.seats = seats }
+    }
+
     var acknowledged: [Acknowledged] { state.withLock { $0.acknowledged } }
-    var lastError: String { state.withLock { $0.lastError } }
+    var failed: [Failed] { state.withLock { $0.failed } }
+    var count: Int { state.withLock { $0.acknowledged.count } }
+    var lastError: String { state.withLock { $0.failed.last?.reason ?? "" } }
+
+    /// The acknowledgements that arrived after an instant, oldest first.
+    func acknowledged(after instant: Double) -> ArraySlice<Acknowledged> {
+        state.withLock { state in
+            let first = state.acknowledged.lastIndex { $0.answered <= instant }.map { $0 + 1 } ?? 0
+            return state.acknowledged[first...]
+        }
+    }
 
     /// Stops and returns everything that was acknowledged.
     func stop() -> [Acknowledged] {
         state.withLock { $0.isStopping = true }
         _ = ended.wait(timeout: .now() + 20)
+        // Whoever stops it once more need not wait.
+        ended.signal()
         return acknowledged
     }
 }
@@ -71,30 +107,61 @@ final class Writer: Sendable {
 struct Writers: Sendable {
     private let writers: [Writer]
 
-    init(_ cluster: Cluster) {
-        let hosts = cluster.members.map(\.host)
-        writers = hosts.indices.map { index in
-            Writer(name: "w\(index)", hosts: Array(hosts[index...] + hosts[..<index]))
+    init(_ members: [Member], pace: Double = 0.001) {
+        writers = members.indices.map { index in
+            Writer(name: "w\(index)", seats: Array(members[index...] + members[..<index]), pace: pace)
         }
     }
 
-    /// Seconds from `instant` to the first answer to a put that was sent after it.
-    func gap(since instant: Double, seconds: Double = 15) throws -> Double {
-        try eventually("a put is acknowledged; last: \(writers.map(\.lastError))", seconds: seconds) {
-            let next = writers.compactMap { writer in
-                writer.acknowledged.last { $0.sent > instant } == nil
-                    ? nil : writer.acknowledged.first { $0.sent > instant }?.answered
-            }
-            return next.min().map { $0 - instant }
+    /// Spreads them over these members again.
+    func spread(over members: [Member]) {
+        for (index, writer) in writers.enumerated() {
+            let first = index % members.count
+            writer.sit(at: Array(members[first...] + members[..<first]))
+        }
+    }
+
+    /// How long clients were without an answer: from `instant` to the first answer to a put that was sent after it, or
+    /// the longest time without any answer since then, whichever is longer.
+    ///
+    /// Returns as soon as all writers but one (which may hang at a member that is silent) have been answered again.
+    ///
+    /// - Parameter end: nothing sent before that counts as an answer again; not before `instant`.
+    func gap(since instant: Double, settledAfter end: Double, seconds: Double = 15) throws -> Double {
+        try eventually("puts are acknowledged; last: \(writers.map(\.lastError))", seconds: seconds) {
+            let later = writers.map { $0.acknowledged(after: instant) }
+            let settled = later.filter { puts in puts.count { $0.sent > end } >= 3 }
+            guard settled.count >= writers.count - 1 else { return nil }
+            let answers = later.flatMap { $0 }
+            guard let next = answers.filter({ $0.sent > instant }).map(\.answered).min() else { return nil }
+            let times = [instant] + answers.map(\.answered).sorted()
+            let silence = zip(times.dropFirst(), times).map { $0 - $1 }.max() ?? 0
+            return max(next - instant, silence)
         }
     }
 
     func waitForProgress(of count: Int = 20) throws {
-        let before = writers.map(\.acknowledged.count)
+        let before = writers.map(\.count)
         try eventually("the writers go on; last: \(writers.map(\.lastError))") {
-            zip(writers, before).allSatisfy { $0.acknowledged.count >= $1 + count }
+            zip(writers, before).allSatisfy { $0.count >= $1 + count }
         }
     }
 
+    /// Seconds that each put took which was answered since an instant.
+    func latencies(since instant: Double) -> [Double] {
+        writers.flatMap { $0.acknowledged(after: instant).map { $0.answered - $0.sent } }
+    }
+
+    var failed: [Writer.Failed] { writers.flatMap(\.failed) }
+
     func stop() -> [Writer.Acknowledged] { writers.flatMap { $0.stop() } }
+}
+
+/// Proves that every acknowledged put is there on every member.
+func expectAll(_ acknowledged: [Writer.Acknowledged], on members: [Member]) throws {
+    #expect(acknowledged.count > 100)
+    var values: [Data: Data] = [:]
+    for pair in try Cluster.agreedState(of: members) { values[pair.key] = pair.value ?? Data() }
+    let lost = acknowledged.filter { values[Data($0.key.utf8)] != Data("value of \($0.key)".utf8) }
+    #expect(lost.isEmpty, "\(lost.count) of \(acknowledged.count) puts are lost: \(lost.prefix(5))")
 }

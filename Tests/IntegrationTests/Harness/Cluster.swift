@@ -11,11 +11,13 @@ final class Member: Sendable {
     private let program: String
     private let arguments: [String]
     private let environment: [String: String]
+    /// Where it runs, and where its clients are.
+    private let namespaces: (own: Namespace, clients: Namespace)?
     private let process = Mutex<ChildProcess?>(nil)
 
     init(
         name: String, host: String, folder: String, program: String, arguments: [String],
-        environment: [String: String]
+        environment: [String: String] = [:], namespaces: (own: Namespace, clients: Namespace)? = nil
     ) {
         self.name = name
         self.host = host
@@ -24,6 +26,7 @@ final class Member: Sendable {
         self.program = program
         self.arguments = arguments
         self.environment = environment
+        self.namespaces = namespaces
     }
 
     var endpoint: String { "\(host):2379" }
@@ -39,8 +42,9 @@ final class Member: Sendable {
 
     func start() throws {
         guard !isRunning else { throw TestFailure("\(name) runs already") }
+        let words = (namespaces?.own.prefix ?? []) + [program, "--data-dir", directory] + arguments
         let started = try ChildProcess(
-            program, ["--data-dir", directory] + arguments, environment: environment, output: logPath)
+            words[0], Array(words.dropFirst()), environment: environment, output: logPath)
         process.withLock { $0 = started }
     }
 
@@ -49,7 +53,9 @@ final class Member: Sendable {
     func thaw() throws { try child.signal(SIGCONT) }
     func terminate() throws { try child.signal(SIGTERM) }
 
-    func gateway(seconds: Double = 5) throws -> Gateway { try Gateway(host, seconds: seconds) }
+    func gateway(seconds: Double = 5) throws -> Gateway {
+        try Gateway(host, seconds: seconds, from: namespaces?.clients)
+    }
 
     func waitUntilHealthy(seconds: Double = 30) throws {
         try eventually("\(name) is healthy; it said: \(log)", seconds: seconds) {
@@ -70,23 +76,29 @@ final class Cluster: Sendable {
     }
 
     let members: [Member]
+    /// Where the members are hosts of their own; the last host is the clients'.
+    let network: SwitchedNetwork?
     private let scratch: Scratch
 
     /// - Parameters:
     ///   - prefix: `127.0.88.`; nil takes one that is free.
+    ///   - isSwitched: a network namespace for each member and one for the clients, instead of loopback addresses.
     ///   - extra: more flags of every member.
     init(
-        _ kind: Kind = .registry, prefix: String? = nil, token: String = Kind.token, extra: [String] = [],
-        environment: [String: String] = [:]
+        _ kind: Kind = .registry, prefix: String? = nil, isSwitched: Bool = false, token: String = Kind.token,
+        extra: [String] = [], environment: [String: String] = [:]
     ) throws {
-        let prefix = try prefix ?? Loopback.freePrefix()
+        let network = isSwitched ? try SwitchedNetwork(addresses: [11, 12, 13, 20]) : nil
+        self.network = network
+        let prefix = try isSwitched ? SwitchedNetwork.addressPrefix : prefix ?? Loopback.freePrefix()
         let scratch = try Scratch()
         self.scratch = scratch
         let program = try kind == .etcd ? Programs.etcd() : Programs.ours("registryd")
         let hosts = (11...13).map { "\(prefix)\($0)" }
         let names = ["a", "b", "c"]
         let initial = zip(names, hosts).map { "\($0)=http://\($1):2380" }.joined(separator: ",")
-        members = zip(names, hosts).map { name, host in
+        members = zip(names.indices, zip(names, hosts)).map { index, member in
+            let (name, host) = member
             let arguments = [
                 "--name", name, "--listen-client-urls", "http://\(host):2379",
                 "--advertise-client-urls", "http://\(host):2379", "--listen-peer-urls", "http://\(host):2380",
@@ -95,13 +107,15 @@ final class Cluster: Sendable {
             ]
             return Member(
                 name: name, host: host, folder: scratch.path, program: program, arguments: arguments + extra,
-                environment: environment)
+                environment: environment, namespaces: network.map { ($0.hosts[index], $0.hosts[hosts.count]) })
         }
     }
 
     /// Starts all members and waits until each of them knows a leader.
-    static func started(_ kind: Kind = .registry, prefix: String? = nil, extra: [String] = []) throws -> Cluster {
-        let cluster = try Cluster(kind, prefix: prefix, extra: extra)
+    static func started(
+        _ kind: Kind = .registry, prefix: String? = nil, isSwitched: Bool = false, extra: [String] = []
+    ) throws -> Cluster {
+        let cluster = try Cluster(kind, prefix: prefix, isSwitched: isSwitched, extra: extra)
         for member in cluster.members { try member.start() }
         for member in cluster.members { try member.waitUntilHealthy() }
         return cluster
@@ -121,11 +135,23 @@ final class Cluster: Sendable {
         }.joined()
     }
 
-    /// The member that every running member takes for the leader's.
-    func leader(seconds: Double = 15) throws -> Member {
+    /// The latest changes of role in every member's log.
+    var roles: String {
+        members.map { member in
+            let lines = member.log.split(separator: "\n").filter { $0.contains(" role ") }.suffix(8)
+            return "\n--- \(member.name)\n\(lines.joined(separator: "\n"))"
+        }.joined()
+    }
+
+    /// The member that every running member takes for the leader.
+    func leader(seconds: Double = 15) throws -> Member { try Self.leader(of: members, seconds: seconds) }
+
+    static func leader(of members: [Member], seconds: Double = 15) throws -> Member {
         try eventually("one leader", seconds: seconds) {
-            let leading = try members.filter { $0.isRunning }.filter { try $0.gateway(seconds: 1).status().isLeader }
-            return leading.count == 1 ? leading[0] : nil
+            let running = members.filter { $0.isRunning }
+            let states = try running.map { try $0.gateway(seconds: 1).status() }
+            guard Set(states.map(\.leader)).count == 1 else { return nil }
+            return zip(running, states).first { $1.isLeader }?.0
         }
     }
 
@@ -140,19 +166,37 @@ final class Cluster: Sendable {
             environment: ["ETCDCTL_API": "3"], input: input, seconds: seconds)
     }
 
+    /// Takes a member off the switch without a word to anybody, or back.
+    func unplug(_ member: Member) throws { try switched(member) { try $0.unplug($1) } }
+    func plugIn(_ member: Member) throws { try switched(member) { try $0.plugIn($1) } }
+
+    private func switched(_ member: Member, _ body: (SwitchedNetwork, Namespace) throws -> Void) throws {
+        guard let network, let index = members.firstIndex(where: { $0 === member }) else {
+            throw TestFailure("\(member.name) is not on a switch")
+        }
+        try body(network, network.hosts[index])
+    }
+
     /// Reads everything from each member's own state, once all are equally far.
     ///
     /// - Returns: what all of them hold.
     /// - Throws: when they do not get equally far, or hold different things.
     func agreedState(seconds: Double = 15) throws -> [GatewayAnswer.Pair] {
-        let answers = try eventually("all members are at the same revision", seconds: seconds) {
-            let answers = try members.map { try $0.gateway().range(serializable: true) }
-            return Set(answers.map(\.revision)).count == 1 ? answers : nil
+        try Self.agreedState(of: members, seconds: seconds)
+    }
+
+    static func agreedState(of members: [Member], seconds: Double = 15) throws -> [GatewayAnswer.Pair] {
+        // A put that nobody waits for any more may still arrive: then everything is read once more.
+        try eventually("all members hold the same", seconds: seconds) {
+            let revisions = Set(try members.map { try $0.gateway().range(serializable: true, limit: 1).revision })
+            guard revisions.count == 1 else { throw TestFailure("they are at revisions \(revisions.sorted())") }
+            let state = try members[0].gateway().allPairs()
+            for member in members.dropFirst() {
+                guard try member.gateway().allPairs() == state else {
+                    throw TestFailure("\(members[0].name) and \(member.name) differ at revision \(revisions)")
+                }
+            }
+            return state
         }
-        let states = answers.map { $0.kvs ?? [] }
-        guard states.allSatisfy({ $0 == states[0] }) else {
-            throw TestFailure("members hold different things at revision \(answers[0].revision)")
-        }
-        return states[0]
     }
 }

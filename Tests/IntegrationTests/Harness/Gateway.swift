@@ -13,9 +13,9 @@ final class Gateway {
     private let connection: Connection
     private var received: [UInt8] = []
 
-    init(_ host: String, port: Int = 2379, seconds: Double = 5) throws {
+    init(_ host: String, port: Int = 2379, seconds: Double = 5, from namespace: Namespace? = nil) throws {
         self.host = host
-        connection = try Connection(host, port, seconds: seconds)
+        connection = try Connection(host, port, seconds: seconds, from: namespace)
     }
 
     func get(_ path: String) throws -> Answer {
@@ -40,17 +40,45 @@ final class Gateway {
                 guard words.count > 1, words[0].hasPrefix("HTTP/1.1"), let status = Int(words[1]) else {
                     throw TestFailure("\(host) answered '\(lines[0])'")
                 }
-                let fields = lines.dropFirst().map { $0.lowercased() }
-                guard let field = fields.first(where: { $0.hasPrefix("content-length:") }),
-                    let length = Int(field.dropFirst("content-length:".count).trimmingCharacters(in: .whitespaces))
-                else { throw TestFailure("\(host) answered without a length: \(lines)") }
-                while received.count < head.upperBound + length { try more() }
-                let body = Array(received[head.upperBound..<(head.upperBound + length)])
-                received.removeFirst(head.upperBound + length)
-                return Answer(status: status, body: body)
+                received.removeFirst(head.upperBound)
+                return Answer(status: status, body: try body(lines.dropFirst().map { $0.lowercased() }))
             }
             try more()
         }
+    }
+
+    private func body(_ fields: [String]) throws -> [UInt8] {
+        if fields.contains("transfer-encoding: chunked") {
+            var body: [UInt8] = []
+            while case let count = try chunkLength(), count > 0 {
+                body += try take(count)
+                _ = try take(2)
+            }
+            _ = try take(2)
+            return body
+        }
+        guard let field = fields.first(where: { $0.hasPrefix("content-length:") }),
+            let length = Int(field.dropFirst("content-length:".count).trimmingCharacters(in: .whitespaces))
+        else { throw TestFailure("\(host) answered without a length: \(fields)") }
+        return try take(length)
+    }
+
+    private func chunkLength() throws -> Int {
+        while true {
+            if let end = received.firstRange(of: Array("\r\n".utf8)) {
+                let line = String(decoding: received[..<end.lowerBound], as: UTF8.self)
+                received.removeFirst(end.upperBound)
+                guard let length = Int(line, radix: 16) else { throw TestFailure("\(host): chunk of '\(line)'") }
+                return length
+            }
+            try more()
+        }
+    }
+
+    private func take(_ count: Int) throws -> [UInt8] {
+        while received.count < count { try more() }
+        defer { received.removeFirst(count) }
+        return Array(received[..<count])
     }
 
     private func more() throws {
@@ -94,11 +122,14 @@ struct GatewayAnswer: Decodable, Sendable {
     var kvs: [Pair]?
     var leader: String?
     var leaseID: String?
+    /// Whether a limit left something out.
+    var more: Bool?
 
     enum CodingKeys: String, CodingKey {
         case header
         case kvs
         case leader
+        case more
         case leaseID = "ID"
     }
 
@@ -123,20 +154,37 @@ extension Gateway {
     }
 
     /// All keys with a prefix; all keys at all when it is empty.
-    func range(prefix: String = "", serializable: Bool = false) throws -> GatewayAnswer {
+    ///
+    /// - Parameter start: the first key wanted, when not the first one with the prefix.
+    func range(prefix: String = "", serializable: Bool = false, limit: Int = 0, from start: Data? = nil) throws
+        -> GatewayAnswer
+    {
         var end = Array(prefix.utf8)
         if let last = end.popLast() { end.append(last + 1) }
-        let key = prefix.isEmpty ? "AA==" : base64(prefix)
+        let key = start?.base64EncodedString() ?? (prefix.isEmpty ? "AA==" : base64(prefix))
         let rangeEnd = end.isEmpty ? "AA==" : Data(end).base64EncodedString()
         return try call(
-            "/v3/kv/range", "{\"key\":\"\(key)\",\"range_end\":\"\(rangeEnd)\",\"serializable\":\(serializable)}")
+            "/v3/kv/range",
+            "{\"key\":\"\(key)\",\"range_end\":\"\(rangeEnd)\",\"serializable\":\(serializable),\"limit\":\"\(limit)\"}"
+        )
     }
 
-    /// Whether this member leads, and its revision.
-    func status() throws -> (isLeader: Bool, hasLeader: Bool, revision: Int) {
+    /// Everything this member has in its own state, a page at a time.
+    func allPairs(prefix: String = "") throws -> [GatewayAnswer.Pair] {
+        var pairs: [GatewayAnswer.Pair] = []
+        while true {
+            let page = try range(
+                prefix: prefix, serializable: true, limit: 5_000, from: pairs.last.map { $0.key + [0] })
+            pairs += page.kvs ?? []
+            guard page.more == true, page.kvs?.isEmpty == false else { return pairs }
+        }
+    }
+
+    /// Which member leads as this one sees it ("0" when it knows none), whether that is itself, and its revision.
+    func status() throws -> (isLeader: Bool, leader: String, revision: Int) {
         let answer = try call("/v3/maintenance/status", "{}")
         let leader = answer.leader ?? "0"
-        return (leader == answer.header?.memberID, leader != "0", answer.revision)
+        return (leader == answer.header?.memberID, leader, answer.revision)
     }
 
     private func base64(_ text: String) -> String { Data(text.utf8).base64EncodedString() }

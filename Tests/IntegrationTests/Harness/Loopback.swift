@@ -49,9 +49,11 @@ struct SocketError: Error, CustomStringConvertible {
 final class Connection: Sendable {
     private let descriptor: Int32
 
-    /// - Parameter seconds: bound of connecting and of each read and write.
-    init(_ host: String, _ port: Int, seconds: Double = 5) throws {
-        descriptor = try Self.open(AF_INET, seconds)
+    /// - Parameters:
+    ///   - seconds: bound of connecting and of each read and write.
+    ///   - namespace: where the connection starts; nil where this process is.
+    init(_ host: String, _ port: Int, seconds: Double = 5, from namespace: Namespace? = nil) throws {
+        descriptor = try namespace?.open { try Self.open(AF_INET, seconds) } ?? Self.open(AF_INET, seconds)
         var yes: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
         let descriptor = descriptor

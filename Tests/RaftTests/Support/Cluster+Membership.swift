@@ -14,6 +14,11 @@ extension Cluster {
         schedule(random.span(.milliseconds(20), every), .changeMembership)
         guard let host = random.pick(leaders), let node = hosts[host].node else { return }
         let operations = randomChange(of: node.configuration)
+        change(at: host, operations)
+    }
+
+    /// Asks this host, whether it leads or not.
+    mutating func change(at host: Int, _ operations: [MembershipOperation]) {
         var effects = RaftEffects()
         _ = hosts[host].node?.proposeConfiguration(operations, context: [], at: now, into: &effects)
         settle(host, effects)

@@ -7,7 +7,7 @@ import Storage
 /// A member's directory on a simulated disk.
 struct MemberBench {
     let name: String
-    let disk = MemoryFileSystem()
+    private(set) var disk = MemoryFileSystem()
     var options = StorageOptions()
     private(set) var vfs: SQLiteVFS
 
@@ -30,9 +30,11 @@ struct MemberBench {
         try disk.syncDirectory("")
     }
 
-    func bootstrap() throws {
+    static let founding = FoundingState(base: base, members: members, liveDigest: Digest128(low: 5))
+
+    func bootstrap(base: LogBase = MemberBench.base) throws {
         try MemberDirectory.bootstrap(
-            "data/one", on: disk, cluster: MemberBench.cluster, member: MemberBench.member, base: MemberBench.base,
+            "data/one", on: disk, cluster: MemberBench.cluster, member: MemberBench.member, base: base,
             members: MemberBench.members, liveDigest: Digest128(low: 5), options: options)
     }
 
@@ -40,6 +42,15 @@ struct MemberBench {
         cluster: ClusterID = MemberBench.cluster, member: MemberID = MemberBench.member
     ) throws -> MemberDirectory {
         try MemberDirectory.open("data/one", on: disk, cluster: cluster, member: member, options: options)
+    }
+
+    /// The same files on a disk of their own.
+    func copy() throws -> MemberBench {
+        var copy = try MemberBench(name)
+        copy.vfs.unregister()
+        copy.disk = MemoryFileSystem(copyOf: disk)
+        copy.vfs = try StateBench.register(copy.name, copy.disk)
+        return copy
     }
 
     /// A new process life after a power loss.

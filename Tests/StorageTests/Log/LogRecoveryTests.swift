@@ -22,7 +22,9 @@ struct LogRecoveryTests {
     private func batch(_ index: UInt64, term: UInt64 = 1) -> LogBatch {
         let entry = Entry(
             index: LogIndex(index), term: Term(term), kind: .command, payload: [UInt8](repeating: 7, count: 100))
-        return LogBatch(number: BatchNumber(index), entries: [entry])
+        var batch = LogBatch(number: BatchNumber(index), entries: [entry])
+        if term > 1 { batch.hardState = HardState(term: Term(term), commit: LogIndex(1)) }
+        return batch
     }
 
     private func open() throws -> (LogStore, RecoveredLog) {
@@ -36,15 +38,32 @@ struct LogRecoveryTests {
     private func damageCopy(_ index: UInt64) { disk.corrupt(segment, at: copyOffset(index) + 17, mask: 4) }
     private func damagePayload(_ index: UInt64) { disk.corrupt(segment, at: copyOffset(index) + 70, mask: 4) }
 
-    private func expectRefusal(_ verdict: LogVerdict, entry: UInt64?) {
-        #expect {
-            _ = try open()
-        } throws: { error in
-            guard let error = error as? StorageError else { return false }
-            let name = entry.map { "entry \($0):" } ?? "an unknown entry:"
-            return error.kind == .damaged && error.detail.contains(verdict.rawValue) && error.detail.contains(name)
-                && error.detail.contains("segment 1, offset") && error.detail.contains("Remove the member")
-        }
+    /// The log opens with the entries before the damage, and says until when it had been whole.
+    private func expectRecovery(_ verdict: LogVerdict, entry: UInt64?, last: UInt64, claimed: LogPosition?) throws {
+        let (store, recovered) = try open()
+        #expect(recovered.log.entries.map(\.index.number) == Array(2..<(last + 1)))
+        #expect(recovered.log.recovery == Recovery(claimed: claimed))
+        #expect(recovered.report.faults.contains { $0.verdict == verdict && $0.index?.number == entry })
+        #expect(recovered.report.lostFrom == LogIndex(last + 1))
+        #expect(recovered.report.notices.count == 1 && recovered.report.notices[0].contains("segment "))
+        #expect(recovered.log.hardState.commit <= LogIndex(last))
+        store.close()
+        // The mark stays, the damage is gone, the log can be written.
+        let (again, second) = try open()
+        #expect(second.log.entries == recovered.log.entries)
+        #expect(second.log.recovery == Recovery(claimed: claimed))
+        #expect(second.report.faults.isEmpty)
+        for number in (last + 1)...(last + 3) { try again.write(batch(number, term: 5)) }
+        try again.clearRecovering()
+        again.close()
+        let (_, third) = try open()
+        #expect(third.log.recovery == nil)
+        #expect(third.log.entries.map(\.index.number) == Array(2...(last + 3)))
+        #expect(third.report.findings.isEmpty)
+    }
+
+    private func position(_ index: UInt64, _ term: UInt64 = 1) -> LogPosition {
+        LogPosition(index: LogIndex(index), term: Term(term))
     }
 
     @Test("An undamaged log opens without findings")
@@ -79,14 +98,14 @@ struct LogRecoveryTests {
     @Test("A damaged payload of a durable entry is a fault with known identity, never a truncation")
     func payloadLost() throws {
         damagePayload(4)
-        expectRefusal(.payloadLost, entry: 4)
+        try expectRecovery(.payloadLost, entry: 4, last: 3, claimed: position(6))
     }
 
     @Test("A record lost in both places below later ones is a fault")
     func recordLost() throws {
         damageSlot(4)
         damageCopy(4)
-        expectRefusal(.recordLost, entry: nil)
+        try expectRecovery(.recordLost, entry: nil, last: 3, claimed: position(6))
     }
 
     @Test("A last record lost in both places, though certified, makes the end uncertain")
@@ -96,11 +115,7 @@ struct LogRecoveryTests {
         let moved = "log/00000000000000000002.segment"
         disk.corrupt(moved, at: geometry.slotOffset(0) + 17, mask: 1)
         disk.corrupt(moved, at: geometry.recordsStart + 17, mask: 1)
-        #expect {
-            _ = try open()
-        } throws: { error in
-            (error as? StorageError)?.detail.contains(LogVerdict.headUncertain.rawValue) ?? false
-        }
+        try expectRecovery(.recordLost, entry: nil, last: 5, claimed: nil)
     }
 
     @Test("A last record that nothing certifies is a torn write and is dropped", arguments: [true, false])
@@ -131,13 +146,23 @@ struct LogRecoveryTests {
         let content = try #require(other.content(segment))
         let file = try disk.open(segment, .readWrite)
         try file.write(Array(content[slotOffset(4)..<(slotOffset(4) + 64)]), at: Int64(slotOffset(4)))
-        expectRefusal(.misplaced, entry: 4)
-        // Both replaced alike: the next record's chain tells.
-        try file.write(Array(content[copyOffset(4)..<(copyOffset(4) + 200)]), at: Int64(copyOffset(4)))
-        expectRefusal(.misplaced, entry: 5)
+        try expectRecovery(.misplaced, entry: 4, last: 3, claimed: position(6))
     }
 
-    @Test("A log shorter than the persisted commit index is refused")
+    @Test("A record that contradicts the chain puts the one before it in doubt, too")
+    func chainBroken() throws {
+        let other = try diskWithLog(smallSegments)
+        let (store, _) = try LogStore.open("log", on: other, options: smallSegments)
+        for number in 2...6 { try store.write(batch(UInt64(number), term: number < 4 ? 1 : 2)) }
+        let content = try #require(other.content(segment))
+        let file = try disk.open(segment, .readWrite)
+        try file.write(Array(content[slotOffset(4)..<(slotOffset(4) + 64)]), at: Int64(slotOffset(4)))
+        // Both replaced alike: the next record's chain tells.
+        try file.write(Array(content[copyOffset(4)..<(copyOffset(4) + 200)]), at: Int64(copyOffset(4)))
+        try expectRecovery(.misplaced, entry: 5, last: 3, claimed: position(6))
+    }
+
+    @Test("A log shorter than the persisted commit index has forgotten something")
     func shorterThanCommit() throws {
         let (store, _) = try open()
         try store.write(
@@ -145,39 +170,144 @@ struct LogRecoveryTests {
         store.segment.close()
         // The segment that holds entry 6 vanishes with its name.
         try disk.remove("log/00000000000000000002.segment")
-        try disk.open("log/hardstate.tmp", .create).close()
-        #expect { _ = try open() } throws: { ($0 as? StorageError)?.kind == .damaged }
+        let (_, recovered) = try open()
+        // Its old slot in the first segment still tells that there was one.
+        #expect(recovered.log.recovery == Recovery(claimed: position(6)))
+        #expect(recovered.log.entries.last?.index == LogIndex(5))
+        #expect(recovered.log.hardState == HardState(term: Term(2), commit: LogIndex(5)))
     }
 
-    @Test("Missing segments, lost headers and a lost hard state are refused")
-    func missingFiles() throws {
+    @Test("A lost segment header is made again from the records and their neighbours")
+    func headerRebuilt() throws {
         disk.corrupt(segment, at: 3, mask: 1)
         #expect(try open().1.log.entries.count == 5)
         disk.corrupt(segment, at: 4096 + 3, mask: 1)
-        #expect { _ = try open() } throws: { ($0 as? StorageError)?.kind == .damaged }
-        disk.corrupt(segment, at: 3, mask: 1)
-        for offset in [8, 4096 + 8, 8192 + 8, 12288 + 8] { disk.corrupt("log/hardstate", at: offset, mask: 1) }
-        #expect { _ = try open() } throws: { ($0 as? StorageError)?.kind == .damaged }
+        let (store, recovered) = try open()
+        #expect(recovered.log.entries.count == 5 && recovered.log.recovery == nil)
+        #expect(recovered.report.findings.contains { $0.verdict == .headerRebuilt })
+        store.close()
+        let (_, again) = try open()
+        #expect(again.log.entries == recovered.log.entries && again.log.recovery == nil)
     }
 
-    @Test("Any single flipped bit either changes nothing or is refused", arguments: 0..<8)
+    @Test("Every segment may be missing: what is before it stays, the rest has to come from the peers")
+    func missingSegments() throws {
+        let (store, _) = try open()
+        for number in 7...30 { try store.write(batch(UInt64(number))) }
+        store.close()
+        let names = try disk.list("log").filter { $0.hasSuffix(".segment") }
+        #expect(names.count > 4)
+        for name in names {
+            let copy = MemoryFileSystem(copyOf: disk)
+            try copy.remove("log/\(name)")
+            let (again, recovered) = try LogStore.open("log", on: copy, options: smallSegments)
+            let intact = recovered.log.entries.map(\.index.number)
+            #expect(intact == Array(2..<UInt64(2 + intact.count)))
+            let isPrepared = name == names.last && intact.count == 29
+            if !isPrepared {
+                #expect(intact.count < 29, "\(name)")
+                let claimed = try #require(recovered.log.recovery, "\(name)").claimed
+                #expect(claimed == nil || claimed == position(30), "\(name)")
+            }
+            let next = UInt64(2 + intact.count)
+            try again.write(batch(next, term: 4))
+            again.close()
+            let (_, second) = try LogStore.open("log", on: copy, options: smallSegments)
+            #expect(second.log.entries.last?.index.number == next)
+            #expect(second.log.recovery == recovered.log.recovery)
+        }
+        for name in names { try disk.remove("log/\(name)") }
+        let (_, empty) = try open()
+        #expect(empty.log.entries.isEmpty && empty.log.recovery == Recovery(claimed: nil))
+    }
+
+    @Test("Damage to what later records replaced, or to what is compacted, is told and does no harm")
+    func superseded() throws {
+        let (store, _) = try open()
+        var replacement = batch(4, term: 2)
+        replacement.truncateFrom = LogIndex(4)
+        try store.write(replacement)
+        try store.write(batch(5, term: 2))
+        store.close()
+        damagePayload(5)
+        damageSlot(4)
+        damageCopy(4)
+        let (_, recovered) = try open()
+        #expect(recovered.log.entries.map(\.term.number) == [1, 1, 2, 2])
+        #expect(recovered.log.recovery == nil)
+        #expect(recovered.report.findings.filter { $0.verdict == .superseded }.count == 2)
+    }
+
+    @Test("The only voter refuses a damaged log by name, and gives it up only when told to")
+    func onlyVoter() throws {
+        let lonely = MemoryFileSystem()
+        try lonely.createDirectory("log")
+        let base = LogBase(position: position(1), configuration: Configuration(voters: [MemberID(1)]))
+        try LogStore.create("log", on: lonely, base: base, options: smallSegments)
+        let (store, _) = try LogStore.open("log", on: lonely, options: smallSegments)
+        for number in 2...6 { try store.write(batch(UInt64(number))) }
+        store.close()
+        lonely.corrupt(segment, at: copyOffset(4) + 70, mask: 4)
+        let before = lonely.content(segment)
+        #expect {
+            _ = try LogStore.open("log", on: lonely, options: smallSegments)
+        } throws: { error in
+            let text = "\(error)"
+            return (error as? StorageError)?.kind == .damaged && text.contains("entry 4:")
+                && text.contains("segment 1, offset") && text.contains("registryctl storage repair --accept-loss")
+                && text.contains("restore a backup")
+        }
+        #expect(lonely.content(segment) == before)
+        let (_, accepted) = try LogStore.open(
+            "log", on: lonely, options: smallSegments, opening: LogOpening(acceptsLoss: true))
+        #expect(accepted.log.entries.map(\.index.number) == [2, 3] && accepted.log.recovery == nil)
+        #expect(accepted.report.notices.contains { $0.contains("given up") })
+    }
+
+    @Test("A lost base record is made again where the state stands; a lost hard state is refused with advice")
+    func lostRecords() throws {
+        func damage(_ file: String, _ slot: Int) {
+            for copy in 0..<4 { disk.corrupt(file, at: copy * slot + 8, mask: 1) }
+        }
+        damage("log/base", 16384)
+        #expect { _ = try open() } throws: { "\($0)".contains("add it again as a new member") }
+        let known = LogBase(position: position(4), configuration: LogModel.base.configuration)
+        let (store, recovered) = try LogStore.open(
+            "log", on: disk, options: smallSegments, opening: LogOpening(fallbackBase: known))
+        #expect(recovered.log.base == known && recovered.log.recovery == nil)
+        #expect(recovered.log.entries.map(\.index.number) == [5, 6])
+        store.close()
+        #expect(try open().1.log.entries == recovered.log.entries)
+        damage("log/hardstate", 4096)
+        #expect { _ = try open() } throws: { error in
+            (error as? StorageError)?.kind == .damaged && "\(error)".contains("could vote twice")
+        }
+    }
+
+    @Test("Any single flipped bit changes nothing, or is told with a claim that is not too low", arguments: 0..<8)
     func anyBit(part: Int) throws {
         let (_, clean) = try open()
-        let files = [
-            "log/00000000000000000001.segment", "log/00000000000000000002.segment", "log/base", "log/hardstate",
-        ]
-        for file in files {
+        let last = try #require(clean.log.entries.last).position
+        for (file, step) in [
+            ("log/00000000000000000001.segment", 101), ("log/00000000000000000002.segment", 101), ("log/base", 211),
+            ("log/hardstate", 53),
+        ] {
             let size = disk.content(file)?.count ?? 0
-            for offset in stride(from: part * 7, to: size, by: 101) {
-                disk.corrupt(file, at: offset, mask: UInt8(1 << part))
+            for offset in stride(from: part * 7, to: size, by: step) {
+                let copy = MemoryFileSystem(copyOf: disk)
+                copy.corrupt(file, at: offset, mask: UInt8(1 << part))
                 do throws(StorageError) {
-                    let (store, recovered) = try LogStore.open("log", on: disk, options: smallSegments)
-                    #expect(recovered.log.entries == clean.log.entries, "\(file) at \(offset)")
-                    store.close()
+                    let (_, recovered) = try LogStore.open("log", on: copy, options: smallSegments)
+                    #expect(clean.log.entries.starts(with: recovered.log.entries), "\(file) at \(offset)")
+                    #expect(recovered.log.hardState.term == clean.log.hardState.term)
+                    if let recovery = recovered.log.recovery {
+                        #expect(recovery.claimed.map { $0 >= last } ?? true, "\(file) at \(offset)")
+                    } else {
+                        #expect(recovered.log.entries.count == clean.log.entries.count, "\(file) at \(offset)")
+                    }
                 } catch {
-                    #expect([.damaged, .newerFormat].contains(error.kind), "\(error)")
+                    #expect(error.kind == .newerFormat, "\(error)")
                 }
-                disk.corrupt(file, at: offset, mask: UInt8(1 << part))
             }
         }
     }
