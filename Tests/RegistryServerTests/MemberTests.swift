@@ -120,7 +120,7 @@ struct MemberTests {
         let added = try await member.client.memberAdd(peerURLs: ["http://127.0.0.1:3", "http://127.0.0.1:2"])
         #expect(added.member.isLearner && added.member.id != 0 && added.member.name.isEmpty)
         #expect(added.member.peerURLs == ["http://127.0.0.1:2", "http://127.0.0.1:3"])
-        #expect(Set(added.members) == Set(founders + [added.member]))
+        #expect(Set(added.members.map(\.id)) == [founders[0].id, added.member.id])
         try await member.client.put([1], [1])
         func code(_ body: () async throws -> Void) async throws -> String {
             do {
@@ -138,12 +138,12 @@ struct MemberTests {
         #expect(try await code { _ = try await client.memberAdd(peerURLs: ["nowhere"]) }.hasPrefix("memberURLsInvalid"))
         let moved = try await member.client.memberUpdate(added.member.id, peerURLs: ["http://127.0.0.1:4"])
         #expect(moved.first { $0.id == added.member.id }?.peerURLs == ["http://127.0.0.1:4"])
-        #expect(try await member.client.memberRemove(added.member.id) == founders)
+        #expect(try await member.client.memberRemove(added.member.id).map(\.id) == [founders[0].id])
         #expect(try await code { try await client.memberRemove(added.member.id) } == "memberNotFound")
         await member.stop()
 
         let again = try await RegistryMember.start(single(directory), logger: quiet)
-        #expect(try await again.client.memberList() == founders, "also after a restart")
+        #expect(try await again.client.memberList().map(\.id) == [founders[0].id], "also after a restart")
         await again.stop()
     }
 
