@@ -66,7 +66,7 @@ struct MemberCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "update", abstract: "Tells the cluster new peer addresses of a member.",
             usage: "registryctl member update <id> --peer-urls=<urls>")
-        @Option(name: .customLong("peer-urls"), help: "Where the other members reach it from now on, separated by commas.")
+        @Option(name: .customLong("peer-urls"), help: "Where the others reach it from now on, separated by commas.")
         var peerURLs: String?
         @Argument(help: "The member's id in hexadecimal.")
         var words: [String] = []
