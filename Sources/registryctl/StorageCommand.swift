@@ -6,7 +6,7 @@ import Storage
 struct StorageCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "storage", abstract: "Commands about the data directory of a stopped member.",
-        subcommands: [StorageCheck.self, StorageDump.self, StorageRepair.self])
+        subcommands: [StorageCheck.self, StorageDump.self, StorageRepair.self, StorageForceNewCluster.self])
 
     /// Runs `body` with the directory, which nobody else can open meanwhile.
     static func inspect<Result>(
