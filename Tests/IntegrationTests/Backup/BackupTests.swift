@@ -45,7 +45,9 @@ extension RealProcesses {
             }
         }
 
-        @Test("Backups taken under load by registryctl and etcdctl become a cluster that has all that was acknowledged before")
+        @Test(
+            "Backups taken under load by registryctl and etcdctl become a cluster that has all that was acknowledged before"
+        )
         func underLoad() throws {
             let cluster = try Cluster.started()
             let scratch = try Scratch()
