@@ -1,5 +1,6 @@
 internal import Primitives
 internal import Raft
+internal import RegistryModel
 
 extension StorageInspector {
     /// Writes again what a second copy makes good. With `acceptingLoss`, also gives up what nothing makes good: the

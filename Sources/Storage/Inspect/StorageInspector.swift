@@ -1,5 +1,5 @@
-package import Primitives
-package import Raft
+internal import Primitives
+internal import Raft
 internal import RegistryModel
 
 /// Looks at, and on request repairs, the directory of a member that does not run. Holds the directory's lock.
@@ -93,13 +93,26 @@ package final class StorageInspector {
         var findings: [StorageFinding]
     }
 
+    private func record(
+        _ path: String, _ magic: UInt32, _ slotBytes: Int, _ advice: String
+    ) throws(StorageError) -> [UInt8] {
+        do throws(StorageError) {
+            return try SlotFile.peek(path, on: fileSystem, magic: magic, slotBytes: slotBytes)
+        } catch {
+            guard error.isDamage else { throw error }
+            throw StorageError(.damaged, "read", path, "\(error.detail): \(advice)")
+        }
+    }
+
     func readLog() throws(StorageError) -> ReadLog {
         let statePath = "\(logPath)/\(HardStateRecord.fileName)"
         let basePath = "\(logPath)/\(BaseRecord.fileName)"
-        let state = try SlotFile.peek(
-            statePath, on: fileSystem, magic: HardStateRecord.magic, slotBytes: HardStateRecord.slotBytes)
-        let baseBytes = try SlotFile.peek(
-            basePath, on: fileSystem, magic: BaseRecord.magic, slotBytes: BaseRecord.slotBytes)
+        let state = try record(
+            statePath, HardStateRecord.magic, HardStateRecord.slotBytes,
+            "this member's term and vote are lost. \(StorageError.replaceMember)")
+        let baseBytes = try record(
+            basePath, BaseRecord.magic, BaseRecord.slotBytes,
+            "the next start begins the log again where the state stands")
         let hardState: HardStateRecord
         let base: BaseRecord
         do throws(DecodingFailure) {

@@ -140,6 +140,7 @@ final class SQLiteConnection {
         switch code & 0xFF {
         case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT: kind = .damaged
         case SQLITE_FULL: kind = .full
+        case SQLITE_BUSY where operation == "open": kind = .inUse
         // Later on it is a journal that cannot be opened.
         case SQLITE_CANTOPEN: kind = operation == "open" ? .notFound : .io
         default: kind = .io
