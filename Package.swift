@@ -174,7 +174,7 @@ let package = Package(
             linkerSettings: programLinking),
         .target(
             name: "CtlCommands",
-            dependencies: ["RegistryClient", "Storage", "RegistryModel", "Primitives", arguments],
+            dependencies: ["RegistryClient", "Storage", "Raft", "RegistryModel", "Primitives", arguments],
             path: "Sources/registryctl", exclude: ["Program"], swiftSettings: strict),
         .executableTarget(
             name: "registryctl", dependencies: ["CtlCommands"], path: "Sources/registryctl/Program",

@@ -1,4 +1,4 @@
-import Raft
+package import Raft
 package import Storage
 
 /// What the log lane does with its jobs. No thread of its own: the server gives it one, the simulator a latency.
