@@ -99,9 +99,14 @@ extension RealProcesses {
             let writers = Writers(stage.cluster.members, patience: 5)
             defer { _ = writers.stop() }
             try await Task.sleep(for: .seconds(max(0, due - 2 - now())))
-            let changes = try leaderChanges(stage.cluster)
+            let changes = try metric(.leaderChanges, stage.cluster)
             let usual = writers.acknowledged(after: due - 4).map { $0.answered - $0.sent }
+            print("    longest turns of the members' loops before, in s: \(try metric(.longestStep, stage.cluster))")
             let start = now()
+            defer {
+                let turns = (try? metric(.longestStep, stage.cluster)).map { "\($0)" } ?? "not to be had"
+                print("    longest turns of the members' loops since they started, in s: \(turns)")
+            }
             try eventually("all \(stage.left.count) leases have ended", seconds: 60) {
                 if let failure = stage.fleet.failure { throw TestFailure(failure) }
                 return stage.fleet.progress.remaining <= stage.kept.count
@@ -112,7 +117,7 @@ extension RealProcesses {
             print("    other puts before: \(Durations(usual).summary)")
             print("    other puts meanwhile: \(Durations(during).summary)")
             #expect(drained <= 5)
-            #expect(try leaderChanges(stage.cluster) == changes, "a heartbeat was late: there was an election")
+            #expect(try metric(.leaderChanges, stage.cluster) == changes, "a heartbeat was late: there was an election")
             let leases = stage.fleet.leases
             let early = leases.indices.filter { (leases[$0].ended ?? .infinity) < leases[$0].due.lowerBound }
             #expect(
@@ -120,11 +125,19 @@ extension RealProcesses {
             #expect(leases[stage.kept].allSatisfy { $0.ended == nil }, "a lease ended that was renewed")
         }
 
-        /// How many leaders each member has seen.
-        private func leaderChanges(_ cluster: Cluster) throws -> [String] {
+        private enum Metric: String {
+            case leaderChanges = "etcd_server_leader_changes_seen_total"
+            case longestStep = "ganglion_core_longest_step_seconds"
+        }
+
+        /// What each member says.
+        private func metric(_ metric: Metric, _ cluster: Cluster) throws -> [Double] {
             try cluster.members.map { member in
                 let lines = try member.gateway().get("/metrics").text.split(separator: "\n")
-                return lines.filter { $0.hasPrefix("etcd_server_leader_changes_seen_total") }.joined()
+                guard let line = lines.first(where: { $0.hasPrefix(metric.rawValue + " ") }),
+                    let value = line.split(separator: " ").last.flatMap({ Double($0) })
+                else { throw TestFailure("\(member.name) has no metric \(metric.rawValue)") }
+                return value
             }
         }
     }
