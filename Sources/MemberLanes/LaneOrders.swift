@@ -13,6 +13,8 @@ package enum LogJob: Sendable {
     case lostEntries
     /// They are all back.
     case recovered
+    /// Nothing new: what found no room on the disk is tried again.
+    case retry
 }
 
 /// Work of the state lane, in order.
@@ -29,6 +31,8 @@ package enum StateJob: Sendable {
     case markForRebuild
     /// Another lane found the state's files damaged: as above, and the member ends.
     case damaged(StorageError)
+    /// Nothing new: what found no room on the disk is tried again.
+    case retry
 }
 
 /// A received snapshot, verified and built beside the live state.

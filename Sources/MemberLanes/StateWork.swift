@@ -72,7 +72,7 @@ package final class StateWork {
 
     private func perform(_ job: StateJob, _ results: inout Results) throws(StorageError) {
         switch job {
-        case .apply: break
+        case .apply, .retry: break
         case .makeDurable:
             results.events.append(.stateDurable(try store.makeDurable()))
             try reportSizes(&results)

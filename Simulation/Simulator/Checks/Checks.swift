@@ -102,7 +102,7 @@ struct Checks {
             switch job {
             case .write(let batch): facts[place(member.id)].durable.write(batch)
             case .compact(let base): facts[place(member.id)].durable.compact(to: base.position)
-            case .lostEntries, .recovered: break
+            case .lostEntries, .recovered, .retry: break
             }
         }
     }
