@@ -222,7 +222,7 @@ package protocol ReplySink: AnyObject, Sendable {
 }
 
 /// A member as front doors see it: words in, deliveries out.
-package protocol RegistryService: AnyObject, Sendable {
+package protocol RegistryService: BackupService {
     var clusterID: ClusterID { get }
     var memberID: MemberID { get }
     /// Registers a sink; the number goes into its tokens and stream ids.

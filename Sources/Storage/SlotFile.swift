@@ -24,6 +24,8 @@ final class SlotFile {
     private var sequence: UInt64
     /// The slot that holds the newest synced record; the other one may be overwritten.
     private var durableSlot: Int
+    /// A sync failed: what the file holds is unknown until it is opened again.
+    private var failure: StorageError?
 
     private init(
         file: any StorageFile, magic: UInt32, slotBytes: Int, payload: [UInt8], sequence: UInt64, durableSlot: Int
@@ -95,12 +97,22 @@ final class SlotFile {
     }
 
     /// Replaces the record durably.
+    ///
+    /// - Throws: `full` when nothing has changed and the call may be repeated. After a failed sync, always `stopped`.
     func write(_ payload: [UInt8]) throws(StorageError) {
+        if let failure {
+            throw StorageError(.stopped, "write", file.path, "stopped by an earlier failure: \(failure)")
+        }
         let target = 1 - durableSlot
         let bytes = encode(payload, sequence: sequence + 1)
         try file.write(bytes, at: Int64(target * slotBytes))
         try file.write(bytes, at: Int64((2 + target) * slotBytes))
-        try file.sync()
+        do throws(StorageError) {
+            try file.sync()
+        } catch {
+            failure = error
+            throw error
+        }
         sequence += 1
         self.payload = payload
         durableSlot = target

@@ -45,7 +45,10 @@ struct Wall {
             "AgentShell", .shell,
             ["AgentCore", "RegistryClient", "Primitives", "NIOCore", "NIOPosix", "NIOHTTP1", "Logging", "CYAML"]),
         Wall("registryd", .program, ["RegistryServer", "Logging"]),
-        Wall("CtlCommands", .shell, ["RegistryClient", "ArgumentParser"], testedBy: "RegistryClientTests"),
+        Wall(
+            "CtlCommands", .shell,
+            ["RegistryClient", "Storage", "Raft", "RegistryModel", "Primitives", "ArgumentParser"],
+            testedBy: "RegistryClientTests"),
         Wall("registryctl", .program, ["CtlCommands"]),
         Wall("nerve", .program, ["AgentShell"]),
         Wall("synapse", .program, ["AgentShell"]),

@@ -40,6 +40,9 @@ package final class MemoryFileSystem: FileSystem, @unchecked Sendable {
         root = DirectoryNode()
     }
 
+    /// Bytes all files have together.
+    package var usedBytes: Int { root.bytes }
+
     /// A disk with the same files; nothing of it is unsynced, no file open, no lock held, no fault planned.
     package init(copyOf other: MemoryFileSystem) {
         root = other.root.copy()
@@ -58,6 +61,9 @@ package final class MemoryFileSystem: FileSystem, @unchecked Sendable {
         locks.removeAll()
         operationsLeft = nil
     }
+
+    /// Bytes of all files.
+    package var bytesUsed: Int { root.bytes }
 
     /// Flips bits of a byte on the disk; nothing when the file or the byte is not there.
     package func corrupt(_ path: String, at offset: Int, mask: UInt8) {

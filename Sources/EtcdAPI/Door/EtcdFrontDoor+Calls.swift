@@ -37,6 +37,9 @@ extension EtcdFrontDoor: CallRouter {
             stream.number = keepAliveStreams.insert(stream)
             return stream
         }
+        registerStream("/etcdserverpb.Maintenance/Snapshot") { [unowned self] call, counters, _ in
+            SnapshotStream(call: call, door: self, counters: counters)
+        }
     }
 
     // MARK: Unary calls

@@ -35,6 +35,7 @@ final class MemberCore: RegistryService, @unchecked Sendable {
     private let lanes: Lanes
     private let transport: PeerTransport
     private let peers: PeerDirectory
+    private let backups: BackupExports
     private let logger: Logger
     private let failed: @Sendable (String) -> Void
     private let removed: @Sendable () -> Void
@@ -64,7 +65,9 @@ final class MemberCore: RegistryService, @unchecked Sendable {
         let logger = logger
         transport = makeTransport { event in MemberCore.report(event, to: inbox, logger: logger) }
         peers = PeerDirectory(transport: transport, logger: logger)
-        lanes = Lanes(stores: stores, directory: directory, inbox: inbox, metrics: metrics, failed: failed)
+        backups = BackupExports(directory: directory, logger: logger)
+        lanes = Lanes(
+            stores: stores, directory: directory, inbox: inbox, metrics: metrics, logger: logger, failed: failed)
     }
 
     func start() {
@@ -92,6 +95,10 @@ final class MemberCore: RegistryService, @unchecked Sendable {
         inbox.put(.request(request, token, context))
     }
 
+    func openBackup(_ receive: @escaping @Sendable (BackupEvent) -> Void) -> any BackupTransfer {
+        backups.open(receive)
+    }
+
     // MARK: Stopping
 
     /// Asks for a graceful end: leadership goes to another member.
@@ -109,6 +116,7 @@ final class MemberCore: RegistryService, @unchecked Sendable {
             thread?.join()
             thread = nil
         }
+        backups.finish()
         lanes.finish()
     }
 

@@ -37,6 +37,16 @@ extension MemberDirectory {
     /// - Parameter founding: what the member began with; without it the state cannot be rebuilt from the log.
     /// - Throws: `damaged` when nobody could repair it; the text says what can be done.
     package func openStores(founding: FoundingState? = nil) throws(StorageError) -> OpenedStores {
+        do throws(StorageError) {
+            return try openOnce(founding)
+        } catch {
+            // Recovery may need a fresh segment; the reserve is for this.
+            guard error.kind == .full, try releaseReserve() else { throw error }
+            return try openOnce(founding)
+        }
+    }
+
+    private func openOnce(_ founding: FoundingState?) throws(StorageError) -> OpenedStores {
         var complaint: String?
         var opened: (StateStore, RestoredState)?
         var base: LogBase?
@@ -200,7 +210,7 @@ extension MemberDirectory {
 
 extension StorageError {
     /// Whether the file, not the access to it, is what failed.
-    var isDamage: Bool {
+    package var isDamage: Bool {
         kind == .damaged || kind == .notFound || code == IOCode.read
     }
 }

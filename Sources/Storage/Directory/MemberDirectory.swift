@@ -6,6 +6,7 @@ package import RegistryModel
 ///
 /// ```
 /// LOCK                     held while the member runs
+/// reserve                  space for a full disk
 /// member/meta              identity, incarnation, which database counts
 /// member/log/              base, hardstate, <number>.segment
 /// member/state-<n>.db      the state, with SQLite's -wal and its -mark beside it
@@ -120,6 +121,7 @@ package final class MemberDirectory: @unchecked Sendable {
             let directory = MemberDirectory(
                 path: path, fileSystem: fileSystem, options: options, lock: lock, metaFile: metaFile, meta: meta)
             try directory.removeLeftovers()
+            _ = try directory.restoreReserve()
             return directory
         } catch {
             lock.release()
@@ -162,6 +164,7 @@ package final class MemberDirectory: @unchecked Sendable {
         try StateReader(databasePath(meta.database), options: options)
     }
 
+    /// Bytes this process may still write to the disk that holds the directory; the reserve is not among them.
     package func freeBytes() throws(StorageError) -> Int64 {
         try fileSystem.freeBytes(home)
     }

@@ -41,9 +41,10 @@ struct LogReplay {
         return last.slot.map { LogPosition(index: LogIndex($0.index), term: Term($0.term)) }
     }
 
-    /// The payload of the last readable entry of this kind.
-    func lastPayload(of kind: Entry.Kind) -> [UInt8]? {
-        places.last { $0.kept?.slot.kind == kind.rawValue }?.kept?.payload
+    /// The last one that can be read; nil when the base's still holds.
+    var configuration: Configuration? {
+        let last = places.last { $0.kept?.slot.kind == Entry.Kind.configuration.rawValue }?.kept
+        return last.flatMap { try? ConfigurationEntry.decode($0.payload).configuration }
     }
 
     private mutating func apply(_ record: JudgedRecord) {

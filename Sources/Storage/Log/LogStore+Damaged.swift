@@ -19,7 +19,8 @@ extension LogStore {
         if claimed.map({ $0.index < commit }) ?? false { claimed = nil }
         if !opening.acceptsLoss {
             try requirePeers(
-                configuration(replay, base), opening, disk.directory, finding: recovery.report.faults.first, lost: lost)
+                replay.configuration ?? base.configuration, opening, disk.directory,
+                finding: recovery.report.faults.first, lost: lost)
         }
         let last = entries.last?.position ?? base.position
         let keptSequence = replay.intact.last?.slot.sequence
@@ -116,13 +117,6 @@ extension LogStore {
         return store
     }
 
-    private static func configuration(_ replay: LogReplay, _ base: LogBase) -> Configuration {
-        guard let payload = replay.lastPayload(of: .configuration),
-            let entry = try? ConfigurationEntry.decode(payload)
-        else { return base.configuration }
-        return entry.configuration
-    }
-
     private static func requirePeers(
         _ configuration: Configuration, _ opening: LogOpening, _ directory: String, finding: LogFinding?, lost: LogIndex
     ) throws(StorageError) {
@@ -163,8 +157,9 @@ extension LogStore {
             let mark = Recovery(claimed: claimed)
             let next = record.recovery.map { $0.merged(with: mark) } ?? mark
             guard next != record.recovery else { return }
-            record.recovery = next
-            try hardStateFile.write(record.encoded)
+            var marked = record
+            marked.recovery = next
+            try write(marked)
         }
     }
 
@@ -172,8 +167,9 @@ extension LogStore {
     package func clearRecovering() throws(StorageError) {
         guard record.recovery != nil else { return try requireRunning() }
         try guarded { () throws(StorageError) in
-            record.recovery = nil
-            try hardStateFile.write(record.encoded)
+            var clear = record
+            clear.recovery = nil
+            try write(clear)
         }
     }
 

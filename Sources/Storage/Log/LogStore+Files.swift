@@ -84,21 +84,21 @@ extension LogStore {
         }
     }
 
-    /// Removes what does not belong to the log, and reads the segments that do.
+    /// Removes what does not belong to the log, unless told not to, and reads the segments that do.
     static func scan(
-        _ directory: String, on fileSystem: any FileSystem, files: RecordFiles
+        _ directory: String, on fileSystem: any FileSystem, from first: UInt64, removes: Bool = true
     ) throws(StorageError) -> SegmentFiles {
         var found = SegmentFiles()
         var unused: [(number: UInt64, path: String)] = []
         for name in try fileSystem.list(directory) {
             let path = "\(directory)/\(name)"
             if name.hasSuffix(freshSuffix) {
-                try fileSystem.remove(path)
+                if removes { try fileSystem.remove(path) }
                 continue
             }
             guard let number = SegmentHeader.number(ofFile: name) else { continue }
-            if number < files.base.firstSegment {
-                try fileSystem.remove(path)
+            if number < first {
+                if removes { try fileSystem.remove(path) }
                 continue
             }
             switch try ScannedSegment.read(path, number: number, on: fileSystem) {
@@ -116,7 +116,7 @@ extension LogStore {
             }
         }
         // Prepared ahead, never taken into use.
-        for (_, path) in unused { try fileSystem.remove(path) }
+        for (_, path) in unused where removes { try fileSystem.remove(path) }
         return found
     }
 }

@@ -64,7 +64,7 @@ extension LogStore {
         _ directory: String, on fileSystem: any FileSystem, options: StorageOptions, opening: LogOpening = LogOpening()
     ) throws(StorageError) -> (LogStore, RecoveredLog) {
         let files = try openRecords(directory, on: fileSystem, fallback: opening.fallbackBase)
-        let scan = try scan(directory, on: fileSystem, files: files)
+        let scan = try scan(directory, on: fileSystem, from: files.base.firstSegment)
         if scan.segments.isEmpty {
             return try openEmpty(directory, on: fileSystem, options: options, files, scan, opening)
         }

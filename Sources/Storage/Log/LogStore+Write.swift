@@ -11,8 +11,8 @@ extension LogStore {
     /// made durable first, so that the hard state is never behind the log; a change of the commit index alone is a
     /// hint that rides along with the next record.
     ///
-    /// - Throws: `full` when no further segment could be reserved: nothing was written and the call may be
-    ///   repeated. Anything else stops the store.
+    /// - Throws: `full` when there is no room: nothing of the batches counts as written (a new term or vote may
+    ///   already be durable) and the call may be repeated. Anything else stops the store.
     package func write(_ batches: [LogBatch]) throws(StorageError) {
         try requireRunning()
         collect(batches)
@@ -85,13 +85,16 @@ extension LogStore {
     /// Term and vote durably; the commit index as a hint.
     private func writeHardState(_ state: HardState, commitAtMost bound: LogIndex) throws(StorageError) {
         let changed = state.term != record.state.term || state.votedFor != record.state.votedFor
-        let before = record.state
-        record.state = state
-        record.state.commit = max(before.commit, min(state.commit, bound))
-        guard changed else { return }
-        precondition(before.term <= state.term, "the term went back")
-        record.certified = lastSequence
-        try hardStateFile.write(record.encoded)
+        var next = record
+        next.state = state
+        next.state.commit = max(record.state.commit, min(state.commit, bound))
+        guard changed else {
+            record = next
+            return
+        }
+        precondition(record.state.term <= state.term, "the term went back")
+        next.certified = lastSequence
+        try write(next)
     }
 
     /// Keeps the preparation of the next segment in step with the growth of this one, twice as fast.
@@ -101,6 +104,6 @@ extension LogStore {
         guard preparer == nil || bytesSinceSlice >= SegmentPreparer.sliceBytes / 2 else { return }
         bytesSinceSlice = 0
         try ensurePreparer()
-        try preparer?.fillSlice()
+        if let preparer { try fill(preparer) }
     }
 }

@@ -75,8 +75,9 @@ package final class LogStore: @unchecked Sendable {
     package func certify() throws(StorageError) {
         try guarded { () throws(StorageError) in
             guard record.certified != lastSequence else { return }
-            record.certified = lastSequence
-            try hardStateFile.write(record.encoded)
+            var next = record
+            next.certified = lastSequence
+            try write(next)
         }
     }
 
@@ -97,13 +98,14 @@ package final class LogStore: @unchecked Sendable {
     package func reset(to base: LogBase) throws(StorageError) {
         try roll(slots: 0, records: 0)
         try guarded { () throws(StorageError) in
-            if record.state.term < base.position.term {
+            var next = record
+            if next.state.term < base.position.term {
                 // A log never holds a later term than the hard state.
-                record.state = HardState(term: base.position.term, commit: record.state.commit)
+                next.state = HardState(term: base.position.term, commit: next.state.commit)
             }
-            record.state.commit = min(record.state.commit, base.position.index)
-            record.certified = lastSequence
-            try hardStateFile.write(record.encoded)
+            next.state.commit = min(next.state.commit, base.position.index)
+            next.certified = lastSequence
+            try write(next)
             shape = LogShape(base: base.position)
             try writeBase(base, firstSegment: segment.header.number)
         }
@@ -122,7 +124,7 @@ package final class LogStore: @unchecked Sendable {
     package func prepareAhead() throws(StorageError) {
         try guarded { () throws(StorageError) in
             try ensurePreparer()
-            while let preparer, !preparer.isFilled { try preparer.fillSlice() }
+            while let preparer, !preparer.isFilled { try fill(preparer) }
         }
     }
 
@@ -141,13 +143,20 @@ package final class LogStore: @unchecked Sendable {
         throw StorageError(.stopped, "use", directory, "stopped by an earlier failure: \(failure)")
     }
 
-    /// Runs `body` unless an earlier failure stopped the store; a failure inside stops it.
+    /// Replaces the hard-state record durably.
+    func write(_ next: HardStateRecord) throws(StorageError) {
+        try hardStateFile.write(next.encoded)
+        record = next
+    }
+
+    /// Runs `body` unless an earlier failure stopped the store; a failure inside stops it, unless it was only want
+    /// of space: whatever a full disk can refuse is written before anything counts it as done.
     func guarded<Result>(_ body: () throws(StorageError) -> Result) throws(StorageError) -> Result {
         try requireRunning()
         do throws(StorageError) {
             return try body()
         } catch {
-            failure = error
+            if error.kind != .full { failure = error }
             throw error
         }
     }
@@ -199,6 +208,17 @@ package final class LogStore: @unchecked Sendable {
 
     func forgetSegments(before number: UInt64) throws(StorageError) {
         try writeBase(base, firstSegment: number)
+    }
+
+    /// Writes the next slice of a prepared segment; a full disk only ends the preparation.
+    func fill(_ segment: SegmentPreparer) throws(StorageError) {
+        do throws(StorageError) {
+            try segment.fillSlice()
+        } catch {
+            if error.kind != .full { throw error }
+            segment.discard(on: fileSystem)
+            preparer = nil
+        }
     }
 
     private func writeBase(_ base: LogBase, firstSegment: UInt64) throws(StorageError) {

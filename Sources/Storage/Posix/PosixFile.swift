@@ -47,7 +47,7 @@ final class PosixFile: StorageFile {
 
     func sync() throws(StorageError) {
         // Never retried: after a failure the kernel may have dropped the pages and would report success.
-        guard fdatasync(descriptor) == 0 else { throw .posix("sync", path) }
+        guard fdatasync(descriptor) == 0 else { throw .failedSync("sync", path) }
     }
 
     func truncate(to size: Int64) throws(StorageError) {
@@ -60,6 +60,23 @@ final class PosixFile: StorageFile {
         var information = stat()
         guard fstat(descriptor, &information) == 0 else { throw .posix("ask for the size of", path) }
         return Int64(information.st_size)
+    }
+
+    /// Keeps other programs' SQLite away from a database whose locks are in this process's memory: takes the bytes
+    /// that its system VFS locks before anything else, until the file is closed.
+    /// - Throws: `inUse` when another program has the database open.
+    func excludeOthers() throws(StorageError) {
+        var range = Glibc.flock()
+        range.l_type = Int16(F_WRLCK)
+        range.l_whence = Int16(SEEK_SET)
+        range.l_start = 0x4000_0000
+        range.l_len = 512
+        // F_OFD_SETLK: the lock belongs to this open file, so that closing another one of the same path keeps it.
+        guard retrying({ fcntl(descriptor, 37, &range) }) == 0 else {
+            let code = errno
+            guard code == EAGAIN || code == EACCES else { throw .posix("lock", path, code) }
+            throw StorageError(.inUse, "lock", path, "another program has this database open", code: code)
+        }
     }
 
     func close() {

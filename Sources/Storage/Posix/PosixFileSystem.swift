@@ -58,7 +58,7 @@ package final class PosixFileSystem: FileSystem {
         guard descriptor >= 0 else { throw .posix("open directory", path) }
         defer { _ = Glibc.close(descriptor) }
         // Not retried, whatever the error: a failed sync may have marked the pages clean.
-        guard fsync(descriptor) == 0 else { throw .posix("sync directory", path) }
+        guard fsync(descriptor) == 0 else { throw .failedSync("sync directory", path) }
     }
 
     package func lock(_ path: String) throws(StorageError) -> any FileLock {
@@ -111,6 +111,13 @@ func retrying(_ body: () -> Int32) -> Int32 {
 }
 
 extension StorageError {
+    /// A sync that failed, even for want of space, cannot be repeated: what it covered may be gone.
+    static func failedSync(_ operation: String, _ path: String) -> StorageError {
+        var error = posix(operation, path)
+        error.kind = .io
+        return error
+    }
+
     /// The error of the system call that just failed.
     static func posix(_ operation: String, _ path: String, _ code: Int32 = errno) -> StorageError {
         let kind: Kind

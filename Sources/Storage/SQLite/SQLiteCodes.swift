@@ -7,6 +7,7 @@ enum IOCode {
     static let shortRead = SQLITE_IOERR | (2 << 8)
     static let write = SQLITE_IOERR | (3 << 8)
     static let sync = SQLITE_IOERR | (4 << 8)
+    static let directorySync = SQLITE_IOERR | (5 << 8)
     static let truncate = SQLITE_IOERR | (6 << 8)
     static let size = SQLITE_IOERR | (7 << 8)
     static let unlock = SQLITE_IOERR | (8 << 8)

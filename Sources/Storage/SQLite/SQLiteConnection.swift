@@ -7,6 +7,8 @@ final class SQLiteConnection {
     let path: String
     private var handle: OpaquePointer?
     private var statements: [SQLiteStatement] = []
+    /// A write or sync failed: what the disk holds is unknown until recovery has looked.
+    private var broken: StorageError?
 
     /// - Parameters:
     ///   - vfs: a registered `SQLiteVFS`; nil is the real disk's.
@@ -51,6 +53,7 @@ final class SQLiteConnection {
 
     /// Runs statements without results, or whose results do not matter.
     func execute(_ sql: String) throws(StorageError) {
+        try requireSound()
         let code = sqlite3_exec(handle, sql, nil, nil, nil)
         guard code == SQLITE_OK else { throw failure(SQLiteConnection.verb(sql), code) }
     }
@@ -78,6 +81,7 @@ final class SQLiteConnection {
     /// Copies what the log of the database holds into the database file and syncs both, as far as readers allow.
     /// - Returns: whether all of it got there.
     func checkpoint() throws(StorageError) -> Bool {
+        try requireSound()
         var frames: Int32 = 0
         var copied: Int32 = 0
         let code = sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_PASSIVE, &frames, &copied)
@@ -100,7 +104,7 @@ final class SQLiteConnection {
         } catch {
             // Statements that were cut short hold the transaction open. The first error is the one that counts.
             for statement in statements { statement.reset() }
-            if isInTransaction { try? execute("ROLLBACK") }
+            if isInTransaction { sqlite3_exec(handle, "ROLLBACK", nil, nil, nil) }
             throw error
         }
     }
@@ -112,7 +116,21 @@ final class SQLiteConnection {
         handle = nil
     }
 
+    /// A failed write or sync is never tried again: the kernel may have dropped the pages, and would report success.
+    private func requireSound() throws(StorageError) {
+        guard let broken else { return }
+        throw StorageError(.stopped, "use", path, "stopped by an earlier failure: \(broken)")
+    }
+
+    private static let breaking = [IOCode.write, IOCode.sync, IOCode.directorySync, IOCode.truncate]
+
     func failure(_ operation: String, _ code: Int32) -> StorageError {
+        let error = described(operation, code)
+        if SQLiteConnection.breaking.contains(code), broken == nil { broken = error }
+        return error
+    }
+
+    private func described(_ operation: String, _ code: Int32) -> StorageError {
         if code == IOCode.data {
             return StorageError(
                 .damaged, operation, path, "the checksum of a page does not match, or its log lacks frames",
@@ -122,6 +140,7 @@ final class SQLiteConnection {
         switch code & 0xFF {
         case SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_FORMAT: kind = .damaged
         case SQLITE_FULL: kind = .full
+        case SQLITE_BUSY where operation == "open": kind = .inUse
         // Later on it is a journal that cannot be opened.
         case SQLITE_CANTOPEN: kind = operation == "open" ? .notFound : .io
         default: kind = .io

@@ -49,10 +49,10 @@ final class VFSFile {
     }
 
     static func open(
-        _ owner: SQLiteVFS, _ path: String?, _ file: UnsafeMutablePointer<sqlite3_file>, _ flags: Int32,
+        _ owner: SQLiteVFS, _ path: String?, _ handle: UnsafeMutablePointer<sqlite3_file>, _ flags: Int32,
         _ outFlags: UnsafeMutablePointer<Int32>?
     ) -> Int32 {
-        file.pointee.pMethods = nil
+        handle.pointee.pMethods = nil
         // Temporary files are kept in memory by `temp_store`; none is ever asked for.
         guard let path else { return SQLITE_CANTOPEN }
         let isReadOnly = flags & SQLITE_OPEN_READONLY != 0
@@ -63,14 +63,16 @@ final class VFSFile {
             let mode: FileMode = isReadOnly ? .readOnly : (creates ? .openOrCreate : .readWrite)
             let isDatabase = flags & SQLITE_OPEN_MAIN_DB != 0
             let mark = isReadOnly ? nil : try mark(owner, path, isDatabase: isDatabase)
+            let file = try owner.fileSystem.open(path, mode)
+            if isDatabase && !isReadOnly { try (file as? PosixFile)?.excludeOthers() }
             let opened = VFSFile(
-                owner: owner, path: path, file: try owner.fileSystem.open(path, mode),
+                owner: owner, path: path, file: file,
                 isDatabase: isDatabase, needsDirectorySync: isJournal && !exists,
                 deletesOnClose: flags & SQLITE_OPEN_DELETEONCLOSE != 0, mark: mark)
-            file.withMemoryRebound(to: VFSFileHandle.self, capacity: 1) {
+            handle.withMemoryRebound(to: VFSFileHandle.self, capacity: 1) {
                 $0.pointee.object = Unmanaged.passRetained(opened).toOpaque()
             }
-            file.pointee.pMethods = VFSMethods.pointer
+            handle.pointee.pMethods = VFSMethods.pointer
             outFlags?.pointee = flags
             return SQLITE_OK
         } catch {
@@ -78,6 +80,7 @@ final class VFSFile {
             case .full: return SQLITE_FULL
             case .damaged: return IOCode.data
             case .notFound: return SQLITE_CANTOPEN
+            case .inUse: return SQLITE_BUSY
             default: return IOCode.access
             }
         }

@@ -96,11 +96,11 @@ package final class SnapshotReceiver: @unchecked Sendable {
         }
         try discard()
         file = try fileSystem.open(filePath, .create)
-        current = identity
         record = try SlotFile.create(
             recordPath, on: fileSystem, magic: SnapshotReceiver.magic, slotBytes: SnapshotReceiver.slotBytes,
             payload: encode(identity, 0))
         try fileSystem.syncDirectory(directory)
+        current = identity
     }
 
     private func note(_ bytes: Int64) throws(StorageError) {

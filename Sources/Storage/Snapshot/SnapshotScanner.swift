@@ -7,7 +7,8 @@ final class SnapshotScanner {
     private let path: String
     private let file: any StorageFile
     private let identity: SnapshotIdentity
-    private var offset: Int64 = 0
+    /// Bytes read so far.
+    private(set) var offset: Int64 = 0
     private var digest = Digest128()
     /// Raw bytes not yet read as records, from `cursor` on.
     private var raw: [UInt8] = []
@@ -15,10 +16,19 @@ final class SnapshotScanner {
     private var sawEndBlock = false
 
     /// - Throws: `invalidSnapshot` when the file is not as long as its identity says, or begins otherwise.
-    init(_ path: String, identity: SnapshotIdentity, on fileSystem: any FileSystem) throws(StorageError) {
+    convenience init(
+        _ path: String, identity: SnapshotIdentity, on fileSystem: any FileSystem
+    ) throws(StorageError) {
+        try self.init(path, in: try fileSystem.open(path, .readOnly), identity: identity)
+    }
+
+    /// - Parameters:
+    ///   - path: for error texts.
+    ///   - file: holds the snapshot and nothing else; closed with the scanner.
+    init(_ path: String, in file: any StorageFile, identity: SnapshotIdentity) throws(StorageError) {
         self.path = path
         self.identity = identity
-        file = try fileSystem.open(path, .readOnly)
+        self.file = file
         let size = try file.size()
         guard size == identity.bytes else { throw invalid("\(size) bytes instead of \(identity.bytes)") }
         let header = try take(SnapshotFormat.headerBytes)

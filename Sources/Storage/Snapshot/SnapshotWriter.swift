@@ -15,6 +15,7 @@ package final class SnapshotWriter {
 
     private let reader: StateReader
     private let path: String
+    private let fileSystem: any FileSystem
     private let file: any StorageFile
     private let stored: StoredHeader
     /// Rows with this id or a higher one are later than the compact revision, hence all retained.
@@ -29,6 +30,7 @@ package final class SnapshotWriter {
     package init(_ path: String, on fileSystem: any FileSystem, from reader: StateReader) throws(StorageError) {
         self.reader = reader
         self.path = path
+        self.fileSystem = fileSystem
         try fileSystem.removeIfPresent(path)
         file = try fileSystem.open(path, .create)
         try reader.begin()
@@ -49,6 +51,9 @@ package final class SnapshotWriter {
 
     /// The position this snapshot stands at.
     package var position: LogPosition { stored.state.applied }
+
+    /// The state it exports.
+    package var state: StateHeader { stored.state }
 
     /// Exports the next piece.
     /// - Returns: whether more is left; when not, `finish` has the identity.
@@ -77,13 +82,14 @@ package final class SnapshotWriter {
         return SnapshotIdentity(position: position, digest: digest, bytes: offset)
     }
 
-    /// Gives up and frees the reader; harmless when done.
+    /// Gives up, frees the reader and removes what was written; harmless when done.
     package func cancel() {
         guard phase != .done else { return }
         phase = .done
         reader.selectRows.reset()
         reader.end()
         file.close()
+        try? fileSystem.removeIfPresent(path)
     }
 
     /// - Returns: whether the table is through.

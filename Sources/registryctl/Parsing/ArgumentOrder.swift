@@ -12,12 +12,16 @@ enum ArgumentOrder {
         "--hex", "--debug", "--insecure-transport", "--insecure-skip-tls-verify", "--insecure-discovery", "--prefix",
         "--from-key", "--keys-only", "--count-only", "--print-value-only", "--prev-kv", "--ignore-value",
         "--ignore-lease", "--interactive", "-i", "--progress-notify", "--once", "--keys", "--physical", "--cluster",
+        "--force", "--mark-compacted", "--skip-hash-check", "--yes-lose-unreplicated-writes",
+        "--accept-loss", "--learner",
     ]
+    /// Switches that are on unless they are said to be off, which then has a name of its own.
+    private static let standardOn = ["--mark-compacted": "--no-mark-compacted"]
     private static let globalSwitches: Set<String> = [
         "--hex", "--debug", "--insecure-transport", "--insecure-skip-tls-verify", "--insecure-discovery",
     ]
     /// Commands that have commands of their own.
-    private static let groups: Set<String> = ["lease", "member", "endpoint"]
+    private static let groups: Set<String> = ["lease", "member", "endpoint", "alarm", "snapshot", "storage"]
 
     /// Command words first, then global flags, then the rest.
     static func normalized(_ arguments: [String]) -> [String] {
@@ -66,7 +70,7 @@ enum ArgumentOrder {
     private static func kept(_ name: String, _ value: String?, written: String) -> String? {
         switch value {
         case nil, "true", "1", "t", "T", "TRUE", "True": name
-        case "false", "0", "f", "F", "FALSE", "False": nil
+        case "false", "0", "f", "F", "FALSE", "False": standardOn[name]
         default: written
         }
     }

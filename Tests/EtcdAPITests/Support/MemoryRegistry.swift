@@ -25,6 +25,7 @@ final class MemoryRegistry: RegistryService {
 
     let clusterID = ClusterID(0xC1)
     let memberID = MemberID(0xA1)
+    let backups = MemoryBackups()
     static let term = Term(7)
     private let state = Mutex(State())
 

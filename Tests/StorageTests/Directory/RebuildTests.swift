@@ -55,7 +55,7 @@ struct RebuildTests {
         let size = try #require(bench.disk.content(RebuildTests.database)?.count)
         #expect(size > 20 * 4096)
         var rebuilt = 0
-        for offset in stride(from: part * 211, to: size, by: 1_531) {
+        for offset in stride(from: part * 211, to: size, by: 6_131) {
             let copy = try bench.copy()
             defer { copy.vfs.unregister() }
             copy.disk.corrupt(RebuildTests.database, at: offset, mask: UInt8(1 << (offset % 8)))
@@ -81,10 +81,11 @@ struct RebuildTests {
             #expect(try !copy.disk.exists(RebuildTests.database + ".damaged"))
             close(again)
         }
-        #expect(rebuilt > 5)
+        #expect(rebuilt > 1)
     }
 
-    @Test("With a compacted log, or on demand, the state begins empty and waits for a leader", arguments: [true, false])
+    @Test(
+        "With a compacted log, or on demand, the state begins empty and waits for a leader", arguments: [true, false])
     func fromPeers(damaged: Bool) throws {
         let bench = try member("peers-\(damaged)", compactedTo: 300)
         defer { bench.vfs.unregister() }
@@ -170,7 +171,7 @@ struct RebuildTests {
         let path = RebuildTests.database + "-wal"
         let size = try #require(bench.disk.content(path)?.count)
         var shorter = 0
-        for offset in stride(from: 5, to: size, by: size / 60) {
+        for offset in stride(from: 5, to: size, by: size / 16) {
             let copy = try bench.copy()
             defer { copy.vfs.unregister() }
             copy.disk.corrupt(path, at: offset, mask: 4)
@@ -181,7 +182,7 @@ struct RebuildTests {
             #expect(stores.recovered.log.base.position.index <= applied)
             close(stores)
         }
-        #expect(shorter > 10)
+        #expect(shorter > 5)
     }
 
     @Test("A write-ahead log that lost frames after a checkpoint is damage, not an older state")

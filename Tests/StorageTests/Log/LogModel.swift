@@ -59,7 +59,7 @@ struct LogModel {
         }
     }
 
-    private mutating func write(_ store: LogStore, _ generator: inout SeededGenerator) throws {
+    mutating func write(_ store: LogStore, _ generator: inout SeededGenerator) throws {
         var state = acknowledged
         inFlight = []
         for _ in 0..<(1 + generator.below(3)) {
@@ -97,7 +97,10 @@ struct LogModel {
     private mutating func compact(_ store: LogStore, _ generator: inout SeededGenerator) throws {
         let room = acknowledged.commit - acknowledged.base.position.index
         guard room > 0 else { return }
-        let entry = acknowledged.entries[Int(generator.below(UInt64(room)))]
+        try compact(store, to: acknowledged.entries[Int(generator.below(UInt64(room)))])
+    }
+
+    mutating func compact(_ store: LogStore, to entry: Entry) throws {
         let base = LogBase(position: entry.position, configuration: LogModel.base.configuration)
         baseInFlight = base
         try store.compact(to: base)

@@ -119,6 +119,27 @@ struct PosixFileSystemTests {
         }
     }
 
+    @Test("Nobody else gets at a database that is open for writing")
+    func exclusion() throws {
+        try disk.createDirectory(root)
+        defer { try? disk.removeTree(root) }
+        let path = "\(root)/state.db"
+        try StateStore.create(path, header: .initial, members: [], on: disk, options: StorageOptions())
+        let store = try StateStore(path, options: StorageOptions())
+        #expect { _ = try StateStore(path, options: StorageOptions()) } throws: {
+            ($0 as? StorageError)?.kind == .inUse
+        }
+        // Readers of this process share the log's index with it.
+        let reader = try StateReader(path, options: StorageOptions())
+        #expect(try reader.header() == .initial)
+        reader.close()
+        #expect { _ = try StateStore(path, options: StorageOptions()) } throws: {
+            ($0 as? StorageError)?.kind == .inUse
+        }
+        store.close()
+        try StateStore(path, options: StorageOptions()).close()
+    }
+
     private func copy(_ snapshot: SnapshotFile, to path: String) throws {
         let target = try disk.open(path, .create)
         var offset: Int64 = 0
