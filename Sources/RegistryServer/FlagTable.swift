@@ -131,8 +131,8 @@ extension MemberFlags {
         },
         Flag(
             name: "disk-reserve-bytes", value: "BYTES",
-            help: "Kept free for the moment when the disk is full; 0: nothing (ours, not etcd's). Default: 5 % of the "
-                + "disk, at most 128 MiB"
+            help: "Kept free for the moment when the disk is full; 0: nothing (ours, not etcd's). Default: 5 % of what "
+                + "is free, at most 128 MiB"
         ) { (flags, value) throws(ConfigurationError) in
             flags.configuration.diskReserveBytes = try number(value, "disk-reserve-bytes")
         },

@@ -65,7 +65,7 @@ public struct MemberConfiguration: Sendable {
     /// Between two progress notices of an idle watch that asked for them.
     public var watchProgressNotifySeconds: Int64 = 600
     /// Bytes kept free on the data directory's disk, given up when it is full so that the member can go on; 0 keeps
-    /// none. nil: 5 % of the disk, at most 128 MiB. (Ours, not etcd's.)
+    /// none. nil: 5 % of what is free, at most 128 MiB. (Ours, not etcd's.)
     public var diskReserveBytes: Int64?
     /// Event loops for clients; 0 lets the member choose by the machine's cores.
     public var clientLoops = 0
