@@ -64,7 +64,7 @@ public final class RegistryMember: Sendable {
         let member = RegistryMember(
             foundation, configuration, logger: logger, removal: removal, onFailure: onFailure)
         do {
-            try await member.open(configuration, foundation)
+            try await member.open(configuration)
             return member
         } catch {
             await member.stop()
@@ -117,7 +117,7 @@ public final class RegistryMember: Sendable {
         self.logger = logger
     }
 
-    private func open(_ configuration: MemberConfiguration, _ foundation: MemberFoundation) async throws {
+    private func open(_ configuration: MemberConfiguration) async throws {
         let (client, cluster) = (client, ClusterID(clusterID))
         transport.answerIntroductions { try await RegistryMember.introduction(of: cluster, by: client) }
         for url in configuration.listenPeerURLs {
