@@ -202,7 +202,7 @@ let package = Package(
         // The house itself
         .testTarget(name: "TidyTests", swiftSettings: strict),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["Primitives"], exclude: ["Embedding"],
+            name: "IntegrationTests", dependencies: ["Primitives", "RegistryClient"], exclude: ["Embedding"],
             swiftSettings: strict),
     ]
 )
