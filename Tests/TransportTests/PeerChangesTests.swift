@@ -89,7 +89,7 @@ struct PeerChangesTests {
         }
         let (refused, answer) = try await call(99)
         #expect(answer.refusal == .unknownSender)
-        try await refused.closeFuture.get()
+        try await RawLink.waitClosed(refused)
         for channel in channels { try await channel.close() }
         for _ in 0..<1_000 where one.transport.state.withLock({ !$0.links.isEmpty }) {
             try await Task.sleep(for: .milliseconds(5))
@@ -121,7 +121,7 @@ struct PeerChangesTests {
         #expect(second.refusal == .none)
         // Its connection is closed from our side, whatever it still sends.
         try? await RawLink.send([44], on: old)
-        try await old.closeFuture.get()
+        try await RawLink.waitClosed(old)
         try await RawLink.send([5], on: new)
         try await two.seen.waitFrame([5], from: 1)
         #expect(two.seen.frames(from: MemberID(1)) == [[4], [5]])
@@ -130,13 +130,13 @@ struct PeerChangesTests {
         let (copy, third) = try await RawLink.open(address, hello(4))
         #expect(third.refusal == .earlierLife)
         #expect(third.text.contains("older copy of its data directory"))
-        try await copy.closeFuture.get()
+        try await RawLink.waitClosed(copy)
         try await two.log.wait("older copy of its data directory")
         var twin = hello(5)
         twin.life.nonce = 55
         let (other, judged) = try await RawLink.open(address, twin)
         #expect(judged.refusal == .earlierLife)
-        try await other.closeFuture.get()
+        try await RawLink.waitClosed(other)
         // The same life may come again: connections break.
         let (again, fourth) = try await RawLink.open(address, hello(5))
         #expect(fourth.refusal == .none)
@@ -159,7 +159,7 @@ struct PeerChangesTests {
         #expect(answer.life.incarnation == Incarnation(1))
         one.transport.setPeers([Peer(MemberID(2), [laterAddress])])
         try await one.seen.waitUp(2)
-        try await channel.closeFuture.get()
+        try await RawLink.waitClosed(channel)
         #expect(one.seen.frames(from: MemberID(2)).isEmpty)
         for end in [one, later] { await end.transport.shutdown() }
     }
@@ -209,6 +209,12 @@ enum RawLink {
     static func open(_ address: PeerAddress, _ hello: Hello) async throws -> (any Channel, HelloAnswer) {
         let (channel, bytes) = try await ask(address, hello.encoded()) { try HelloAnswer.decode($0) }
         return (channel, bytes)
+    }
+
+    /// Waits until the other side has closed.
+    static func waitClosed(_ channel: any Channel) async throws {
+        for _ in 0..<1_000 where channel.isActive { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(!channel.isActive, "the connection was not closed")
     }
 
     static func send(_ payload: [UInt8], on channel: any Channel) async throws {
