@@ -19,6 +19,9 @@ final class MemoryFile: StorageFile {
         let start = Int(offset)
         guard start < node.content.count else { return 0 }
         let end = min(start + buffer.count, node.content.count)
+        for bad in disk.unreadable where bad.path == path && bad.bytes.overlaps(start..<end) {
+            throw StorageError(.io, "read \(end - start) bytes at \(start) of", path, "input/output error", code: 5)
+        }
         node.content.withUnsafeBytes { content in
             buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: content[start..<end]))
         }

@@ -33,6 +33,8 @@ package final class MemoryFileSystem: FileSystem, @unchecked Sendable {
     package var fault: ((DiskOperation) -> StorageError?)?
     /// A disk that lies: syncs report success and do nothing.
     package var ignoresSync = false
+    /// Parts of files that the disk cannot read any more: reads that touch them fail.
+    package var unreadable: [(path: String, bytes: Range<Int>)] = []
     /// Bytes all files may have together.
     package var capacity = Int.max
 

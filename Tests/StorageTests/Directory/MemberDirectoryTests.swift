@@ -60,6 +60,25 @@ struct MemberDirectoryTests {
         expect(.newerFormat, "format 9") { _ = try bench.open() }
     }
 
+    @Test("Rot in the identity record is made good from its copies; without any the text says what to do")
+    func rottenIdentity() throws {
+        let bench = try MemberBench("meta")
+        defer { bench.vfs.unregister() }
+        try bench.bootstrap()
+        let path = "data/one/member/meta"
+        for offset in stride(from: 0, to: 16_384, by: 17) {
+            let copy = try bench.copy()
+            copy.disk.corrupt(path, at: offset, mask: UInt8(1 << (offset % 8)))
+            let directory = try copy.open()
+            #expect(directory.incarnation == Incarnation(1), "\(offset)")
+            copy.vfs.unregister()
+        }
+        for copy in 0..<4 { bench.disk.corrupt(path, at: copy * 4_096 + 8, mask: 1) }
+        #expect { _ = try bench.open() } throws: { error in
+            (error as? StorageError)?.kind == .damaged && "\(error)".contains("add it again as a new member")
+        }
+    }
+
     @Test("A power loss at every operation of a bootstrap leaves nothing or a whole member")
     func bootstrapCrash() throws {
         var operation = 0

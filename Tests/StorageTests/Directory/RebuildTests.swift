@@ -111,6 +111,30 @@ struct RebuildTests {
         }
     }
 
+    @Test("A page that was written to another page's place is seen, whole as it is")
+    func misplacedPage() throws {
+        let bench = try member("misplaced")
+        defer { bench.vfs.unregister() }
+        let content = try #require(bench.disk.content(RebuildTests.database))
+        let page = Array(content[(8 * 4_096)..<(9 * 4_096)])
+        try bench.disk.open(RebuildTests.database, .readWrite).write(page, at: 4_096)
+        let findings = try StorageScrub.checkDatabase(RebuildTests.database, on: bench.disk)
+        #expect(findings.map(\.place) == ["page 2"])
+        let stores = try bench.open().openStores(founding: MemberBench.founding)
+        #expect(stores.notices.count == 1 && stores.restored.header.applied == MemberBench.base.position)
+        close(stores)
+    }
+
+    @Test("A page that the disk cannot read any more is as good as a damaged one")
+    func unreadablePage() throws {
+        let bench = try member("unreadable")
+        defer { bench.vfs.unregister() }
+        bench.disk.unreadable = [(RebuildTests.database, 4_096..<8_192)]
+        let stores = try bench.open().openStores(founding: MemberBench.founding)
+        #expect(stores.notices.count == 1 && stores.restored.header.applied == MemberBench.base.position)
+        close(stores)
+    }
+
     @Test("The only voter whose log does not reach back refuses, and touches nothing")
     func onlyVoter() throws {
         let base = LogBase(

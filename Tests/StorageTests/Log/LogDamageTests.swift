@@ -101,6 +101,36 @@ struct LogDamageTests {
         }
     }
 
+    @Test("Blocks that the disk cannot read any more cost no more than what is in them")
+    func unreadableBlocks() throws {
+        let (original, model) = try closedLog(seed: 3)
+        let truth = model.acknowledged.entries
+        let segments = try original.list("log").filter { $0.hasSuffix(".segment") }
+        var losses = 0
+        for segment in segments {
+            let path = "log/\(segment)"
+            for block in 0..<((original.content(path)?.count ?? 0) / 4_096) {
+                let disk = MemoryFileSystem(copyOf: original)
+                disk.unreadable = [(path, (block * 4_096)..<((block + 1) * 4_096))]
+                let (_, recovered) = try LogStore.open("log", on: disk, options: smallSegments)
+                #expect(truth.starts(with: recovered.log.entries), "\(path), block \(block)")
+                // Headers, slots and bases all have a second copy elsewhere.
+                if block < 3 { #expect(recovered.log.entries == truth, "\(path), block \(block)") }
+                if recovered.log.recovery == nil {
+                    #expect(recovered.log.entries == truth, "\(path), block \(block)")
+                } else {
+                    losses += 1
+                }
+            }
+        }
+        #expect(losses > 5)
+        for offset in [0, 4_096, 8_192, 12_288] {
+            let disk = MemoryFileSystem(copyOf: original)
+            disk.unreadable = [("log/hardstate", offset..<(offset + 4_096)), ("log/base", offset..<(offset + 4_096))]
+            #expect(try LogStore.open("log", on: disk, options: smallSegments).1.log.entries == truth)
+        }
+    }
+
     @Test("Two losses one after the other never lower the claim")
     func twice() throws {
         let (disk, model) = try closedLog(seed: 2)
