@@ -53,6 +53,9 @@ extension MemberReplica {
     ) {
         let result = store.apply(command, at: position, into: &changes)
         if case .success(.digestMarked(let digest)) = result { marked(digest, at: position.index, into: &effects) }
+        if case .leaseExpire(let leases, _) = command.operation, case .failure = result {
+            leaseClock.unmark(leases, at: moment.now)
+        }
         answer(command.origin, result, into: &effects)
     }
 

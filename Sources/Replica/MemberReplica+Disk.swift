@@ -50,7 +50,9 @@ extension MemberReplica {
         if !hasRoom {
             for member in low.sorted() { switchNoSpace(of: member, isRaised: true) }
         } else {
+            // What an operator raised for somebody who is no member is the operator's to clear.
             for alarm in store.alarms where alarm.kind == .noSpace && !low.contains(alarm.member) {
+                guard store.members.contains(where: { $0.id == alarm.member }) else { continue }
                 switchNoSpace(of: alarm.member, isRaised: false)
             }
         }

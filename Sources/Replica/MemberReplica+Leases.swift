@@ -188,7 +188,9 @@ extension MemberReplica {
 
     /// Proposes the end of overdue leases, many an entry; never forwarded, and void in any other term.
     mutating func expireLeases() {
-        guard leaseClock.isRunning, raft.isEstablishedLeader, !raft.isTransferring else { return }
+        guard leaseClock.isRunning, raft.isEstablishedLeader, !raft.isTransferring, !store.isRaised(.corrupt) else {
+            return
+        }
         for _ in 0..<MemberReplica.expireEntriesPerStep where leaseClock.nextDeadline <= moment.now {
             let leases = leaseClock.expired(at: moment.now, limit: MemberReplica.expireBatch)
             guard !leases.isEmpty else { return }

@@ -122,7 +122,7 @@ package struct MemberReplica: Sendable {
         var next = min(raft.nextDeadline, hub.nextDeadline)
         next = min(next, min(writes.nextDeadline, reads.nextDeadline))
         next = min(next, min(leaseCalls.nextDeadline, snapshots.nextDeadline))
-        if leaseClock.isRunning, !raft.isTransferring { next = min(next, leaseClock.nextDeadline) }
+        if leaseClock.isRunning, !raft.isTransferring, !store.isRaised(.corrupt) { next = min(next, leaseClock.nextDeadline) }
         next = min(next, min(hintsDeadline, min(membershipDeadline, diskDeadline)))
         if raft.isEstablishedLeader {
             next = min(next, compactionCheckAt)

@@ -49,7 +49,7 @@ package enum PeerMessage: Hashable, Sendable {
     case forwardRefused(serials: [UInt64], overloaded: Bool)
     /// One encoded command that changes the membership, for the leader of `term`.
     case forwardMembership(term: Term, command: [UInt8])
-    /// Surely not proposed: finally, or (nil) only for now.
+    /// Surely not proposed, and never will be; nil: not at this moment, ask again.
     case membershipRefused(serial: UInt64, Rejection?)
     /// Renewals that arrived at the sender; `id` is fresh for each attempt.
     case renew(id: UInt64, leases: [LeaseID])

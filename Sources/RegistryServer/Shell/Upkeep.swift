@@ -59,8 +59,9 @@ final class Upkeep: Sendable {
         }
     }
 
+    /// The work, confined to the upkeep thread.
     private struct Confined: @unchecked Sendable {
-        // Safe: used by the upkeep thread only.
+        // @unchecked: handed to one thread, which alone uses it.
         let value: Work
 
         init(_ value: Work) { self.value = value }
