@@ -145,7 +145,8 @@ let package = Package(
         .testTarget(
             name: "RegistryServerTests",
             dependencies: [
-                "RegistryServer", "Replica", "Raft", "Storage", "Transport", "RegistryModel", "Primitives", nio, nioPosix,
+                "RegistryServer", "Replica", "Raft", "Storage", "Transport", "RegistryModel", "Primitives", nio,
+                nioPosix,
                 logging,
             ], swiftSettings: strict),
         .target(
@@ -154,7 +155,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "RegistryClientTests",
-            dependencies: ["RegistryClient", "CtlCommands", "GRPC", "EtcdProto", protobuf, nio, nioPosix],
+            dependencies: [
+                "RegistryClient", "CtlCommands", "Storage", "GRPC", "EtcdProto", arguments, protobuf, nio, nioPosix,
+            ],
             swiftSettings: strict),
         .target(
             name: "AgentShell",
@@ -171,7 +174,7 @@ let package = Package(
             linkerSettings: programLinking),
         .target(
             name: "CtlCommands",
-            dependencies: ["RegistryClient", "Storage", "RegistryModel", "Primitives", arguments],
+            dependencies: ["RegistryClient", "Storage", "Raft", "RegistryModel", "Primitives", arguments],
             path: "Sources/registryctl", exclude: ["Program"], swiftSettings: strict),
         .executableTarget(
             name: "registryctl", dependencies: ["CtlCommands"], path: "Sources/registryctl/Program",
@@ -199,7 +202,7 @@ let package = Package(
         // The house itself
         .testTarget(name: "TidyTests", swiftSettings: strict),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["Primitives"], exclude: ["Embedding"],
+            name: "IntegrationTests", dependencies: ["Primitives", "RegistryClient"], exclude: ["Embedding"],
             swiftSettings: strict),
     ]
 )

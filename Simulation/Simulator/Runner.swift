@@ -39,7 +39,8 @@ package enum Runner {
             crashes=\(numbers.crashes) powerLosses=\(numbers.powerLosses) partitions=\(numbers.partitions) \
             breaks=\(numbers.linkBreaks) frames=\(numbers.framesSent) lost=\(numbers.framesLost) \
             acknowledged=\(numbers.acknowledged) refused=\(numbers.refused) unknown=\(numbers.unknown) \
-            snapshots=\(numbers.snapshotsInstalled) joined=\(numbers.membersAdded) left=\(numbers.membersRemoved)
+            snapshots=\(numbers.snapshotsInstalled) joined=\(numbers.membersAdded) left=\(numbers.membersRemoved) \
+            rots=\(numbers.rots) recovered=\(numbers.recoveries) lost=\(numbers.lostMembers) full=\(numbers.fullDisks)
             """
         return RunReport(
             seed: seed, options: options.description, hash: world.trace.hash, events: world.trace.events,

@@ -13,6 +13,8 @@ package enum LogJob: Sendable {
     case lostEntries
     /// They are all back.
     case recovered
+    /// Nothing new: what found no room on the disk is tried again.
+    case retry
 }
 
 /// Work of the state lane, in order.
@@ -27,6 +29,10 @@ package enum StateJob: Sendable {
     case activate(PreparedInstall)
     /// The state is not to be trusted: the next start takes it from the other members.
     case markForRebuild
+    /// Another lane found the state's files damaged: as above, and the member ends.
+    case damaged(StorageError)
+    /// Nothing new: what found no room on the disk is tried again.
+    case retry
 }
 
 /// A received snapshot, verified and built beside the live state.

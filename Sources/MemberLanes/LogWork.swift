@@ -1,4 +1,4 @@
-import Raft
+package import Raft
 package import Storage
 
 /// What the log lane does with its jobs. No thread of its own: the server gives it one, the simulator a latency.
@@ -39,7 +39,7 @@ package final class LogWork {
                 try write(&group, &durable)
                 done = place
                 switch job {
-                case .write: break
+                case .write, .retry: break
                 case .compact(let base): try log.compact(to: base)
                 case .lostEntries: try log.markRecovering(claimed: nil)
                 case .recovered: try log.clearRecovering()

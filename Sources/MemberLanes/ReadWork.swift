@@ -8,6 +8,8 @@ package import Storage
 package final class ReadWork {
     private let directory: MemberDirectory
     private var reader: StateReader?
+    /// Set when the state's files turned out to be damaged; for the state lane.
+    package private(set) var damage: StorageError?
 
     package init(directory: MemberDirectory) {
         self.directory = directory
@@ -31,6 +33,7 @@ package final class ReadWork {
                 return try events(in: range, from: from, through: through, limit: eventsMax)
             }
         } catch {
+            if case .storage(let failure) = error, failure.isDamage { damage = failure }
             return ReadWork.outcome(of: error)
         }
     }

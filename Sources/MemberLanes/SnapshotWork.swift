@@ -10,6 +10,8 @@ package final class SnapshotWork {
         package var events: [ReplicaEvent] = []
         /// For the state lane: a received state is ready to be switched in.
         package var installs: [PreparedInstall] = []
+        /// For the state lane: the state could not be read, and that will not get better.
+        package var damage: StorageError?
     }
 
     private let directory: MemberDirectory
@@ -26,7 +28,7 @@ package final class SnapshotWork {
         var results = Results()
         switch order {
         case .open(let peer):
-            results.events.append(.snapshotOpened(peer, open(peer)))
+            results.events.append(.snapshotOpened(peer, open(peer, &results)))
         case .read(let peer, let identity, let offset, let count):
             guard let file = files.first(where: { $0.peer == peer })?.file, file.identity == identity else { break }
             let bytes = try file.read(at: offset, count: count)
@@ -50,7 +52,7 @@ package final class SnapshotWork {
     }
 
     /// nil when the state store cannot be read now; the leader tries again.
-    private func open(_ peer: MemberID) -> SnapshotIdentity? {
+    private func open(_ peer: MemberID, _ results: inout Results) -> SnapshotIdentity? {
         do throws(StorageError) {
             let reader = try directory.openReader()
             defer { reader.close() }
@@ -59,6 +61,7 @@ package final class SnapshotWork {
             files.append((peer, file))
             return file.identity
         } catch {
+            if error.isDamage { results.damage = error }
             return nil
         }
     }
@@ -70,7 +73,8 @@ package final class SnapshotWork {
             let next = try opened().receive(identity, offset: offset, bytes: bytes)
             results.events.append(.snapshotStored(identity, nextOffset: next, sender: sender))
         } catch {
-            guard error.kind == .invalidSnapshot else { throw error }
+            // Without room it cannot be taken in now: the sender tries again.
+            guard error.kind == .invalidSnapshot || error.kind == .full else { throw error }
             results.events.append(.snapshotRejected(identity, sender: sender))
         }
     }
@@ -90,7 +94,8 @@ package final class SnapshotWork {
             receiver = nil
             results.installs.append(PreparedInstall(identity: identity, prepared: prepared, sender: sender))
         } catch {
-            guard error.kind == .invalidSnapshot else { throw error }
+            // Without room it cannot be taken in now: the sender tries again.
+            guard error.kind == .invalidSnapshot || error.kind == .full else { throw error }
             receiver = nil
             results.events.append(.snapshotRejected(identity, sender: sender))
         }

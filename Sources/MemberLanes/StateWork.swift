@@ -59,7 +59,11 @@ package final class StateWork {
             try apply(&batches, &results)
             _ = try store.compactSome(limit: 200)
         } catch {
-            guard error.kind == .full else { throw error }
+            guard error.kind == .full else {
+                // Whatever it still says may be wrong: the next start takes the state from the others.
+                if error.isDamage { try directory.markForRebuild() }
+                throw error
+            }
             // With no batch left only the compaction failed, which is tried again anyway.
             if done < all.count, !(batches.isEmpty && isApplied(all[done...])) { waiting = Array(all[done...]) }
         }
@@ -68,7 +72,7 @@ package final class StateWork {
 
     private func perform(_ job: StateJob, _ results: inout Results) throws(StorageError) {
         switch job {
-        case .apply: break
+        case .apply, .retry: break
         case .makeDurable:
             results.events.append(.stateDurable(try store.makeDurable()))
             try reportSizes(&results)
@@ -76,6 +80,7 @@ package final class StateWork {
         case .snapshot(let order): results.snapshots.append(order)
         case .activate(let install): try activate(install, &results)
         case .markForRebuild: try directory.markForRebuild()
+        case .damaged(let error): throw error
         }
     }
 

@@ -51,7 +51,8 @@ package struct RaftEffects: Sendable {
     package var snapshotsWanted: [MemberID] = []
     /// The log lane may forget everything up to this base (whole segments; the base is recorded first).
     package var compactTo: LogBase?
-    /// The log has got back all it may have lost, durably: clear the durable mark of `RestoredLog.recovery`.
+    /// The log has got back all it may have lost, durably: clear the durable mark of `RestoredLog.recovery`. Of this
+    /// and `lostEntries` only the later one is set.
     package var hasRecovered = false
     /// A leader proved that this log lacks entries it acknowledged: mark it durably, with an uncertain end
     /// (`Recovery(claimed: nil)`). This member already behaves so.

@@ -79,6 +79,7 @@ extension RaftNode {
         guard commitIndex >= target || (known.verifiedTerm == term && known.verified >= target) else { return }
         recovery = nil
         effects.hasRecovered = true
+        effects.lostEntries = false
     }
 
     /// A leader never says that more is committed than we acknowledged to it: our disk has lost the rest.
@@ -86,6 +87,7 @@ extension RaftNode {
         guard recovery == nil else { return }
         recovery = RecoveryState(claimed: nil)
         effects.lostEntries = true
+        effects.hasRecovered = false
     }
 
     // MARK: - Its leader

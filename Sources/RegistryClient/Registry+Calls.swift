@@ -126,7 +126,7 @@ extension Registry {
         return handle
     }
 
-    private func perform<Request: RegistryRequest>(
+    func perform<Request: RegistryRequest>(
         _ request: Request, timeout: Duration?
     ) async throws(RegistryError) -> Request.Answer {
         let cancellation = Mutex<(handle: CallHandle?, isCancelled: Bool)>((nil, false))

@@ -37,6 +37,28 @@ public struct LocalEvent: Hashable, Sendable {
     public var previous: LocalKeyValue?
 }
 
+/// A member as an embedding program sees it.
+public struct LocalMember: Hashable, Sendable {
+    /// Its id.
+    public var id: UInt64
+    /// Empty until it has started once.
+    public var name: String
+    /// Where the other members reach it.
+    public var peerURLs: [String]
+    /// Where clients reach it; empty until it has started once.
+    public var clientURLs: [String]
+    /// Whether it only listens, without a vote.
+    public var isLearner: Bool
+
+    init(_ member: MemberDescription) {
+        id = member.id.number
+        name = member.name
+        peerURLs = member.peerURLs
+        clientURLs = member.clientURLs
+        isLearner = member.isLearner
+    }
+}
+
 /// Why a request failed. `isDefinite` tells whether it was surely not carried out.
 public struct LocalError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What was wrong.
@@ -150,6 +172,51 @@ public final class LocalClient: Sendable {
             throw LocalError(Rejection(.internalError, "no members in the answer"))
         }
         return members
+    }
+
+    // MARK: Members
+
+    /// All members, as of every change acknowledged before.
+    public func memberList() async throws(LocalError) -> [LocalMember] {
+        guard case .members(let members) = try await line.call(.memberList(linearizable: true)).body else { return [] }
+        return members.map(LocalMember.init)
+    }
+
+    /// Adds a member that has not been started yet; start it afterwards, with `existing` as the state of its cluster.
+    /// It begins as a learner and gets its vote when it has caught up, unless it is to stay a learner.
+    ///
+    /// - Returns: the new member, and all members.
+    public func memberAdd(
+        peerURLs: [String], isLearner: Bool = false
+    ) async throws(LocalError) -> (member: LocalMember, members: [LocalMember]) {
+        let operation = Command.Operation.memberAdd(.joining(peerURLs: peerURLs, staysLearner: isLearner))
+        guard case .memberAdded(let member, let members) = try await write(operation).body else {
+            throw LocalError(Rejection(.internalError, "no member in the answer"))
+        }
+        return (LocalMember(member), members.map(LocalMember.init))
+    }
+
+    /// Removes a member for good: its id is never used again. - Returns: the members that are left.
+    @discardableResult
+    public func memberRemove(_ id: UInt64) async throws(LocalError) -> [LocalMember] {
+        try await changeMembers(.memberRemove(MemberID(id)))
+    }
+
+    /// Gives a learner its vote, which is refused while it has not caught up. - Returns: all members.
+    @discardableResult
+    public func memberPromote(_ id: UInt64) async throws(LocalError) -> [LocalMember] {
+        try await changeMembers(.memberPromote(MemberID(id)))
+    }
+
+    /// Tells the cluster where to reach a member from now on. - Returns: all members.
+    @discardableResult
+    public func memberUpdate(_ id: UInt64, peerURLs: [String]) async throws(LocalError) -> [LocalMember] {
+        try await changeMembers(.memberUpdate(MemberID(id), peerURLs: peerURLs.sorted()))
+    }
+
+    private func changeMembers(_ operation: Command.Operation) async throws(LocalError) -> [LocalMember] {
+        guard case .membersChanged(let members) = try await write(operation).body else { return [] }
+        return members.map(LocalMember.init)
     }
 
     func close() {

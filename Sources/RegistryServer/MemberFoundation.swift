@@ -48,7 +48,7 @@ struct MemberFoundation {
         let identity = try MemberDirectory.identity(of: configuration.dataDirectory, on: files)
         directory = try MemberDirectory.open(
             configuration.dataDirectory, on: files, cluster: identity.cluster, member: identity.member,
-            options: StorageOptions())
+            options: MemberFoundation.storageOptions(configuration))
         do {
             stores = try directory.openStores(founding: MemberFoundation.founding(configuration, identity))
             MemberFoundation.logRecovery(stores, logger)
@@ -163,7 +163,13 @@ struct MemberFoundation {
         let founded = try foundingStore(base, members)
         try MemberDirectory.bootstrap(
             configuration.dataDirectory, on: files, cluster: cluster, member: member, base: base, members: members,
-            liveDigest: founded.header.liveDigest, options: StorageOptions())
+            liveDigest: founded.header.liveDigest, options: storageOptions(configuration))
+    }
+
+    private static func storageOptions(_ configuration: MemberConfiguration) -> StorageOptions {
+        var options = StorageOptions()
+        options.reserveBytes = configuration.diskReserveBytes ?? StorageOptions.automaticReserve
+        return options
     }
 
     private static func replicaConfiguration(

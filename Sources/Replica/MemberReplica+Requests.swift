@@ -178,6 +178,12 @@ package struct ReplicaGauges: Sendable {
     package var catchingUp: Int
     package var databaseBytes: Int64
     package var databaseBytesInUse: Int64
+    package var isLearner: Bool
+    package var isRecovering: Bool
+    package var isDiverged: Bool
+    /// The last entry at which members compared their states.
+    package var checkedIndex: LogIndex
+    package var alarms: Int
 }
 
 extension MemberReplica {
@@ -187,6 +193,8 @@ extension MemberReplica {
             term: raft.term, commitIndex: raft.commitIndex, appliedIndex: store.applied.index,
             revision: store.revision, compactRevision: store.compactRevision, keys: store.keyCount,
             leases: store.leaseCount, watchers: hub.watcherCount, watchStreams: hub.streamCount,
-            catchingUp: hub.catchingUpCount, databaseBytes: sizes.bytes, databaseBytesInUse: sizes.inUse)
+            catchingUp: hub.catchingUpCount, databaseBytes: sizes.bytes, databaseBytesInUse: sizes.inUse,
+            isLearner: raft.configuration.learners.contains(configuration.member), isRecovering: raft.isRecovering,
+            isDiverged: divergedAt != nil, checkedIndex: lastMark, alarms: store.alarms.count)
     }
 }

@@ -246,8 +246,9 @@ package struct MemberReplica: Sendable {
         serveReads(into: &effects)
         for peer in orders.snapshotsWanted { snapshots.want(peer, at: moment.now, into: &effects) }
         if let base = orders.compactTo { effects.compactLog = base }
-        if orders.hasRecovered { effects.hasRecovered = true }
-        if orders.lostEntries { effects.lostEntries = true }
+        // The later word counts: marking and clearing in one batch would leave the wrong one.
+        if orders.hasRecovered { (effects.hasRecovered, effects.lostEntries) = (true, false) }
+        if orders.lostEntries { (effects.hasRecovered, effects.lostEntries) = (false, true) }
     }
 
     /// Sends at once, or once the gate's batch is durable.

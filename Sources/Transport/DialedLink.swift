@@ -14,7 +14,7 @@ final class DialedLink: @unchecked Sendable {
         /// Goes to `dialing` after the pause; without a timer it waits for an address.
         case waiting(Scheduled<Void>?)
         case dialing
-        case up(any Channel, Incarnation)
+        case up(any Channel, Life)
         case stopped
     }
 
@@ -26,8 +26,8 @@ final class DialedLink: @unchecked Sendable {
     let peer: MemberID
     let loop: any EventLoop
     private let hello: @Sendable () -> Hello
-    /// Whether the life that answered is the latest one seen.
-    private let learn: @Sendable (Incarnation) -> Bool
+    /// Why the life that answered cannot be the peer's.
+    private let learn: @Sendable (Life) -> String?
     private let logger: Logger
     private let report: @Sendable (TransportEvent) -> Bool
     private var addresses: [PeerAddress] = []
@@ -44,7 +44,7 @@ final class DialedLink: @unchecked Sendable {
 
     init(
         peer: MemberID, loop: any EventLoop, logger: Logger, hello: @escaping @Sendable () -> Hello,
-        learn: @escaping @Sendable (Incarnation) -> Bool, report: @escaping @Sendable (TransportEvent) -> Bool
+        learn: @escaping @Sendable (Life) -> String?, report: @escaping @Sendable (TransportEvent) -> Bool
     ) {
         self.peer = peer
         self.loop = loop
@@ -76,9 +76,9 @@ final class DialedLink: @unchecked Sendable {
     }
 
     /// Ends a connection to an earlier life of the peer than this one, and dials again.
-    func leaveLives(before incarnation: Incarnation) {
+    func leaveLives(before latest: Life) {
         loop.preconditionInEventLoop()
-        guard case .up(_, let life) = state, life < incarnation else { return }
+        guard case .up(_, let life) = state, life != latest else { return }
         dialAnew()
     }
 
@@ -160,11 +160,8 @@ final class DialedLink: @unchecked Sendable {
     /// - Returns: why this connection cannot be the link; nil when it is from now on.
     fileprivate func established(_ attempt: UInt64, _ channel: any Channel, _ answer: HelloAnswer) -> String? {
         guard attempt == self.attempt, case .dialing = state else { return "not wanted any more" }
-        guard learn(answer.incarnation) else {
-            return "life \(answer.incarnation.number) of the member answers, but a later one has been seen: it runs "
-                + "on an older copy of its data directory"
-        }
-        state = .up(channel, answer.incarnation)
+        if let obstacle = learn(answer.life) { return obstacle }
+        state = .up(channel, answer.life)
         pause = DialedLink.firstPause
         waitingBytes = 0
         reportedUnreachable = false

@@ -3,7 +3,7 @@ package import Primitives
 /// The first bytes on a member link. A dialer says who it is and whom it means; an acceptor agrees or says why not.
 ///
 /// ```
-/// magic 8 | oldest, newest version u32 each | cluster, from, to, incarnation u64 each | address bytes u32
+/// magic 8 | oldest, newest version u32 each | cluster, from, to, incarnation, nonce u64 each | address bytes u32
 /// addresses: count, then host and port each | CRC32C of all that u32
 /// ```
 /// Little-endian. This layout is the same in every version of the protocol, so that any two members can tell each
@@ -11,7 +11,7 @@ package import Primitives
 package struct Hello: Hashable, Sendable {
     package static let magic: [UInt8] = Array("GNGLPEER".utf8)
     /// Bytes before the addresses.
-    package static let headerByteCount = 52
+    package static let headerByteCount = 60
     package static let addressBytesMax = 1_024
     package static let addressesMax = 8
 
@@ -19,20 +19,20 @@ package struct Hello: Hashable, Sendable {
     package var cluster: ClusterID
     package var from: MemberID
     package var to: MemberID
-    package var incarnation: Incarnation
+    package var life: Life
     /// Where the dialer itself listens: the acceptor may not have heard of it yet (a leader that was added while the
     /// acceptor was away), and could not answer it otherwise.
     package var addresses: [PeerAddress]
 
     package init(
-        versions: ProtocolVersions = .supported, cluster: ClusterID, from: MemberID, to: MemberID,
-        incarnation: Incarnation, addresses: [PeerAddress] = []
+        versions: ProtocolVersions = .supported, cluster: ClusterID, from: MemberID, to: MemberID, life: Life,
+        addresses: [PeerAddress] = []
     ) {
         self.versions = versions
         self.cluster = cluster
         self.from = from
         self.to = to
-        self.incarnation = incarnation
+        self.life = life
         self.addresses = addresses
     }
 
@@ -58,7 +58,8 @@ package struct Hello: Hashable, Sendable {
         writer.fixed64(cluster.number)
         writer.fixed64(from.number)
         writer.fixed64(to.number)
-        writer.fixed64(incarnation.number)
+        writer.fixed64(life.incarnation.number)
+        writer.fixed64(life.nonce)
         writer.fixed32(UInt32(block.bytes.count))
         writer.raw(block.bytes)
         writer.fixed32(CRC32C.of(writer.bytes))
@@ -78,7 +79,8 @@ package struct Hello: Hashable, Sendable {
         let cluster = ClusterID(try reader.fixed64("hello.cluster"))
         let from = MemberID(try reader.fixed64("hello.from"))
         let to = MemberID(try reader.fixed64("hello.to"))
-        let incarnation = Incarnation(try reader.fixed64("hello.incarnation"))
+        let life = Life(
+            Incarnation(try reader.fixed64("hello.incarnation")), nonce: try reader.fixed64("hello.nonce"))
         let length = try reader.fixed32("hello.length")
         guard length <= UInt32(addressBytesMax + 1) else { throw .invalid("hello.length \(length)") }
         guard reader.remaining >= Int(length) + 4 else { return nil }
@@ -86,7 +88,7 @@ package struct Hello: Hashable, Sendable {
         let checked = Array(bytes[..<reader.offset])
         guard try reader.fixed32("hello.checksum") == CRC32C.of(checked) else { throw .invalid("hello.checksum") }
         let hello = Hello(
-            versions: versions, cluster: cluster, from: from, to: to, incarnation: incarnation,
+            versions: versions, cluster: cluster, from: from, to: to, life: life,
             addresses: try addresses(block))
         return (hello, reader.offset)
     }
@@ -116,7 +118,7 @@ package enum LinkRefusal: UInt8, Sendable, CaseIterable {
     case unknownSender = 4
     /// The sender is no member any more and never will be again.
     case removed = 5
-    /// A later life of the sender is known: this one runs on an old copy of its directory.
+    /// Another life of the sender is known, later or at the same time: this one runs on a copy of its directory.
     case earlierLife = 6
     /// A reason of a later version; the text tells.
     case other = 255
@@ -125,25 +127,26 @@ package enum LinkRefusal: UInt8, Sendable, CaseIterable {
 /// The acceptor's answer to a hello.
 ///
 /// ```
-/// magic 8 | oldest, newest version u32 each | incarnation u64 | verdict 1 | text length u32 | text | CRC32C u32
+/// magic 8 | oldest, newest version u32 each | incarnation, nonce u64 each | verdict 1 | text length u32 | text
+/// CRC32C of all that u32
 /// ```
 /// Like the hello, the same in every version.
 package struct HelloAnswer: Hashable, Sendable {
     package static let textBytesMax = 1_024
     /// Bytes before the text.
-    package static let headerByteCount = 29
+    package static let headerByteCount = 37
 
     package var versions: ProtocolVersions
     /// The acceptor's.
-    package var incarnation: Incarnation
+    package var life: Life
     package var refusal: LinkRefusal
     package var text: String
 
     package init(
-        versions: ProtocolVersions = .supported, incarnation: Incarnation, refusal: LinkRefusal, text: String = ""
+        versions: ProtocolVersions = .supported, life: Life, refusal: LinkRefusal, text: String = ""
     ) {
         self.versions = versions
-        self.incarnation = incarnation
+        self.life = life
         self.refusal = refusal
         self.text = text
     }
@@ -154,7 +157,8 @@ package struct HelloAnswer: Hashable, Sendable {
         writer.raw(Hello.magic)
         writer.fixed32(versions.oldest)
         writer.fixed32(versions.newest)
-        writer.fixed64(incarnation.number)
+        writer.fixed64(life.incarnation.number)
+        writer.fixed64(life.nonce)
         writer.byte(refusal.rawValue)
         writer.fixed32(UInt32(textBytes.count))
         writer.raw(textBytes)
@@ -170,7 +174,8 @@ package struct HelloAnswer: Hashable, Sendable {
         _ = try reader.raw(8, "answer.magic")
         let versions = ProtocolVersions(
             oldest: try reader.fixed32("answer.oldest"), newest: try reader.fixed32("answer.newest"))
-        let incarnation = Incarnation(try reader.fixed64("answer.incarnation"))
+        let life = Life(
+            Incarnation(try reader.fixed64("answer.incarnation")), nonce: try reader.fixed64("answer.nonce"))
         let refusal = LinkRefusal(rawValue: try reader.byte("answer.verdict")) ?? .other
         let length = try reader.fixed32("answer.length")
         guard length <= UInt32(textBytesMax) else { throw .invalid("answer.length") }
@@ -178,7 +183,7 @@ package struct HelloAnswer: Hashable, Sendable {
         let text = printable(try reader.raw(Int(length), "answer.text"))
         let checked = Array(bytes[..<reader.offset])
         guard try reader.fixed32("answer.checksum") == CRC32C.of(checked) else { throw .invalid("answer.checksum") }
-        return HelloAnswer(versions: versions, incarnation: incarnation, refusal: refusal, text: text)
+        return HelloAnswer(versions: versions, life: life, refusal: refusal, text: text)
     }
 }
 

@@ -6,18 +6,18 @@ package struct LinkPolicy: Sendable {
     package var member: MemberID
     package var versions: ProtocolVersions
     /// This member's own life, told in every answer.
-    package var incarnation: Incarnation
+    package var life: Life
     /// The other members as far as this one knows.
     package var peers: [MemberID] = []
     /// Members that were removed from the cluster: told so, whatever else they say.
     package var removed: [MemberID] = []
 
     package init(
-        cluster: ClusterID, member: MemberID, incarnation: Incarnation, versions: ProtocolVersions = .supported
+        cluster: ClusterID, member: MemberID, life: Life, versions: ProtocolVersions = .supported
     ) {
         self.cluster = cluster
         self.member = member
-        self.incarnation = incarnation
+        self.life = life
         self.versions = versions
     }
 
@@ -26,8 +26,8 @@ package struct LinkPolicy: Sendable {
     /// A sender that is not among `peers` is welcome when it says where it can be answered: it may have been added,
     /// and have come to lead, while this member was away, and then nobody else could tell this one.
     ///
-    /// - Parameter newest: the latest life of the sender that was seen, if any.
-    package func judge(_ hello: Hello, newest: Incarnation? = nil) -> HelloAnswer {
+    /// - Parameter latest: the latest life of the sender that was seen, if any.
+    package func judge(_ hello: Hello, latest: Life? = nil) -> HelloAnswer {
         let sender = "member \(hex(hello.from.number))"
         if versions.agreed(with: hello.versions) == nil {
             return answer(.protocolVersion, versions.refusal(of: hello.versions))
@@ -46,11 +46,8 @@ package struct LinkPolicy: Sendable {
         if hello.from == member || hello.from.number == 0 {
             return answer(.unknownSender, "\(sender) is not another member")
         }
-        if let newest, hello.incarnation < newest {
-            return answer(
-                .earlierLife,
-                "\(sender) has been seen in its life \(newest.number), this is life \(hello.incarnation.number): it "
-                    + "runs on an older copy of its data directory. Remove it from the cluster and add a new member")
+        if let obstacle = hello.life.obstacle(after: latest) {
+            return answer(.earlierLife, "\(sender): \(obstacle)")
         }
         if !peers.contains(hello.from), hello.addresses.isEmpty {
             return answer(.unknownSender, "\(sender) is not a known member and names no address to answer to")
@@ -59,7 +56,7 @@ package struct LinkPolicy: Sendable {
     }
 
     package func answer(_ refusal: LinkRefusal, _ text: String = "") -> HelloAnswer {
-        HelloAnswer(versions: versions, incarnation: incarnation, refusal: refusal, text: text)
+        HelloAnswer(versions: versions, life: life, refusal: refusal, text: text)
     }
 
     private func hex(_ number: UInt64) -> String { String(number, radix: 16) }

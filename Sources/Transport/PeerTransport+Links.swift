@@ -11,7 +11,7 @@ extension PeerTransport: LinkHost {
         var addresses: [PeerAddress] = []
         var isNew = false
         let answer = state.withLock { state -> HelloAnswer in
-            let answer = state.policy.judge(hello, newest: state.lives[hello.from])
+            let answer = state.policy.judge(hello, latest: state.lives[hello.from])
             guard answer.refusal == .none else { return answer }
             if !state.policy.peers.contains(hello.from), !state.strangers.contains(hello.from) {
                 guard state.strangers.count < PeerTransport.strangersMax else {
@@ -21,9 +21,9 @@ extension PeerTransport: LinkHost {
                 state.links[hello.from] = makeLink(to: hello.from)
                 isNew = true
             }
-            earlier = PeerTransport.note(hello.incarnation, of: hello.from, in: &state)
+            earlier = PeerTransport.note(hello.life, of: hello.from, in: &state)
             state.accepted[ObjectIdentifier(link)] = Accepted(
-                link: link, peer: hello.from, incarnation: hello.incarnation)
+                link: link, peer: hello.from, life: hello.life)
             state.told[hello.from] = hello.addresses
             dialed = state.links[hello.from]
             addresses = state.addresses(of: hello.from)
@@ -31,7 +31,7 @@ extension PeerTransport: LinkHost {
         }
         guard answer.refusal == .none else { return answer }
         PeerTransport.end(earlier)
-        dialed?.leaveLives(before: hello.incarnation)
+        dialed?.leaveLives(before: hello.life)
         dialed?.setAddresses(addresses)
         if isNew {
             logger.info("a member that is not known here yet dials: \(String(hello.from.number, radix: 16))")
@@ -72,16 +72,19 @@ extension PeerTransport: LinkHost {
                 !state.accepted.values.contains(where: { $0.peer == ended.peer })
             else { return nil }
             state.strangers.remove(at: place)
+            // Anybody can call himself anything: nothing is kept of those who went.
+            state.told[ended.peer] = nil
+            state.lives[ended.peer] = nil
             return state.links.removeValue(forKey: ended.peer)
         }
         _ = unwanted?.stop()
     }
 
     /// Remembers a life; returns the accepted links of earlier ones.
-    private static func note(_ life: Incarnation, of member: MemberID, in state: inout State) -> [AcceptedLink] {
-        guard life > state.lives[member] ?? Incarnation(0) else { return [] }
+    private static func note(_ life: Life, of member: MemberID, in state: inout State) -> [AcceptedLink] {
+        guard life != state.lives[member] else { return [] }
         state.lives[member] = life
-        let earlier = state.accepted.filter { $0.value.peer == member && $0.value.incarnation < life }
+        let earlier = state.accepted.filter { $0.value.peer == member && $0.value.life != life }
         for id in earlier.keys { state.accepted[id] = nil }
         return earlier.values.map(\.link)
     }
@@ -95,20 +98,20 @@ extension PeerTransport: LinkHost {
         state.withLock { state in
             Hello(
                 versions: state.policy.versions, cluster: state.policy.cluster, from: state.policy.member, to: peer,
-                incarnation: state.policy.incarnation, addresses: state.ownAddresses)
+                life: state.policy.life, addresses: state.ownAddresses)
         }
     }
 
-    /// - Returns: false when a later life of the peer was seen.
-    fileprivate func learn(_ life: Incarnation, of peer: MemberID) -> Bool {
+    /// - Returns: why the life that answered cannot be the peer's; nil when it can.
+    fileprivate func learn(_ life: Life, of peer: MemberID) -> String? {
         var earlier: [AcceptedLink] = []
-        let isLatest = state.withLock { state in
-            guard life >= state.lives[peer] ?? Incarnation(0) else { return false }
+        let obstacle = state.withLock { state -> String? in
+            if let obstacle = life.obstacle(after: state.lives[peer]) { return obstacle }
             earlier = PeerTransport.note(life, of: peer, in: &state)
-            return true
+            return nil
         }
         PeerTransport.end(earlier)
-        return isLatest
+        return obstacle
     }
 }
 
@@ -122,10 +125,12 @@ struct WeakTransport: Sendable {
 
     func hello(to peer: MemberID) -> Hello {
         transport?.hello(to: peer)
-            ?? Hello(cluster: ClusterID(0), from: MemberID(0), to: peer, incarnation: Incarnation(0))
+            ?? Hello(
+                cluster: ClusterID(0), from: MemberID(0), to: peer, life: Life(Incarnation(0), nonce: 0))
     }
 
-    func learn(_ life: Incarnation, of peer: MemberID) -> Bool {
-        transport?.learn(life, of: peer) ?? false
+    func learn(_ life: Life, of peer: MemberID) -> String? {
+        guard let transport else { return "this member is being stopped" }
+        return transport.learn(life, of: peer)
     }
 }

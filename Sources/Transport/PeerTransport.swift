@@ -17,7 +17,7 @@ package final class PeerTransport: Sendable {
     struct Accepted {
         var link: AcceptedLink
         var peer: MemberID
-        var incarnation: Incarnation
+        var life: Life
     }
 
     struct State {
@@ -33,7 +33,7 @@ package final class PeerTransport: Sendable {
         var configured: [MemberID: [PeerAddress]] = [:]
         var told: [MemberID: [PeerAddress]] = [:]
         /// The latest life seen of each member.
-        var lives: [MemberID: Incarnation] = [:]
+        var lives: [MemberID: Life] = [:]
         var listeners: [any Channel] = []
         var channels: [ObjectIdentifier: any Channel] = [:]
         var accepted: [ObjectIdentifier: Accepted] = [:]
@@ -65,7 +65,8 @@ package final class PeerTransport: Sendable {
         self.loop = loop
         self.logger = logger
         self.report = report
-        let policy = LinkPolicy(cluster: cluster, member: member, incarnation: incarnation, versions: versions)
+        let life = Life(incarnation, nonce: UInt64.random(in: .min ... .max))
+        let policy = LinkPolicy(cluster: cluster, member: member, life: life, versions: versions)
         state = Mutex(State(policy: policy))
     }
 

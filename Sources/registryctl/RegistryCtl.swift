@@ -17,7 +17,7 @@ struct RegistryCtl: AsyncParsableCommand {
         abstract: "A command line client for the registry, and for any etcd v3.",
         subcommands: [
             GetCommand.self, PutCommand.self, DelCommand.self, TxnCommand.self, WatchCommand.self, LeaseCommand.self,
-            MemberCommand.self, EndpointCommand.self, CompactionCommand.self, SnapshotCommand.self,
+            MemberCommand.self, EndpointCommand.self, AlarmCommand.self, CompactionCommand.self, SnapshotCommand.self,
             StorageCommand.self, VersionCommand.self,
         ])
 

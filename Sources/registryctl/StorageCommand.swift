@@ -1,12 +1,13 @@
 import ArgumentParser
 import Primitives
+import Raft
 import Storage
 
 /// `registryctl storage`: the files of a member that does not run.
 struct StorageCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "storage", abstract: "Commands about the data directory of a stopped member.",
-        subcommands: [StorageCheck.self, StorageDump.self, StorageRepair.self])
+        subcommands: [StorageCheck.self, StorageDump.self, StorageRepair.self, StorageForceNewCluster.self])
 
     /// Runs `body` with the directory, which nobody else can open meanwhile.
     static func inspect<Result>(
@@ -88,11 +89,11 @@ struct StorageRepair: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "repair",
         abstract: "Writes again what a second copy makes good, and says what else can be done.",
+        usage: "registryctl storage repair DIR [--accept-loss]",
         discussion: """
             With --accept-loss, the only voter of a cluster gives up every entry from the first damaged one on, for \
             good. What could still be read of them is kept in a file in the directory.
-            """,
-        usage: "registryctl storage repair DIR [--accept-loss]")
+            """)
     @Flag(help: "Give up what nothing makes good: acknowledged writes are lost.")
     var acceptLoss = false
     @Argument(help: .hidden)

@@ -47,16 +47,16 @@ import Testing
                 $0.chunkBytes = 64 * 1024
             }
             let stream = open(door)
-            try stream.send(Etcdserverpb_SnapshotRequest())
-            var got = try await stream.next().blob.count
             stream.pauseReading()
+            try stream.send(Etcdserverpb_SnapshotRequest())
             // Nothing more is asked for once the windows and buffers are full.
             var wants = 0
             repeat {
                 wants = door.registry.backups.state.withLock { $0.wants }
                 try await Task.sleep(for: .milliseconds(50))
-            } while wants != door.registry.backups.state.withLock { $0.wants }
+            } while wants == 0 || wants != door.registry.backups.state.withLock { $0.wants }
             #expect(wants < 256 / 2, "\(wants) of 256 parts were asked for")
+            var got = 0
             stream.resumeReading()
             while got < bytes.count { got += try await stream.next().blob.count }
             #expect(await stream.end() == .ok)

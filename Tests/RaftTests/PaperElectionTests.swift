@@ -172,6 +172,20 @@ struct PaperElectionTests {
         #expect(effects.messages.map(\.term) == [Term(5)])
     }
 
+    @Test("Figure 2, followers: a vote that is given restarts the voter's wait, one that is refused does not")
+    func voteRestartsWait() {
+        let subject = Subject(log: entries([1]), hardState: HardState(term: Term(1)))
+        let deadline = subject.node.nextDeadline
+        subject.advance(.milliseconds(500))
+        subject.receive(from: 2, term: 1, .preVote(last: position(1, 1)))
+        #expect(subject.node.nextDeadline == deadline)
+        subject.receive(from: 2, term: 2, .requestVote(last: position(1, 1), transfer: false))
+        #expect(subject.node.nextDeadline - subject.now >= .milliseconds(500))
+        let restarted = subject.node.nextDeadline
+        subject.receive(from: 3, term: 2, .requestVote(last: position(1, 1), transfer: false))
+        #expect(subject.node.nextDeadline == restarted)
+    }
+
     @Test("§5.2: votes that are split elect nobody, and the next round is one of a new term")
     func splitVote() {
         let subject = Subject()

@@ -202,6 +202,19 @@ struct PaperLogTests {
         #expect(subject.node.lastIndex == index(2))
     }
 
+    @Test("Figure 2, persistent state: an append is acknowledged when its entries and the term are durable")
+    func durableAppend() throws {
+        let subject = Subject(id: 2)
+        let effects = subject.receive(
+            from: 1, term: 3, .append(previous: .zero, entries: entries([3]), commit: .zero, readPosition: 0))
+        let answer = try #require(effects.envelopes.first)
+        let batch = try #require(effects.batches.last)
+        #expect(answer.message.body == .appendAccepted(match: index(1), readPosition: 0))
+        #expect(answer.gate == batch.number)
+        #expect(effects.writtenEntries == entries([3]))
+        #expect(effects.batches.compactMap(\.hardState) == [HardState(term: Term(3))])
+    }
+
     @Test("§5.4.2: an entry of an older term is not committed by counting (figure 8)")
     func figure8() {
         let subject = Subject(

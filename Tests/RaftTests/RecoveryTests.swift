@@ -113,6 +113,22 @@ struct RecoveryTests {
         #expect(question(in: subject.hearLeader(3, term: 2)) != nil)
     }
 
+    @Test("Of a loss and a recovery in one drain only the later is told")
+    func laterTold() throws {
+        let subject = Subject(id: 2, voters: [], recovery: Recovery(claimed: nil))
+        let request = try #require(question(in: subject.hearLeader(1, term: 3)))
+        subject.persist()
+        var effects = RaftEffects()
+        for body in [
+            .readIndexResponse(id: request, index: .zero), .heartbeat(commit: index(7), readPosition: 0),
+        ] as [Message.Body] {
+            let message = Message(from: member(1), to: member(2), term: Term(3), body: body)
+            subject.node.step(.received(message), at: subject.now, into: &effects)
+            #expect(effects.hasRecovered != effects.lostEntries)
+        }
+        #expect(effects.lostEntries)
+    }
+
     @Test("A snapshot brings everything back at once")
     func bySnapshot() throws {
         let subject = Subject(id: 2, voters: [], recovery: Recovery(claimed: nil))
@@ -257,6 +273,20 @@ struct RecoveringPeerTests {
         #expect(cluster.hosts[victim].recovery == nil)
         #expect(cluster.recoveries == 1)
         #expect(cluster.leaders == [leader])
+        #expect(cluster.checks.findings.isEmpty)
+    }
+
+    @Test("A leader that comes back without entries follows another first", arguments: 0..<10 as Range<UInt64>)
+    func leaderLoses(seed: UInt64) throws {
+        var cluster = Cluster(members: 3, seed: seed)
+        cluster.run(for: .seconds(2))
+        let leader = try #require(cluster.leaders.first)
+        cluster.lose(on: leader)
+        cluster.start(leader)
+        cluster.run(for: .seconds(2))
+        #expect(cluster.leaders.count == 1)
+        #expect(cluster.leaders.first != leader)
+        #expect(cluster.recoveries == 1)
         #expect(cluster.checks.findings.isEmpty)
     }
 }

@@ -101,6 +101,44 @@ struct MemberTests {
         }
     }
 
+    @Test("Members are added as learners, moved and removed from within the process; nonsense is refused")
+    func memberChanges() async throws {
+        let directory = try scratch()
+        defer { remove(directory) }
+        let member = try await RegistryMember.start(single(directory), logger: quiet)
+        let founders = try await member.client.memberList()
+        #expect(founders.map(\.peerURLs) == [["http://127.0.0.1:1"]] && founders.map(\.isLearner) == [false])
+        // Nobody is there: as a learner it costs the only voter nothing.
+        let added = try await member.client.memberAdd(peerURLs: ["http://127.0.0.1:3", "http://127.0.0.1:2"])
+        #expect(added.member.isLearner && added.member.id != 0 && added.member.name.isEmpty)
+        #expect(added.member.peerURLs == ["http://127.0.0.1:2", "http://127.0.0.1:3"])
+        #expect(Set(added.members.map(\.id)) == [founders[0].id, added.member.id])
+        try await member.client.put([1], [1])
+        func code(_ body: () async throws -> Void) async throws -> String {
+            do {
+                try await body()
+                return ""
+            } catch let error as LocalError {
+                #expect(error.isDefinite)
+                return error.description
+            }
+        }
+        let client = member.client
+        #expect(try await code { try await client.memberPromote(added.member.id) } == "learnerNotReady")
+        #expect(try await code { try await client.memberPromote(founders[0].id) } == "memberNotLearner")
+        #expect(try await code { _ = try await client.memberAdd(peerURLs: ["http://127.0.0.1:2"]) } == "peerURLExists")
+        #expect(try await code { _ = try await client.memberAdd(peerURLs: ["nowhere"]) }.hasPrefix("memberURLsInvalid"))
+        let moved = try await member.client.memberUpdate(added.member.id, peerURLs: ["http://127.0.0.1:4"])
+        #expect(moved.first { $0.id == added.member.id }?.peerURLs == ["http://127.0.0.1:4"])
+        #expect(try await member.client.memberRemove(added.member.id).map(\.id) == [founders[0].id])
+        #expect(try await code { try await client.memberRemove(added.member.id) } == "memberNotFound")
+        await member.stop()
+
+        let again = try await RegistryMember.start(single(directory), logger: quiet)
+        #expect(try await again.client.memberList().map(\.id) == [founders[0].id], "also after a restart")
+        await again.stop()
+    }
+
     @Test("Three members in one process elect, replicate and survive the stop of the leader")
     func three() async throws {
         let directory = try scratch()

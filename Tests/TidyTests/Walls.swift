@@ -47,7 +47,7 @@ struct Wall {
         Wall("registryd", .program, ["RegistryServer", "Logging"]),
         Wall(
             "CtlCommands", .shell,
-            ["RegistryClient", "Storage", "RegistryModel", "Primitives", "ArgumentParser"],
+            ["RegistryClient", "Storage", "Raft", "RegistryModel", "Primitives", "ArgumentParser"],
             testedBy: "RegistryClientTests"),
         Wall("registryctl", .program, ["CtlCommands"]),
         Wall("nerve", .program, ["AgentShell"]),

@@ -7,10 +7,10 @@ import Testing
 @Suite("Handshake and frames")
 struct HandshakeTests {
     private let hello = Hello(
-        cluster: ClusterID(7), from: MemberID(1), to: MemberID(2), incarnation: Incarnation(3),
+        cluster: ClusterID(7), from: MemberID(1), to: MemberID(2), life: Life(Incarnation(3), nonce: 33),
         addresses: [PeerAddress(host: "127.0.0.1", port: 2380), PeerAddress(host: "::1", port: 1)])
     private var policy: LinkPolicy {
-        var policy = LinkPolicy(cluster: ClusterID(7), member: MemberID(2), incarnation: Incarnation(4))
+        var policy = LinkPolicy(cluster: ClusterID(7), member: MemberID(2), life: Life(Incarnation(4), nonce: 44))
         policy.peers = [MemberID(1), MemberID(3)]
         return policy
     }
@@ -36,7 +36,7 @@ struct HandshakeTests {
     @Test("A hello that claims too much is refused before it has come")
     func oversizedHello() throws {
         var bytes = Array(hello.encoded().prefix(Hello.headerByteCount))
-        bytes.replaceSubrange(48..<52, with: [0xFF, 0xFF, 0, 0])
+        bytes.replaceSubrange(56..<60, with: [0xFF, 0xFF, 0, 0])
         #expect(throws: DecodingFailure.self) { try Hello.decode(bytes) }
         var many = hello
         many.addresses = (0..<40).map { PeerAddress(host: String(repeating: "h", count: 200), port: $0) }
@@ -69,13 +69,16 @@ struct HandshakeTests {
         #expect(after.judge(hello).text.contains("removed"))
     }
 
-    @Test("A sender in an earlier life than one that was seen is refused, in the same or a later one it is not")
+    @Test("A sender in an earlier life than one that was seen is refused, and so is another process in the same life")
     func lives() {
-        #expect(policy.judge(hello, newest: Incarnation(2)).refusal == .none)
-        #expect(policy.judge(hello, newest: Incarnation(3)).refusal == .none)
-        let answer = policy.judge(hello, newest: Incarnation(4))
-        #expect(answer.refusal == .earlierLife)
-        #expect(answer.text.contains("life 4") && answer.text.contains("life 3"))
+        #expect(policy.judge(hello, latest: Life(Incarnation(2), nonce: 99)).refusal == .none)
+        #expect(policy.judge(hello, latest: hello.life).refusal == .none)
+        let late = policy.judge(hello, latest: Life(Incarnation(4), nonce: 33))
+        #expect(late.refusal == .earlierLife)
+        #expect(late.text.contains("life 4") && late.text.contains("life 3"))
+        let copy = policy.judge(hello, latest: Life(Incarnation(3), nonce: 34))
+        #expect(copy.refusal == .earlierLife)
+        #expect(copy.text.contains("another process") && copy.text.contains("older copy"))
     }
 
     @Test(
@@ -103,7 +106,7 @@ struct HandshakeTests {
 
     @Test("An answer is read only when whole, not when damaged, and with a verdict of a later version")
     func answerRoundTrip() throws {
-        let answer = HelloAnswer(incarnation: Incarnation(8), refusal: .otherCluster, text: "not ours")
+        let answer = HelloAnswer(life: Life(Incarnation(8), nonce: 88), refusal: .otherCluster, text: "not ours")
         let bytes = answer.encoded()
         for length in 0..<bytes.count {
             #expect(try HelloAnswer.decode(Array(bytes[..<length])) == nil)
@@ -116,7 +119,7 @@ struct HandshakeTests {
             #expect(read == nil)
         }
         var later = Array(bytes.dropLast(4))
-        later[24] = 77
+        later[32] = 77
         var writer = ByteWriter()
         writer.raw(later)
         writer.fixed32(CRC32C.of(later))
@@ -125,7 +128,8 @@ struct HandshakeTests {
 
     @Test("Another host's words cannot forge a line of the log")
     func refusalText() throws {
-        let answer = HelloAnswer(incarnation: Incarnation(1), refusal: .other, text: "no\nmember started\u{1B}[2J")
+        let answer = HelloAnswer(
+            life: Life(Incarnation(1), nonce: 1), refusal: .other, text: "no\nmember started\u{1B}[2J")
         #expect(try HelloAnswer.decode(answer.encoded())?.text == "no member started [2J")
     }
 

@@ -75,7 +75,9 @@ struct IntroductionTests {
         }
         let count = PeerTransport.introductionsMax
         try await withThrowingTaskGroup(of: Introduction.self) { group in
-            for _ in 0..<count { group.addTask { try await IntroductionClient.ask(address, on: loop) } }
+            for _ in 0..<count {
+                group.addTask { try await IntroductionClient.ask(address, timeout: .seconds(20), on: loop) }
+            }
             for _ in 0..<1_000 where one.transport.state.withLock({ $0.introductions < count }) {
                 try await Task.sleep(for: .milliseconds(1))
             }

@@ -76,7 +76,8 @@ struct PeerChangesTests {
         let address = try await one.listen()
         func call(_ member: UInt64) async throws -> (any Channel, HelloAnswer) {
             let hello = Hello(
-                cluster: ClusterID(1), from: MemberID(member), to: MemberID(1), incarnation: Incarnation(1),
+                cluster: ClusterID(1), from: MemberID(member), to: MemberID(1),
+                life: Life(Incarnation(1), nonce: member),
                 addresses: [Endpoint.nowhere])
             return try await RawLink.open(address, hello)
         }
@@ -93,7 +94,10 @@ struct PeerChangesTests {
         for _ in 0..<1_000 where one.transport.state.withLock({ !$0.links.isEmpty }) {
             try await Task.sleep(for: .milliseconds(5))
         }
-        #expect(one.transport.state.withLock { $0.links.isEmpty && $0.strangers.isEmpty && $0.accepted.isEmpty })
+        #expect(
+            one.transport.state.withLock {
+                $0.links.isEmpty && $0.strangers.isEmpty && $0.accepted.isEmpty && $0.lives.isEmpty
+            })
         let (again, welcome) = try await call(99)
         #expect(welcome.refusal == .none)
         try await again.close()
@@ -106,7 +110,7 @@ struct PeerChangesTests {
         let address = try await two.listen()
         two.transport.setPeers([Peer(MemberID(1), [Endpoint.nowhere])])
         func hello(_ life: UInt64) -> Hello {
-            Hello(cluster: ClusterID(1), from: MemberID(1), to: MemberID(2), incarnation: Incarnation(life))
+            Hello(cluster: ClusterID(1), from: MemberID(1), to: MemberID(2), life: Life(Incarnation(life), nonce: life))
         }
         let (old, first) = try await RawLink.open(address, hello(4))
         #expect(first.refusal == .none)
@@ -128,6 +132,11 @@ struct PeerChangesTests {
         #expect(third.text.contains("older copy of its data directory"))
         try await copy.closeFuture.get()
         try await two.log.wait("older copy of its data directory")
+        var twin = hello(5)
+        twin.life.nonce = 55
+        let (other, judged) = try await RawLink.open(address, twin)
+        #expect(judged.refusal == .earlierLife)
+        try await other.closeFuture.get()
         // The same life may come again: connections break.
         let (again, fourth) = try await RawLink.open(address, hello(5))
         #expect(fourth.refusal == .none)
@@ -143,10 +152,11 @@ struct PeerChangesTests {
         let laterAddress = try await later.listen()
         later.transport.setPeers([Peer(MemberID(1), [Endpoint.nowhere])])
         one.transport.setPeers([Peer(MemberID(2), [Endpoint.nowhere])])
-        let earlier = Hello(cluster: ClusterID(1), from: MemberID(2), to: MemberID(1), incarnation: Incarnation(7))
+        let earlier = Hello(
+            cluster: ClusterID(1), from: MemberID(2), to: MemberID(1), life: Life(Incarnation(7), nonce: 7))
         let (channel, answer) = try await RawLink.open(address, earlier)
         #expect(answer.refusal == .none)
-        #expect(answer.incarnation == Incarnation(1))
+        #expect(answer.life.incarnation == Incarnation(1))
         one.transport.setPeers([Peer(MemberID(2), [laterAddress])])
         try await one.seen.waitUp(2)
         try await channel.closeFuture.get()
@@ -163,7 +173,8 @@ struct PeerChangesTests {
         earlier.transport.setPeers([Peer(MemberID(1), [Endpoint.nowhere])])
         one.transport.setPeers([Peer(MemberID(2), [earlierAddress])])
         try await one.seen.waitUp(2)
-        let later = Hello(cluster: ClusterID(1), from: MemberID(2), to: MemberID(1), incarnation: Incarnation(8))
+        let later = Hello(
+            cluster: ClusterID(1), from: MemberID(2), to: MemberID(1), life: Life(Incarnation(8), nonce: 8))
         let (channel, answer) = try await RawLink.open(address, later)
         #expect(answer.refusal == .none)
         try await one.log.wait("life 7", "older copy")

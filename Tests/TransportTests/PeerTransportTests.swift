@@ -60,7 +60,8 @@ struct PeerTransportTests {
         if seed % 3 == 0 {
             // A good hello, then garbage where frames should be.
             bytes =
-                Hello(cluster: ClusterID(1), from: MemberID(1), to: MemberID(2), incarnation: Incarnation(1)).encoded()
+                Hello(cluster: ClusterID(1), from: MemberID(1), to: MemberID(2), life: Life(Incarnation(1), nonce: 7))
+                .encoded()
                 + [0xFF, 0xFF, 0xFF, 0x7F] + bytes
         }
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).connect(
@@ -70,7 +71,7 @@ struct PeerTransportTests {
         try? await channel.writeAndFlush(ByteBuffer(bytes: bytes)).get()
         try await channel.closeFuture.get()
 
-        let one = Endpoint(1, Recorder()).transport
+        let one = Endpoint(1, incarnation: 2).transport
         one.setPeers([Peer(MemberID(2), [PeerAddress(host: "127.0.0.1", port: port)])])
         for _ in 0..<400 where recorder.frames(from: MemberID(1)).isEmpty {
             one.send([UInt8(42)]) { [(MemberID(2), [$0.map { [$0] }].flatMap { $0 })] }

@@ -67,7 +67,9 @@ struct Checks {
                 "\(name) restarts in term \(raft.term.number) after promising \(before.promisedTerm.number)",
                 at: now)
         }
-        let acknowledged = before.acknowledged
+        // What it knows to be lost it claims no longer, and does not count with it.
+        if raft.isRecovering { facts[place(member.id)].acknowledged = .zero }
+        let acknowledged = facts[place(member.id)].acknowledged
         if acknowledged.index > raft.base.position.index, raft.term(at: acknowledged.index) != acknowledged.term {
             throw Violation(
                 .nothingCommittedTruncated,
@@ -100,7 +102,7 @@ struct Checks {
             switch job {
             case .write(let batch): facts[place(member.id)].durable.write(batch)
             case .compact(let base): facts[place(member.id)].durable.compact(to: base.position)
-            case .lostEntries, .recovered: break
+            case .lostEntries, .recovered, .retry: break
             }
         }
     }

@@ -24,6 +24,8 @@ final class SimulatedMember {
         var isLogBusy = false
         var isStateBusy = false
         var isSnapshotBusy = false
+        var watch = DiskWatch(wanted: 0)
+        var isRetryPlanned = false
         /// The newest life heard of each sender: as on a connection, nothing of an earlier one arrives after it.
         var livesHeard: [MemberID: UInt64] = [:]
         /// When the replica is to be woken, to drop earlier alarms.

@@ -54,6 +54,11 @@ package struct SimulationOptions: Sendable {
     package var membershipEvery: TimeSpan?
     /// How often members compare their states.
     package var digestInterval: TimeSpan
+    /// In 256ths of one member's deaths: some of its bytes rot before it starts again. Only ever one member, and only
+    /// where others can make it good.
+    package var rot: UInt64
+    /// Mean time between disks that fill up for a while; nil: none.
+    package var fullDiskEvery: TimeSpan?
 
     /// - Parameter members: nil draws 1, 3, 4 or 5.
     package init(seed: UInt64, members fixed: Int? = nil) {
@@ -95,6 +100,8 @@ package struct SimulationOptions: Sendable {
         leaseTTLMilliseconds = draw.within(500...4_000)
         membershipEvery = draw.chance(1, in: 2) ? span(500_000, 6_000_000) : nil
         digestInterval = span(200_000, 3_000_000)
+        rot = draw.chance(1, in: 2) && members >= 3 ? draw.below(257) : 0
+        fullDiskEvery = draw.chance(1, in: 4) ? span(1_000_000, 8_000_000) : nil
     }
 }
 
@@ -111,7 +118,8 @@ extension SimulationOptions: CustomStringConvertible {
             disk=\(text(diskLatencyMin))+\(text(diskLatencyMean)) drift<=\(clockDriftMax)ppm segment=\(segmentBytes) \
             snapshot=\(snapshotCount) trailing=\(trailingEntries) clients=\(clients) pause=\(text(pauseMean)) \
             keys=\(keys) value<=\(valueBytesMax) ttl=\(leaseTTLMilliseconds)ms \
-            membership=\(text(membershipEvery)) digests=\(text(digestInterval))
+            membership=\(text(membershipEvery)) digests=\(text(digestInterval)) rot=\(rot)/256 \
+            full=\(text(fullDiskEvery))
             """
     }
 }

@@ -14,8 +14,22 @@ extension World {
         let process: SimulatedMember.Process
         do {
             process = try foundation(of: member)
+        } catch let error as StorageError where error.kind == .full {
+            // Whoever watches over the process tries again.
+            trace.line(now, "m\(member.id.number) finds no room to start: \(error)")
+            queue.add(.start(member.id), at: now + .milliseconds(200))
+            return
+        } catch let error as StorageError where error.isDamage && rotten == member.id {
+            // It says what to do, and there it stays: the operator will have to replace it.
+            statistics.lostMembers += 1
+            trace.line(now, "m\(member.id.number) refuses to start: \(error)")
+            member.isAbsent = true
+            return
         } catch {
             throw Violation(.refusedToStart, "m\(member.id.number): \(error)", at: now)
+        }
+        if process.replica.raft.isRecovering {
+            trace.line(now, "m\(member.id.number) has lost entries")
         }
         member.process = process
         trace.note(now, 1, member.id.number, member.life)
@@ -43,7 +57,13 @@ extension World {
             }
             let directory = try MemberDirectory.open(
                 SimulatedMember.path, on: member.disk, cluster: cluster, member: member.id, options: storage)
-            let stores = try directory.openStores()
+            let stores: OpenedStores
+            do {
+                stores = try directory.openStores()
+            } catch {
+                directory.close()
+                throw error
+            }
             let description = MemberDescription(
                 id: member.id, name: "m\(member.id.number)", peerURLs: [url(member.id)],
                 clientURLs: ["http://client-\(member.id.number)"])
@@ -107,6 +127,7 @@ extension World {
         var effects = ReplicaEffects()
         swap(&effects, &process.effects)
         if let reason = effects.fatal {
+            if effects.needsRebuild, rotten == member.id { return try rebuild(member, process, effects, reason) }
             throw Violation(.fatal, "m\(member.id.number) stops: \(reason)", at: now)
         }
         if let leadership = effects.leadership {
@@ -114,6 +135,10 @@ extension World {
             trace.line(now, "m\(member.id.number) \(leadership.role) of term \(leadership.term.number)")
         }
         try checks.stepped(member, process, effects, at: now)
+        if effects.hasRecovered {
+            statistics.recoveries += 1
+            trace.line(now, "m\(member.id.number) has got everything back")
+        }
         if effects.isRemoved { queue.add(.retire(member.id), at: now + .milliseconds(1)) }
         for send in effects.sends { self.send(send, from: member) }
         let orders = LaneOrders(effects)
@@ -153,7 +178,9 @@ extension World {
     /// The work is done on the simulated disk at once and reported after the latency; a crash in between finds it done
     /// but unreported, a crash within it cuts it by operations.
     func startLogWork(_ member: SimulatedMember) throws(Violation) {
-        guard let process = member.process, !process.isLogBusy, !process.logJobs.isEmpty else { return }
+        guard let process = member.process, !process.isLogBusy, !process.logJobs.isEmpty || process.log.isFull else {
+            return
+        }
         let jobs = process.logJobs
         process.logJobs = []
         process.isLogBusy = true
@@ -161,13 +188,15 @@ extension World {
             let durable = try process.log.perform(jobs)
             checks.wrote(jobs, by: member)
             queue.add(.logDone(member.id, life: member.life, durable), at: now + latency())
+            watchDisk(of: member, process)
         } catch {
             try diskStopped(member, error)
         }
     }
 
     func startStateWork(_ member: SimulatedMember) throws(Violation) {
-        guard let process = member.process, !process.isStateBusy, !process.stateJobs.isEmpty else { return }
+        guard let process = member.process, !process.isStateBusy, !process.stateJobs.isEmpty || process.state.isFull
+        else { return }
         let jobs = process.stateJobs
         process.stateJobs = []
         process.isStateBusy = true
@@ -177,6 +206,7 @@ extension World {
         } catch {
             return try diskStopped(member, error)
         }
+        watchDisk(of: member, process)
         if results.replaced {
             process.reads.reopen()
             statistics.snapshotsInstalled += 1
@@ -186,6 +216,7 @@ extension World {
         }
         var events = results.events
         for job in results.reads { events.append(.readFinished(job.id, process.reads.perform(job.work))) }
+        if let damage = process.reads.damage { process.stateJobs.append(.damaged(damage)) }
         process.snapshotJobs += results.snapshots
         queue.add(.stateDone(member.id, life: member.life, events), at: now + latency())
         try startSnapshotWork(member)
@@ -202,6 +233,7 @@ extension World {
                 let results = try process.snapshots.perform(order)
                 events += results.events
                 process.stateJobs += results.installs.map { .activate($0) }
+                if let damage = results.damage { process.stateJobs.append(.damaged(damage)) }
             }
         } catch {
             return try diskStopped(member, error)
@@ -212,6 +244,10 @@ extension World {
 
     /// Disk work ended by an error: the planned end of power, or a bug.
     private func diskStopped(_ member: SimulatedMember, _ error: StorageError) throws(Violation) {
+        if error.isDamage, rotten == member.id {
+            trace.line(now, "m\(member.id.number) finds damage: \(error)")
+            return die(member, powerLoss: false)
+        }
         guard member.disk.operationsLeft == 0 else {
             throw Violation(.fatal, "m\(member.id.number): \(error)", at: now)
         }
@@ -233,6 +269,7 @@ extension World {
         }
         member.process = nil
         process.abandon()
+        rot(member)
         checks.died(member)
         clients.memberDied(member.id)
         if !powerLoss {

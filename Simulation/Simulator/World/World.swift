@@ -28,6 +28,10 @@ package final class World {
         case client(Int)
         case reconfigure
         case retire(MemberID)
+        case fillDisk
+        case emptyDisk(MemberID)
+        case retryDisk(MemberID, life: UInt64)
+        case diskLow(MemberID, life: UInt64, Bool)
     }
 
     struct Frame {
@@ -55,6 +59,9 @@ package final class World {
     var partitionDraws: SeededGenerator
     var diskDraws: SeededGenerator
     var membershipDraws: SeededGenerator
+    var rotDraws: SeededGenerator
+    /// The only member whose disk may rot, chosen when it first does.
+    var rotten: MemberID?
     /// Faults happen only before this instant.
     var calmFrom: Instant
     private let registration: UInt64
@@ -72,6 +79,7 @@ package final class World {
         partitionDraws = SeededGenerator(seed: options.seed, purpose: "partition")
         diskDraws = SeededGenerator(seed: options.seed, purpose: "disk")
         membershipDraws = SeededGenerator(seed: options.seed, purpose: "membership")
+        rotDraws = SeededGenerator(seed: options.seed, purpose: "rot")
         calmFrom = Instant.zero + options.duration
         // Only a name for SQLite's registry of file systems; it never reaches the trace.
         registration = World.registrations.withLock { count in
@@ -98,6 +106,10 @@ package final class World {
         package var leasesExpired = 0
         package var membersAdded = 0
         package var membersRemoved = 0
+        package var rots = 0
+        package var recoveries = 0
+        package var lostMembers = 0
+        package var fullDisks = 0
         package var simulated = TimeSpan.zero
     }
 
@@ -110,6 +122,7 @@ package final class World {
         if let every = options.crashEvery { queue.add(.crash, at: now + crashDraws.around(every)) }
         if let every = options.partitionEvery { queue.add(.partition, at: now + partitionDraws.around(every)) }
         if let every = options.linkBreakEvery { queue.add(.breakLink, at: now + partitionDraws.around(every)) }
+        if let every = options.fullDiskEvery { queue.add(.fillDisk, at: now + diskDraws.around(every)) }
         if let every = options.membershipEvery {
             queue.add(.reconfigure, at: now + .seconds(1) + membershipDraws.around(every))
         }
@@ -132,6 +145,7 @@ package final class World {
     /// carried out, all members equal.
     private func becomeCalm() throws(Violation) {
         network.healAll()
+        for member in members { member.disk.capacity = .max }
         trace.line(now, "calm: everything heals")
         for member in members where member.process == nil && !member.isAbsent { try start(member) }
         try runUntil(now + options.election * 12 + .seconds(2))
@@ -187,6 +201,16 @@ package final class World {
         case .client(let number): try act(number)
         case .reconfigure: try reconfigure()
         case .retire(let id): retire(id)
+        case .diskLow(let id, let life, let isLow):
+            guard let (member, process) = running(id, life) else { return }
+            try step(member, process, [.diskLow(isLow)])
+        case .fillDisk: fillDisk()
+        case .emptyDisk(let id): members[index(id)].disk.capacity = .max
+        case .retryDisk(let id, let life):
+            guard let (member, process) = running(id, life) else { return }
+            process.isRetryPlanned = false
+            try startLogWork(member)
+            try startStateWork(member)
         }
     }
 

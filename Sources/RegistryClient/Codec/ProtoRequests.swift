@@ -122,12 +122,6 @@ enum ProtoRequests {
         return message
     }
 
-    static func memberList(_ request: MemberListRequest) -> Etcdserverpb_MemberListRequest {
-        var message = Etcdserverpb_MemberListRequest()
-        message.linearizable = request.linearizable
-        return message
-    }
-
     /// Creates the one watch of a stream. Large answers may come in pieces; idle ones say how far they are.
     static func watch(_ request: WatchRequest, from revision: Int64) -> Etcdserverpb_WatchRequest {
         var create = Etcdserverpb_WatchCreateRequest()

@@ -78,20 +78,20 @@ enum ProtoResults {
             header: header(message.header), id: LeaseID(rawValue: message.id), ttlSeconds: message.ttl)
     }
 
-    static func memberList(_ message: Etcdserverpb_MemberListResponse) -> MemberListResult {
-        let members = message.members.map {
-            Member(
-                id: $0.id, name: $0.name, peerURLs: $0.peerUrls, clientURLs: $0.clientUrls, isLearner: $0.isLearner)
-        }
-        return MemberListResult(header: header(message.header), members: members)
-    }
-
     static func status(_ message: Etcdserverpb_StatusResponse) -> StatusResult {
-        StatusResult(
+        var result = StatusResult(
             header: header(message.header), version: message.version, dbSize: message.dbSize,
             dbSizeInUse: message.dbSizeInUse, leader: message.leader, raftIndex: message.raftIndex,
             raftTerm: message.raftTerm, raftAppliedIndex: message.raftAppliedIndex, errors: message.errors,
             isLearner: message.isLearner)
+        for note in message.errors.compactMap(StatusNote.init) {
+            switch note {
+            case .diverged(let index): result.divergedAt = index
+            case .recovering: result.isRecovering = true
+            case .diskIsLow: result.diskIsLow = true
+            }
+        }
+        return result
     }
 
     static func watch(_ message: Etcdserverpb_WatchResponse) -> WatchAnswer {

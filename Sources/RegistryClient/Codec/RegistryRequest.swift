@@ -129,16 +129,6 @@ package struct LeaseRenewRequest: RegistryRequest {
     }
 }
 
-extension MemberListRequest: RegistryRequest {
-    package var traits: CallTraits {
-        CallTraits("/etcdserverpb.Cluster/MemberList", isRepeatable: true, requiresLeader: linearizable)
-    }
-    package func encoded() throws -> [UInt8] { try ProtoRequests.memberList(self).serializedBytes() }
-    package static func decoded(_ bytes: [UInt8], sentAt: NIODeadline) throws -> MemberListResult {
-        ProtoResults.memberList(try .init(serializedBytes: bytes))
-    }
-}
-
 extension StatusRequest: RegistryRequest {
     package var traits: CallTraits {
         CallTraits("/etcdserverpb.Maintenance/Status", isRepeatable: true, requiresLeader: false)

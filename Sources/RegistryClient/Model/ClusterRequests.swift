@@ -74,6 +74,12 @@ public struct StatusResult: Hashable, Sendable {
     public var errors: [String]
     /// Whether it only listens, without a vote.
     public var isLearner: Bool
+    /// The log index at which its data was found to differ from the other members'; nil while it agrees.
+    public var divergedAt: UInt64?
+    /// Whether it lost log entries it had acknowledged, and has not got them back yet.
+    public var isRecovering = false
+    /// Whether so little is left on its disk that it refuses writes.
+    public var diskIsLow = false
 
     /// An answer as the registry reported it.
     public init(

@@ -40,6 +40,10 @@ public struct RegistryError: Error, Hashable, Sendable, CustomStringConvertible 
         public static let futureRevision = Code(rawValue: "futureRevision")
         /// The registry has lost history this client has seen: restored from a backup, or set up anew.
         public static let historyLost = Code(rawValue: "historyLost")
+        /// There is no such member (any more).
+        public static let memberNotFound = Code(rawValue: "memberNotFound")
+        /// Some voter is missing: a change of the members would endanger the quorum.
+        public static let unhealthyCluster = Code(rawValue: "unhealthyCluster")
         /// The registry's quota is used up.
         public static let noSpace = Code(rawValue: "noSpace")
         /// The registry holds too many requests already.

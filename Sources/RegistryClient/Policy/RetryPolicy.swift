@@ -35,7 +35,8 @@ enum RetryPolicy {
                 repeats: true, isUncertain: false, error: ErrorTable.error(status),
                 leavesEndpoint: code != .leaderChanged, provesHealth: false)
         }
-        guard leavesTraces(status) else {
+        // "Unhealthy cluster" has the code of a broken connection, but is said before anything happens.
+        guard code != .unhealthyCluster, leavesTraces(status) else {
             return Verdict(
                 repeats: false, isUncertain: false, error: ErrorTable.error(status), leavesEndpoint: false,
                 provesHealth: true)

@@ -1,3 +1,4 @@
+import Logging
 import MemberLanes
 import Primitives
 import Raft
@@ -12,12 +13,29 @@ final class Lanes: Sendable {
     private let state: Lane<StateJob>
     private let reads: Lane<ReadOrder>
     private let snapshots: Lane<SnapshotOrder>
+    private let upkeep: Upkeep
     private let closing: @Sendable () -> Void
     private let hasFinished = Mutex(false)
 
     private enum ReadOrder: Sendable {
         case read(ReadJob)
         case reopen
+    }
+
+    /// Which lanes wait for room on the disk, and whom to tell.
+    private final class Waiting: Sendable {
+        let value = Mutex(Upkeep.Waiting())
+        let found = Mutex<(@Sendable () -> Void)?>(nil)
+
+        func note(log: Bool? = nil, state: Bool? = nil) {
+            let isNew = value.withLock { value in
+                let before = value.log || value.state
+                if let log { value.log = log }
+                if let state { value.state = state }
+                return !before && (value.log || value.state)
+            }
+            if isNew { found.withLock { $0 }?() }
+        }
     }
 
     /// A lane's work, confined to the lane's thread.
@@ -31,31 +49,37 @@ final class Lanes: Sendable {
     ///   - failed: called when the storage can no longer be used.
     init(
         stores: OpenedStores, directory: MemberDirectory, inbox: Mailbox<ReplicaEvent>, metrics: MemberMetrics,
-        failed: @escaping @Sendable (String) -> Void
+        logger: Logger, failed: @escaping @Sendable (String) -> Void
     ) {
         let logWork = Confined(work: LogWork(log: stores.log))
         let stateWork = Confined(work: StateWork(store: stores.state, directory: directory))
         let readWork = Confined(work: ReadWork(directory: directory))
         let snapshotWork = Confined(work: SnapshotWork(directory: directory))
 
-        log = Lanes.logLane(logWork, inbox: inbox, metrics: metrics, failed: failed)
+        let waiting = Waiting()
+        let log = Lanes.logLane(logWork, inbox: inbox, metrics: metrics, waiting: waiting, failed: failed)
+        self.log = log
+        // The lanes know each other: a received state goes to the state lane, as does any word of damage, and a wanted
+        // snapshot to the snapshot lane.
+        let stateLane = LateLane<StateJob>()
         let reads = Lane<ReadOrder>(name: "reader") { orders in
             for order in orders {
                 switch order {
-                case .read(let job): inbox.put(.readFinished(job.id, readWork.work.perform(job.work)))
+                case .read(let job):
+                    inbox.put(.readFinished(job.id, readWork.work.perform(job.work)))
+                    if let damage = readWork.work.damage { stateLane.put(.damaged(damage)) }
                 case .reopen: readWork.work.reopen()
                 }
             }
         }
         self.reads = reads
-        // The two know each other: a received state goes to the state lane, a wanted snapshot to the snapshot lane.
-        let stateLane = LateLane<StateJob>()
         let snapshotLane = Lane<SnapshotOrder>(name: "snapshots") { orders in
             for order in orders {
                 do throws(StorageError) {
                     let results = try snapshotWork.work.perform(order)
                     inbox.put(contentsOf: results.events)
                     for install in results.installs { stateLane.put(.activate(install)) }
+                    if let damage = results.damage { stateLane.put(.damaged(damage)) }
                 } catch {
                     failed("snapshot: \(error)")
                 }
@@ -68,9 +92,18 @@ final class Lanes: Sendable {
             for job in results.reads { reads.put(.read(job)) }
             snapshotLane.put(contentsOf: results.snapshots)
         }
-        let state = Lanes.stateLane(stateWork, forward: forward, failed: failed)
+        let state = Lanes.stateLane(stateWork, waiting: waiting, forward: forward, failed: failed)
         stateLane.set(state)
         self.state = state
+        let upkeep = Upkeep(
+            directory: directory, inbox: inbox, metrics: metrics, logger: logger,
+            waiting: { waiting.value.withLock { $0 } },
+            retry: {
+                log.put(.retry)
+                state.put(.retry)
+            })
+        waiting.found.withLock { $0 = { upkeep.hurry() } }
+        self.upkeep = upkeep
         closing = {
             logWork.work.close()
             try? stateWork.work.close()
@@ -86,14 +119,14 @@ final class Lanes: Sendable {
         snapshots.put(contentsOf: orders.snapshots)
     }
 
-    /// Finishes everything that was ordered, makes it durable and closes the files.
-    /// Once; later calls do nothing.
+    /// Finishes everything that was ordered, makes it durable and closes the files, once; later calls do nothing.
     func finish() {
         let isSecond = hasFinished.withLock { finished in
             defer { finished = true }
             return finished
         }
         guard !isSecond else { return }
+        upkeep.finish()
         log.finish()
         snapshots.finish()
         state.finish()
@@ -102,7 +135,7 @@ final class Lanes: Sendable {
     }
 
     private static func logLane(
-        _ log: Confined<LogWork>, inbox: Mailbox<ReplicaEvent>, metrics: MemberMetrics,
+        _ log: Confined<LogWork>, inbox: Mailbox<ReplicaEvent>, metrics: MemberMetrics, waiting: Waiting,
         failed: @escaping @Sendable (String) -> Void
     ) -> Lane<LogJob> {
         let broken = Mutex(false)
@@ -116,6 +149,7 @@ final class Lanes: Sendable {
                     inbox.put(.logDurable(durable))
                     metrics.recordLogWrite(took: MonotonicClock.now() - started)
                 }
+                waiting.note(log: log.work.isFull)
             } catch {
                 broken.withLock { $0 = true }
                 failed("log: \(error)")
@@ -124,14 +158,17 @@ final class Lanes: Sendable {
     }
 
     private static func stateLane(
-        _ state: Confined<StateWork>, forward: @escaping @Sendable (StateWork.Results) -> Void,
+        _ state: Confined<StateWork>, waiting: Waiting, forward: @escaping @Sendable (StateWork.Results) -> Void,
         failed: @escaping @Sendable (String) -> Void
     ) -> Lane<StateJob> {
         let broken = Mutex(false)
         return Lane(name: "state", idle: .milliseconds(200)) { jobs in
             guard !broken.withLock({ $0 }) else { return }
             do throws(StorageError) {
-                if !jobs.isEmpty { return forward(try state.work.perform(jobs)) }
+                if !jobs.isEmpty {
+                    forward(try state.work.perform(jobs))
+                    return waiting.note(state: state.work.isFull)
+                }
                 var more = true
                 while more {
                     let quiet = try state.work.quiet()

@@ -66,7 +66,8 @@ final class MemberCore: RegistryService, @unchecked Sendable {
         transport = makeTransport { event in MemberCore.report(event, to: inbox, logger: logger) }
         peers = PeerDirectory(transport: transport, logger: logger)
         backups = BackupExports(directory: directory, logger: logger)
-        lanes = Lanes(stores: stores, directory: directory, inbox: inbox, metrics: metrics, failed: failed)
+        lanes = Lanes(
+            stores: stores, directory: directory, inbox: inbox, metrics: metrics, logger: logger, failed: failed)
     }
 
     func start() {

@@ -29,6 +29,14 @@ final class MemberMetrics: Sendable {
         var slowWatchers: Int = 0
         var databaseBytes: Int64 = 0
         var databaseBytesInUse: Int64 = 0
+        var isLearner = false
+        var isRecovering = false
+        var isDiverged = false
+        var checkedIndex: UInt64 = 0
+        var alarms: Int = 0
+        var isDiskLow = false
+        var scrubbedBytes: Int64 = 0
+        var damageFound: UInt64 = 0
     }
 
     private let values = Mutex(Values())
@@ -54,6 +62,11 @@ final class MemberMetrics: Sendable {
             values.slowWatchers = gauges.catchingUp
             values.databaseBytes = gauges.databaseBytes
             values.databaseBytesInUse = gauges.databaseBytesInUse
+            values.isLearner = gauges.isLearner
+            values.isRecovering = gauges.isRecovering
+            values.isDiverged = gauges.isDiverged
+            values.checkedIndex = gauges.checkedIndex.number
+            values.alarms = gauges.alarms
         }
     }
 
@@ -61,6 +74,17 @@ final class MemberMetrics: Sendable {
         values.withLock { values in
             values.logWrites += 1
             values.logWriteSeconds.observe(took)
+        }
+    }
+
+    func recordDisk(isLow: Bool) {
+        values.withLock { $0.isDiskLow = isLow }
+    }
+
+    func recordScrub(bytes: Int64, findings: Int) {
+        values.withLock { values in
+            values.scrubbedBytes = bytes
+            values.damageFound += UInt64(findings)
         }
     }
 

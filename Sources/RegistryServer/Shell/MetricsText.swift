@@ -8,7 +8,7 @@ extension MemberCore: MetricsSource {
         var text = MetricsText()
         text.gauge("etcd_server_has_leader", "Whether this member knows a leader.", values.hasLeader ? 1 : 0)
         text.gauge("etcd_server_is_leader", "Whether this member leads.", values.isLeader ? 1 : 0)
-        text.gauge("etcd_server_is_learner", "Whether this member is a learner.", 0)
+        text.gauge("etcd_server_is_learner", "Whether this member is a learner.", values.isLearner ? 1 : 0)
         text.counter("etcd_server_leader_changes_seen_total", "Leaders seen.", values.leaderChanges)
         text.gauge("etcd_server_proposals_committed_total", "Commit index.", Int64(values.commitIndex))
         text.gauge("etcd_server_proposals_applied_total", "Applied index.", Int64(values.appliedIndex))
@@ -23,6 +23,19 @@ extension MemberCore: MetricsSource {
             "etcd_disk_wal_fsync_duration_seconds", "Log writes with their sync.", values.logWriteSeconds)
         text.gauge("ganglion_raft_term", "Raft term.", Int64(values.term))
         text.gauge("ganglion_leases", "Leases.", Int64(values.leases))
+        text.gauge("ganglion_alarms", "Alarms that are up.", Int64(values.alarms))
+        text.gauge(
+            "ganglion_member_recovering", "Whether this member lost acknowledged entries and is getting them back.",
+            values.isRecovering ? 1 : 0)
+        text.gauge(
+            "ganglion_state_diverged", "Whether a majority has another state than this member.",
+            values.isDiverged ? 1 : 0)
+        text.gauge(
+            "ganglion_state_digest_marked_index", "The last entry at which members compared their states.",
+            Int64(values.checkedIndex))
+        text.gauge("ganglion_disk_low", "Whether the disk has too little room.", values.isDiskLow ? 1 : 0)
+        text.gauge("ganglion_scrub_bytes", "Bytes read for silent damage.", values.scrubbedBytes)
+        text.counter("ganglion_scrub_damage_total", "Damaged places found on disk.", values.damageFound)
         text.counter("ganglion_core_steps_total", "Turns of the core's loop.", values.steps)
         text.counter("ganglion_core_events_total", "Events handled by the core.", values.events)
         text.counter("ganglion_core_long_steps_total", "Turns above five milliseconds.", values.longSteps)

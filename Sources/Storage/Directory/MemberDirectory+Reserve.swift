@@ -3,6 +3,12 @@
 extension MemberDirectory {
     var reservePath: String { "\(path)/reserve" }
 
+    /// Less free space than half of this is too little for a member: what the reserve stands for, at most a segment.
+    package var lowWater: Int64 {
+        if options.reserveBytes == 0 { return 0 }
+        return min(Int64(options.segmentBytes), options.reserveBytes < 0 ? .max : options.reserveBytes)
+    }
+
     /// Whether the reserve is there; false when it was released, or switched off.
     package func hasReserve() throws(StorageError) -> Bool {
         try fileSystem.exists(reservePath)

@@ -210,7 +210,7 @@ extension MemberDirectory {
 
 extension StorageError {
     /// Whether the file, not the access to it, is what failed.
-    var isDamage: Bool {
+    package var isDamage: Bool {
         kind == .damaged || kind == .notFound || code == IOCode.read
     }
 }

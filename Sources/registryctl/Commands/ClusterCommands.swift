@@ -1,26 +1,6 @@
 import ArgumentParser
 import RegistryClient
 
-struct MemberCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "member", abstract: "Commands about members.", subcommands: [List.self])
-
-    struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            commandName: "list", abstract: "Lists all members.", usage: "registryctl member list")
-        @Argument(help: .hidden)
-        var words: [String] = []
-        @OptionGroup var globals: GlobalOptions
-
-        func run() async throws {
-            let isTable = try globals.format() == .table
-            let printer = isTable ? nil : try globals.printer()
-            let result = try await globals.withRegistry { try await $0.members() }
-            Terminal.output(printer?.members(result) ?? TablePrinter.members(result))
-        }
-    }
-}
-
 struct EndpointCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "endpoint", abstract: "Commands about endpoints.", subcommands: [Health.self, Status.self])

@@ -13,7 +13,7 @@ enum ArgumentOrder {
         "--from-key", "--keys-only", "--count-only", "--print-value-only", "--prev-kv", "--ignore-value",
         "--ignore-lease", "--interactive", "-i", "--progress-notify", "--once", "--keys", "--physical", "--cluster",
         "--force", "--mark-compacted", "--skip-hash-check", "--yes-lose-unreplicated-writes",
-        "--accept-loss",
+        "--accept-loss", "--learner",
     ]
     /// Switches that are on unless they are said to be off, which then has a name of its own.
     private static let standardOn = ["--mark-compacted": "--no-mark-compacted"]
@@ -21,7 +21,7 @@ enum ArgumentOrder {
         "--hex", "--debug", "--insecure-transport", "--insecure-skip-tls-verify", "--insecure-discovery",
     ]
     /// Commands that have commands of their own.
-    private static let groups: Set<String> = ["lease", "member", "endpoint", "snapshot", "storage"]
+    private static let groups: Set<String> = ["lease", "member", "endpoint", "alarm", "snapshot", "storage"]
 
     /// Command words first, then global flags, then the rest.
     static func normalized(_ arguments: [String]) -> [String] {

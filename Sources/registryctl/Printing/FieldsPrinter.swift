@@ -141,6 +141,17 @@ struct FieldsPrinter: Printer {
         }
     }
 
+    func alarms(_ result: AlarmResult) -> [UInt8] {
+        text { out in
+            if let header = result.header { self.header(header, &out) }
+            for alarm in result.alarms {
+                field("MemberID", "\(alarm.memberID)", &out)
+                field("AlarmType", "\(alarm.kind)", &out)
+                out.line("")
+            }
+        }
+    }
+
     func health(_ results: [EndpointHealth]) -> [UInt8] {
         text { out in
             for health in results {
@@ -167,6 +178,11 @@ struct FieldsPrinter: Printer {
                 field("RaftAppliedIndex", "\(status.raftAppliedIndex)", &out)
                 field("Errors", "[\(status.errors.joined(separator: " "))]", &out)
                 quoted("Endpoint", result.endpoint, &out)
+                if result.hasOwnTrouble {
+                    field("DivergedAt", status.divergedAt.map(String.init) ?? "", &out)
+                    field("Recovering", "\(status.isRecovering)", &out)
+                    field("DiskLow", "\(status.diskIsLow)", &out)
+                }
                 out.line("")
             }
         }

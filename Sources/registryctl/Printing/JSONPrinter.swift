@@ -152,13 +152,37 @@ struct JSONPrinter: Printer {
         object.raw("header", header(result.header))
         object.objects(
             "members",
-            result.members.map { member in
+            result.members.map(self.object))
+        return line(object)
+    }
+
+    private func object(_ member: Member) -> JSONObject {
+        var object = JSONObject()
+        object.number("ID", member.id)
+        object.string("name", member.name)
+        object.strings("peerURLs", member.peerURLs)
+        object.strings("clientURLs", member.clientURLs)
+        object.flag("isLearner", member.isLearner)
+        return object
+    }
+
+    func added(_ result: MemberAddResult) -> [UInt8] {
+        var object = JSONObject()
+        object.raw("header", header(result.header))
+        object.raw("member", self.object(result.member).text)
+        object.objects("members", result.members.map(self.object))
+        return line(object)
+    }
+
+    func alarms(_ result: AlarmResult) -> [UInt8] {
+        var object = JSONObject()
+        if let header = result.header { object.raw("header", self.header(header)) }
+        object.objects(
+            "alarms",
+            result.alarms.map { alarm in
                 var object = JSONObject()
-                object.number("ID", member.id)
-                object.string("name", member.name)
-                object.strings("peerURLs", member.peerURLs)
-                object.strings("clientURLs", member.clientURLs)
-                object.flag("isLearner", member.isLearner)
+                object.number("memberID", alarm.memberID)
+                object.number("alarm", alarm.kind.rawValue)
                 return object
             })
         return line(object)

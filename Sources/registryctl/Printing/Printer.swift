@@ -15,6 +15,7 @@ protocol Printer: Sendable {
     func timeToLive(_ result: LeaseTimeToLiveResult, keys: Bool) -> [UInt8]
     func leases(_ result: LeaseListResult) -> [UInt8]
     func members(_ result: MemberListResult) -> [UInt8]
+    func alarms(_ result: AlarmResult) -> [UInt8]
     func health(_ results: [EndpointHealth]) -> [UInt8]
     func status(_ results: [EndpointStatus]) -> [UInt8]
 }
@@ -30,6 +31,16 @@ struct EndpointHealth: Equatable {
 struct EndpointStatus: Equatable {
     var endpoint: String
     var status: StatusResult
+
+    /// Whether the member has something to say that an etcd never says.
+    var hasOwnTrouble: Bool { status.divergedAt != nil || status.isRecovering || status.diskIsLow }
+}
+
+extension Alarm {
+    /// As Go prints it: without the fields that are 0, a space behind each.
+    var text: String {
+        (memberID == 0 ? "" : "memberID:\(memberID) ") + (kind == .none ? "" : "alarm:\(kind) ")
+    }
 }
 
 /// The formats of `--write-out`.

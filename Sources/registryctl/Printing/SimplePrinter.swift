@@ -98,6 +98,12 @@ struct SimplePrinter: Printer {
         rows(Rows.members(result))
     }
 
+    func alarms(_ result: AlarmResult) -> [UInt8] {
+        var out = Output()
+        for alarm in result.alarms { out.line(alarm.text) }
+        return out.bytes
+    }
+
     /// Empty: etcdctl writes this one to standard error, see `healthLines`.
     func health(_ results: [EndpointHealth]) -> [UInt8] { [] }
 

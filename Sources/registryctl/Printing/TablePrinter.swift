@@ -40,11 +40,18 @@ enum TablePrinter {
     }
 
     static func status(_ results: [EndpointStatus]) -> [UInt8] {
-        table(
-            [
-                "ENDPOINT", "ID", "VERSION", "DB SIZE", "IS LEADER", "IS LEARNER", "RAFT TERM", "RAFT INDEX",
-                "RAFT APPLIED INDEX", "ERRORS",
-            ], Rows.status(results))
+        let headings = [
+            "ENDPOINT", "ID", "VERSION", "DB SIZE", "IS LEADER", "IS LEARNER", "RAFT TERM", "RAFT INDEX",
+            "RAFT APPLIED INDEX", "ERRORS",
+        ]
+        // Scripts read etcdctl's columns; ours come behind them, and only when there is something in them.
+        guard results.contains(where: \.hasOwnTrouble) else { return table(headings, Rows.status(results)) }
+        let rows = zip(Rows.status(results), results).map { row, result in
+            let status = result.status
+            return row
+                + [status.divergedAt.map(String.init) ?? "", "\(status.isRecovering)", "\(status.diskIsLow)"]
+        }
+        return table(headings + ["DIVERGED AT", "RECOVERING", "DISK LOW"], rows)
     }
 
     /// Headings in the middle, cells to the right. Long cells are not broken.

@@ -47,11 +47,12 @@ extension RealProcesses {
         @Test("A data directory of another cluster counts more than the flags, which are warned about with both ids")
         func otherCluster() throws {
             let directory = "\(scratch.path)/data"
-            try running(flags(directory)) { _ in try Gateway("\(prefix)11").put("mine", "1") }
+            try running(flags(directory)) { _ in _ = try Gateway("\(prefix)11").put("mine", "1") }
             let log = "\(scratch.path)/log"
             try FileManager.default.removeItem(atPath: log)
             let message = try running(flags(directory, token: "two")) { log in
-                #expect(try Gateway("\(prefix)11").range(prefix: "mine").kvs?.count == 1)
+                let kept = try Gateway("\(prefix)11").range(prefix: "mine")
+                #expect(kept.kvs?.count == 1)
                 return Scratch.read(log)
             }
             let warnings = message.split(separator: "\n").filter { $0.contains("--initial-cluster-token") }

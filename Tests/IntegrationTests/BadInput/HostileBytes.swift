@@ -131,10 +131,13 @@ struct HostileBytes: Sendable, CustomStringConvertible {
         var to: UInt64
     }
 
-    /// For a port where members connect: magic, versions, cluster, from, to, incarnation, addresses, checksum; then
+    /// For a port where members connect: magic, versions, cluster, from, to, incarnation, nonce, addresses,
+    /// checksum; then
     /// frames of length, checksum and payload. Or a stranger's question: magic, versions, checksum.
     static func member(_ identity: Identity, _ generator: inout SeededGenerator) -> HostileBytes {
-        func hello(version: UInt32 = 1, cluster: UInt64? = nil, from: UInt64? = nil, to: UInt64? = nil) -> [UInt8] {
+        func hello(
+            version: UInt32 = 1, cluster: UInt64? = nil, from: UInt64? = nil, to: UInt64? = nil, address: String? = nil
+        ) -> [UInt8] {
             var writer = ByteWriter()
             writer.raw(Array("GNGLPEER".utf8))
             writer.fixed32(version)
@@ -142,12 +145,20 @@ struct HostileBytes: Sendable, CustomStringConvertible {
             writer.fixed64(from ?? identity.from)
             writer.fixed64(to ?? identity.to)
             writer.fixed64(1)
-            // No addresses: a list of one byte that counts none.
-            writer.fixed32(1)
-            writer.byte(0)
+            writer.fixed64(1)
+            var addresses = ByteWriter()
+            addresses.varint(address == nil ? 0 : 1)
+            if let address {
+                addresses.prefixed(address)
+                addresses.fixed32(1)
+            }
+            writer.fixed32(UInt32(addresses.bytes.count))
+            writer.raw(addresses.bytes)
             writer.fixed32(CRC32C.of(writer.bytes))
             return writer.bytes
         }
+        /// One that is taken for a member's that is not known yet.
+        let welcome = hello(from: generator.next() | 1, address: "127.0.0.1")
         func question(version: UInt32 = 1) -> [UInt8] {
             var writer = ByteWriter()
             writer.raw(Array("GNGLJOIN".utf8))
@@ -164,25 +175,26 @@ struct HostileBytes: Sendable, CustomStringConvertible {
             return writer.bytes
         }
         let size = Int(generator.below(4_000)) + 1
-        switch generator.below(15) {
+        switch generator.below(16) {
         case 0: return .init(name: "random", bytes: random(size + 48, &generator), due: .close)
         case 1:
             return .init(
                 name: "HTTP", bytes: http("GET / HTTP/1.1", "Host: a.host.of.some.length.or.other"), due: .close)
-        case 2: return .init(name: "part of a hello", bytes: Array(hello().prefix(size % 56)), due: .none)
+        case 2: return .init(name: "part of a hello", bytes: Array(hello().prefix(size % 65)), due: .none)
         case 3:
             var bytes = hello()
-            bytes[8 + size % 40] ^= 1 << UInt8(size % 8)
+            bytes[8 + size % 48] ^= 1 << UInt8(size % 8)
             return .init(name: "a hello with a flipped bit", bytes: bytes, due: .close)
         case 4: return .init(name: "another cluster", bytes: hello(cluster: generator.next()), due: .close)
         case 5: return .init(name: "another member", bytes: hello(to: generator.next()), due: .close)
         case 6: return .init(name: "a stranger", bytes: hello(from: generator.next()), due: .close)
+        case 14: return .init(name: "another life of a member", bytes: hello(), due: .close)
         case 7: return .init(name: "another protocol", bytes: hello(version: 99), due: .close)
         case 8:
-            let bytes = hello() + frame(random(size, &generator), length: .max)
+            let bytes = welcome + frame(random(size, &generator), length: .max)
             return .init(name: "a frame of 4 GiB", bytes: bytes, due: .close)
         case 9:
-            let bytes = hello() + frame(random(size, &generator), checksum: 1)
+            let bytes = welcome + frame(random(size, &generator), checksum: 1)
             return .init(name: "a frame with a wrong checksum", bytes: bytes, due: .close)
         case 10:
             return .init(name: "a question and more", bytes: question() + random(size, &generator), due: .close)
@@ -194,7 +206,7 @@ struct HostileBytes: Sendable, CustomStringConvertible {
             return .init(name: "a question with a flipped bit", bytes: bytes, due: .close)
         default:
             return .init(
-                name: "a frame with a random message", bytes: hello() + frame(random(size, &generator)), due: .close)
+                name: "a frame with a random message", bytes: welcome + frame(random(size, &generator)), due: .close)
         }
     }
 }

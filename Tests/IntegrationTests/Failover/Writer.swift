@@ -6,10 +6,6 @@ import Testing
 ///
 /// It holds on to one member and goes to the next one when that one closes, refuses or is silent for too long.
 final class Writer: Sendable {
-    /// Seconds that it waits for an answer. A put that was lost with its leader is answered by nobody: while it waits
-    /// for that, it does not see that others would be done.
-    private static let patience = 0.25
-
     struct Acknowledged: Hashable, Sendable {
         var key: String
         var sent: Double
@@ -31,15 +27,19 @@ final class Writer: Sendable {
 
     private let name: String
     private let pace: Double
+    private let patience: Double
     private let state: Mutex<State>
     private let ended = DispatchSemaphore(value: 0)
 
     /// - Parameters:
     ///   - seats: the members it may use; the first one is where it starts.
     ///   - pace: seconds between an answer and the next put.
-    init(name: String, seats: [Member], pace: Double = 0.001) {
+    ///   - patience: seconds that it waits for an answer. A put that was lost with its leader is answered by nobody:
+    ///     while it waits for that, it does not see that others would be done.
+    init(name: String, seats: [Member], pace: Double = 0.001, patience: Double = 0.25) {
         self.name = name
         self.pace = pace
+        self.patience = patience
         state = Mutex(State(seats: seats))
         Thread.detachNewThread { [self] in
             run()
@@ -55,7 +55,7 @@ final class Writer: Sendable {
             let key = "\(name)/\(number)"
             do {
                 let gateway =
-                    try open.flatMap { $0.member === seat ? $0.gateway : nil } ?? seat.gateway(seconds: Self.patience)
+                    try open.flatMap { $0.member === seat ? $0.gateway : nil } ?? seat.gateway(seconds: patience)
                 open = (gateway, seat)
                 let sent = now()
                 try gateway.put(key, "value of \(key)")
@@ -107,17 +107,21 @@ final class Writer: Sendable {
 struct Writers: Sendable {
     private let writers: [Writer]
 
-    init(_ members: [Member], pace: Double = 0.001) {
-        writers = members.indices.map { index in
-            Writer(name: "w\(index)", seats: Array(members[index...] + members[..<index]), pace: pace)
+    init(_ members: [Member], count: Int = 3, pace: Double = 0.001, patience: Double = 0.25) {
+        writers = (0..<count).map { index in
+            Writer(name: "w\(index)", seats: Self.rotated(members, by: index), pace: pace, patience: patience)
         }
+    }
+
+    private static func rotated(_ members: [Member], by index: Int) -> [Member] {
+        let first = index % members.count
+        return Array(members[first...] + members[..<first])
     }
 
     /// Spreads them over these members again.
     func spread(over members: [Member]) {
         for (index, writer) in writers.enumerated() {
-            let first = index % members.count
-            writer.sit(at: Array(members[first...] + members[..<first]))
+            writer.sit(at: Self.rotated(members, by: index))
         }
     }
 
@@ -147,9 +151,9 @@ struct Writers: Sendable {
         }
     }
 
-    /// Seconds that each put took which was answered since an instant.
-    func latencies(since instant: Double) -> [Double] {
-        writers.flatMap { $0.acknowledged(after: instant).map { $0.answered - $0.sent } }
+    /// The puts that were answered since an instant.
+    func acknowledged(after instant: Double) -> [Writer.Acknowledged] {
+        writers.flatMap { Array($0.acknowledged(after: instant)) }
     }
 
     var failed: [Writer.Failed] { writers.flatMap(\.failed) }

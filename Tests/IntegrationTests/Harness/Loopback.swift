@@ -3,15 +3,17 @@ import Foundation
 /// Loopback addresses of our own: every host gets its address, so that the usual ports are free.
 enum Loopback {
     /// A prefix like `127.0.88.` on which nobody listens on a registry's ports.
-    static func freePrefix() throws -> String {
+    ///
+    /// - Parameter addresses: the last bytes of the addresses that are to be used.
+    static func freePrefix(addresses: ClosedRange<Int> = 11...13) throws -> String {
         // Two runs at a time start looking at different places.
         let first = Int(getpid()) % 60
         for step in 0..<60 {
             let prefix = "127.0.\(88 + (first + step) % 60)."
-            let hosts = (11...13).map { "\(prefix)\($0)" }
+            let hosts = addresses.map { "\(prefix)\($0)" }
             if hosts.allSatisfy({ isFree($0, 2379) && isFree($0, 2380) }) { return prefix }
         }
-        throw TestFailure("ports 2379 and 2380 are taken on each of 127.0.88.11 to 127.0.147.13")
+        throw TestFailure("ports 2379 and 2380 are taken on some address of each of 127.0.88.0/24 to 127.0.147.0/24")
     }
 
     static func isFree(_ host: String, _ port: Int) -> Bool {

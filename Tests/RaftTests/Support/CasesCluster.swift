@@ -43,10 +43,12 @@ struct CasesCluster {
         var disk: SimulatedDisk
         var now: Instant
         var applied: LogIndex
+        /// What of the state machine survives a crash.
+        var durable: LogBase
         /// Ordered but not done: writes, and what leaves after them.
         var batches: [LogBatch] = []
         var held: [CasesParcel] = []
-        let windowMessagesMax: Int
+        let limits: RaftLimits
         /// The last term it led.
         var lastSeat: CasesFacts.Seat?
         /// Ticks until the election, when the script says.
@@ -97,10 +99,12 @@ struct CasesCluster {
 
     // MARK: - Life
 
-    /// Adds a node whose life began with a snapshot. Its term is 0, since our nodes are never below their log's term.
+    /// Adds a node whose life began with a snapshot. The first ones' is of term 0, since our nodes are never below
+    /// their log's term and the scripts begin in term 0; a later one's is of the term the others have there.
     mutating func add(snapshotAt index: LogIndex, configuration: Configuration, windowMessagesMax: Int?) {
         let id = MemberID(UInt64(hosts.count) + 1)
-        let base = LogBase(position: LogPosition(index: index, term: .zero), configuration: configuration)
+        let known = hosts.compactMap { $0.node.term(at: index) }.first
+        let base = LogBase(position: LogPosition(index: index, term: known ?? .zero), configuration: configuration)
         var limits = RaftLimits()
         limits.trailingEntries = 0
         if let windowMessagesMax { limits.windowMessagesMax = windowMessagesMax }
@@ -112,7 +116,28 @@ struct CasesCluster {
         hosts.append(
             Host(
                 node: node, disk: SimulatedDisk(base: base), now: start + CasesCluster.timings.election,
-                applied: index, windowMessagesMax: limits.windowMessagesMax))
+                applied: index, durable: base, limits: limits))
+    }
+
+    /// A crash: what was not written and what did not leave is lost.
+    mutating func restart(_ slot: Int) {
+        let host = hosts[slot]
+        let restored = RestoredLog(base: host.disk.base, entries: host.disk.entries, hardState: host.disk.hardState)
+        hosts[slot].node = RaftNode(
+            id: host.node.id, restored: restored, applied: host.durable, timings: CasesCluster.timings,
+            limits: host.limits, seed: host.node.term.number, now: host.now)
+        hosts[slot].now = host.now + CasesCluster.timings.election
+        hosts[slot].applied = host.durable.position.index
+        hosts[slot].batches = []
+        hosts[slot].held = []
+        hosts[slot].ticksLeft = nil
+        step(slot, .timer)
+    }
+
+    /// The state machine is durable up to `index`, which lets the log before it go.
+    mutating func compact(_ slot: Int, to index: LogIndex) throws(CaseFailure) {
+        guard index <= hosts[slot].applied else { throw CaseFailure("entry \(index.number) is not applied") }
+        if let base = step(slot, .stateDurable(index)).compactTo { hosts[slot].durable = base }
     }
 
     // MARK: - Steps
@@ -148,16 +173,19 @@ struct CasesCluster {
         return effects
     }
 
-    /// Nobody may learn that an entry is committed before the disks of a quorum have it.
+    /// Nobody may learn that an entry is committed before the disks of a quorum have it: of a configuration that
+    /// somebody knows, since the leader may have counted by a newer one than this node has.
     private mutating func checkDurable(_ entry: Entry, on slot: Int) {
-        let quorum = JointQuorum(hosts[slot].node.configuration)
-        let held = quorum.reached { member in
-            hosts.first { $0.node.id == member }.map { host in
+        func isHeld(in configuration: Configuration) -> Bool {
+            let reached = JointQuorum(configuration).reached { member in
+                guard let host = hosts.first(where: { $0.node.id == member }) else { return nil }
                 let isBehind = host.disk.base.position.index >= entry.index
                 return isBehind || host.disk.term(at: entry.index) == entry.term ? entry.index.number : 0
             }
+            return !configuration.incoming.isEmpty && reached >= entry.index.number
         }
-        if held < entry.index.number {
+        let isHeld = hosts.contains { isHeld(in: $0.node.configuration) || isHeld(in: $0.node.committedConfiguration) }
+        if !isHeld {
             facts.findings.append("node \(slot + 1) says \(entry.index.number) is committed, but no quorum holds it")
         }
     }
@@ -227,6 +255,7 @@ struct CasesCluster {
             return
         }
         hosts[slot].applied = base.position.index
+        hosts[slot].durable = base
         step(slot, .snapshotInstalled(base))
     }
 

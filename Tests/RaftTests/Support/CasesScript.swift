@@ -3,7 +3,7 @@ import Raft
 
 /// Runs the directives of a script.
 struct CasesScript {
-    private var cluster = CasesCluster()
+    private(set) var cluster = CasesCluster()
 
     /// What a block did: its text where the directive asks for one, and the facts.
     struct Result {
@@ -35,8 +35,10 @@ struct CasesScript {
         case "stabilize": try stabilize(block)
         case "compact":
             guard block.words.count == 2, let index = UInt64(block.words[1]) else { throw CaseFailure("no index") }
-            cluster.step(try node(block), .stateDurable(LogIndex(index)))
+            try cluster.compact(try node(block), to: LogIndex(index))
             return log(try node(block))
+        // Not a directive of theirs.
+        case "restart": cluster.restart(try node(block))
         case "send-snapshot": cluster.sendSnapshot(from: try node(block), to: try ids(block)[1])
         case "report-unreachable":
             cluster.step(try node(block), .unreachable(MemberID(try ids(block)[1])))
@@ -163,7 +165,7 @@ struct CasesScript {
         let durable = host.node.durableIndex.number
         var lines = [(host.node.id, "StateReplicate match=\(durable) next=\(durable + 1)")]
         for peer in host.node.progress {
-            let limits = host.windowMessagesMax
+            let limits = host.limits.windowMessagesMax
             let isFull = peer.window.count >= limits
             var text: String
             let isPaused: Bool

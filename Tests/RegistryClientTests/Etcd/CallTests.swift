@@ -185,6 +185,42 @@ struct CallTests {
         }
     }
 
+    @Test("A learner is added, moved and removed; it cannot be promoted before it runs")
+    func memberChanges() async throws {
+        try await with { registry, _ in
+            let old = try await registry.members().members
+            let added = try await registry.addMember(peerURLs: ["http://127.0.0.1:1"], isLearner: true)
+            #expect(added.member.isLearner && added.member.id != 0 && added.member.name.isEmpty)
+            #expect(added.member.peerURLs == ["http://127.0.0.1:1"])
+            #expect(Set(added.members) == Set(old + [added.member]) && added.header.clusterID != 0)
+            let early = await #expect(throws: RegistryError.self) {
+                try await registry.promoteMember(added.member.id)
+            }
+            #expect(early?.code == .failedPrecondition && early?.outcome == .notDone)
+            let moved = try await registry.updateMember(added.member.id, peerURLs: ["http://127.0.0.1:2"])
+            #expect(moved.members.first { $0.id == added.member.id }?.peerURLs == ["http://127.0.0.1:2"])
+            #expect(try await registry.removeMember(added.member.id).members == old)
+            let gone = await #expect(throws: RegistryError.self) { try await registry.removeMember(added.member.id) }
+            #expect(gone?.code == .memberNotFound)
+        }
+    }
+
+    @Test("Alarms are raised, listed by kind, refuse writes, and are cleared one by one")
+    func alarms() async throws {
+        try await with { registry, _ in
+            let full = Alarm(memberID: 7, kind: .noSpace)
+            #expect(try await registry.alarms().alarms.isEmpty)
+            #expect(try await registry.raiseAlarm(full).alarms == [full])
+            #expect(try await registry.alarms().alarms == [full])
+            #expect(try await registry.alarms(.corrupt).alarms.isEmpty)
+            let refused = await #expect(throws: RegistryError.self) { try await registry.put(bytes("a"), bytes("1")) }
+            #expect(refused?.code == .noSpace && refused?.outcome == .notDone)
+            #expect(try await registry.clearAlarm(Alarm(memberID: 8, kind: .noSpace)).alarms.isEmpty)
+            #expect(try await registry.clearAlarm(full).alarms == [full])
+            try await registry.put(bytes("a"), bytes("1"))
+        }
+    }
+
     @Test("A refusal carries etcd's own words")
     func refusal() async throws {
         try await with { registry, _ in

@@ -64,6 +64,12 @@ import Testing
             (GRPCStatus(.dataLoss, "etcdserver: corrupt cluster"), .corrupt),
             (GRPCStatus(.permissionDenied, "etcdserver: permission denied"), .permissionDenied),
             (GRPCStatus(.unimplemented, "unknown method"), .unimplemented),
+            (GRPCStatus(.notFound, "etcdserver: member not found"), .memberNotFound),
+            (GRPCStatus(.unavailable, "etcdserver: unhealthy cluster"), .unhealthyCluster),
+            (
+                GRPCStatus(.unknown, "etcdserver: re-configuration failed due to not enough started members"),
+                .failedPrecondition
+            ),
         ])
     func refusals(status: GRPCStatus, code: RegistryError.Code) {
         for kind in [RetryPolicy.Kind.once, .repeatable] {

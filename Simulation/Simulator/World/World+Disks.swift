@@ -1,0 +1,69 @@
+import MemberLanes
+import Primitives
+import RegistryModel
+import Replica
+import Storage
+
+/// Disks that rot, and disks that fill.
+extension World {
+    /// A few bytes of a dead member's disk change: anything it wrote, wherever it lies.
+    func rot(_ member: SimulatedMember) {
+        guard now < calmFrom, options.rot > 0, rotten == nil || rotten == member.id,
+            rotDraws.chance(options.rot, in: 256)
+        else { return }
+        let home = "\(SimulatedMember.path)/member"
+        let files = ["\(home)/log", home].flatMap { directory in
+            ((try? member.disk.list(directory)) ?? []).map { "\(directory)/\($0)" }
+        }
+        let filled = files.sorted().filter { !(member.disk.content($0) ?? []).isEmpty }
+        guard !filled.isEmpty else { return }
+        rotten = member.id
+        statistics.rots += 1
+        // One place a file: small records are kept in copies for exactly this.
+        for path in filled where rotDraws.chance(1, in: 3) {
+            guard let content = member.disk.content(path),
+                let used = content.lastIndex(where: { $0 != 0 })
+            else { continue }
+            let offset = Int(rotDraws.below(UInt64(used + 1)))
+            member.disk.corrupt(path, at: offset, mask: UInt8(1 + rotDraws.below(255)))
+            trace.note(now, 10, member.id.number, UInt64(offset))
+            trace.line(now, "m\(member.id.number): \(path) rots at \(offset) of \(used + 1)")
+        }
+    }
+
+    /// Damage that a running member found, or that its peers saw: marked by the shipped code, rebuilt at the next start.
+    func rebuild(
+        _ member: SimulatedMember, _ process: SimulatedMember.Process, _ effects: ReplicaEffects, _ reason: String
+    ) throws(Violation) {
+        trace.line(now, "m\(member.id.number) stops: \(reason)")
+        do throws(StorageError) {
+            _ = try process.state.perform(LaneOrders(effects).state)
+        } catch {
+            trace.line(now, "m\(member.id.number) cannot mark its state: \(error)")
+        }
+        die(member, powerLoss: false)
+    }
+
+    func fillDisk() {
+        guard now < calmFrom, let every = options.fullDiskEvery else { return }
+        queue.add(.fillDisk, at: now + .milliseconds(100) + diskDraws.around(every))
+        let victims = members.filter { $0.process != nil }
+        guard let victim = diskDraws.pick(victims), victim.disk.capacity == .max else { return }
+        victim.disk.capacity = victim.disk.usedBytes + Int(diskDraws.below(100_000))
+        statistics.fullDisks += 1
+        trace.line(now, "m\(victim.id.number): the disk fills up")
+        queue.add(.emptyDisk(victim.id), at: now + diskDraws.span(.milliseconds(100), .seconds(4)))
+    }
+
+    /// What a lane could not write it tries again, and the replica is told.
+    func watchDisk(of member: SimulatedMember, _ process: SimulatedMember.Process) {
+        let isFull = process.log.isFull || process.state.isFull
+        if isFull, !process.isRetryPlanned {
+            process.isRetryPlanned = true
+            queue.add(.retryDisk(member.id, life: member.life), at: now + .milliseconds(50))
+        }
+        if let isLow = process.watch.look(freeBytes: .max, isFull: isFull) {
+            queue.add(.diskLow(member.id, life: member.life, isLow), at: now)
+        }
+    }
+}
