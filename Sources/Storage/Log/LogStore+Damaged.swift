@@ -7,7 +7,7 @@ extension LogStore {
     /// Opens the intact beginning. Before the rest is dropped, the mark that says so is durable; a crash in between
     /// finds the mark, and the same damage again.
     static func openDamaged(
-        _ disk: Damage, _ recovery: LogRecovery, _ replay: LogReplay, _ opening: LogOpening,
+        _ disk: LogOnDisk, _ recovery: LogRecovery, _ replay: LogReplay, _ opening: LogOpening,
         _ content: ([Entry], LogShape)
     ) throws(StorageError) -> (LogStore, RecoveredLog) {
         let (entries, _) = content
@@ -55,7 +55,7 @@ extension LogStore {
         if !opening.acceptsLoss {
             try requirePeers(base.configuration, opening, directory, finding: finding, lost: lost)
         }
-        var disk = Damage(directory: directory, fileSystem: fileSystem, options: options, files: files, scan: scan)
+        var disk = LogOnDisk(directory: directory, fileSystem: fileSystem, options: options, files: files, scan: scan)
         try mark(&disk.files, claimed: nil, last: base.position, certified: nil, opening)
         var report = LogReport()
         report.findings = scan.findings + [finding]
@@ -83,7 +83,7 @@ extension LogStore {
 
     /// Drops every record after `sequence`: a fresh segment takes over from there.
     private static func dropAfter(
-        _ sequence: UInt64, _ disk: Damage, _ recovery: LogRecovery, _ shape: LogShape
+        _ sequence: UInt64, _ disk: LogOnDisk, _ recovery: LogRecovery, _ shape: LogShape
     ) throws(StorageError) -> LogStore {
         try repairSlots(recovery, on: disk.fileSystem)
         try repairHeaders(recovery, on: disk.fileSystem)
@@ -103,7 +103,7 @@ extension LogStore {
     }
 
     /// Begins with an empty log after the base.
-    private static func startOver(_ disk: Damage, after sequence: UInt64) throws(StorageError) -> LogStore {
+    private static func startOver(_ disk: LogOnDisk, after sequence: UInt64) throws(StorageError) -> LogStore {
         let number = max(disk.scan.numbers.last ?? 0, disk.files.base.firstSegment - 1) + 1
         let (writer, chain) = try begin(number, from: sequence + 1, after: 0, [], disk)
         let base = disk.files.base.base
@@ -129,7 +129,7 @@ extension LogStore {
     }
 
     private static func notice(
-        _ disk: Damage, lost: LogIndex, claimed: LogPosition?, _ finding: LogFinding?, accepted: Bool
+        _ disk: LogOnDisk, lost: LogIndex, claimed: LogPosition?, _ finding: LogFinding?, accepted: Bool
     ) -> String {
         let place = finding.map { " (\($0))" } ?? ""
         if accepted {

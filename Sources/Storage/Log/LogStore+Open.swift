@@ -80,17 +80,18 @@ extension LogStore {
         guard replay.firstLost == nil && !isShort else {
             if replay.firstLost == nil { recovery.note(forgotten(files, after: entries, recovery)) }
             return try openDamaged(
-                Damage(directory: directory, fileSystem: fileSystem, options: options, files: files, scan: scan),
+                LogOnDisk(directory: directory, fileSystem: fileSystem, options: options, files: files, scan: scan),
                 recovery, replay, opening, (entries, shape))
         }
         recovery.noteHarmless()
         return try openWhole(
-            Damage(directory: directory, fileSystem: fileSystem, options: options, files: files, scan: scan), recovery,
+            LogOnDisk(directory: directory, fileSystem: fileSystem, options: options, files: files, scan: scan),
+            recovery,
             (entries, shape))
     }
 
     /// What is on the disk, on its way to being opened.
-    struct Damage {
+    struct LogOnDisk {
         let directory: String
         let fileSystem: any FileSystem
         let options: StorageOptions
@@ -99,7 +100,7 @@ extension LogStore {
     }
 
     private static func openWhole(
-        _ disk: Damage, _ recovery: LogRecovery, _ content: ([Entry], LogShape)
+        _ disk: LogOnDisk, _ recovery: LogRecovery, _ content: ([Entry], LogShape)
     ) throws(StorageError) -> (LogStore, RecoveredLog) {
         var recovery = recovery
         let last = recovery.segments[recovery.segments.count - 1]

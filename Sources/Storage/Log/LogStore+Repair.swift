@@ -34,7 +34,7 @@ extension LogStore {
     /// behind them, are void.
     /// - Returns: the segment, and the chain value after its last record.
     static func rewriteTail(
-        _ recovery: inout LogRecovery, _ disk: Damage
+        _ recovery: inout LogRecovery, _ disk: LogOnDisk
     ) throws(StorageError) -> (SegmentWriter, UInt64) {
         let start = recovery.tailStart ?? recovery.lastSequence + 1
         let tail = recovery.kept(from: start)
@@ -48,7 +48,7 @@ extension LogStore {
 
     /// Begins a segment with `tail`, durably; records of earlier segments from `start` on are void from then on.
     static func begin(
-        _ number: UInt64, from start: UInt64, after startChain: UInt64, _ tail: [LogRecovery.Kept], _ disk: Damage
+        _ number: UInt64, from start: UInt64, after startChain: UInt64, _ tail: [LogRecovery.Kept], _ disk: LogOnDisk
     ) throws(StorageError) -> (SegmentWriter, UInt64) {
         var slots = tail.map(\.slot)
         var chain = startChain
