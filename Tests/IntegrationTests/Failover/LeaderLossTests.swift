@@ -107,10 +107,13 @@ enum LeaderLoss: String, CaseIterable, Sendable {
 
     /// Takes the leader away under load, measures, and brings it back.
     func round(_ cluster: Cluster, _ writers: Writers, _ meter: StallMeter, _ kind: Cluster.Kind) throws -> Gap {
-        let leader = try cluster.leader()
-        // Who sits at a host that is cut off can only wait; all the others can go on.
-        writers.spread(over: self == .cutOff ? cluster.others(than: leader) : cluster.members)
-        try writers.waitForProgress(of: 10)
+        let leader = try eventually("a leader that stays") {
+            let leader = try cluster.leader()
+            // Who sits at a host that is cut off can only wait; all the others can go on.
+            writers.spread(over: self == .cutOff ? cluster.others(than: leader) : cluster.members)
+            try writers.waitForProgress(of: 10)
+            return try cluster.leader() === leader ? leader : nil
+        }
         let start = now()
         try takeAway(leader, of: cluster, kind)
         let done = now()
