@@ -100,7 +100,7 @@ enum LeaderLoss: String, CaseIterable, Sendable {
         }
     }
 
-    /// How many of so many rounds may cost more. The promise for kills is about 99 of 100: one in ten does not break it.
+    /// How many of so many rounds may cost more. The kills' promise is about 99 of 100: one of ten is none.
     func lateMax(of rounds: Int) -> Int {
         self == .killed ? max(1, rounds / 100) : 0
     }

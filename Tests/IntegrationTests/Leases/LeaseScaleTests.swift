@@ -57,8 +57,8 @@ extension RealProcesses {
             let start = now()
             try await fleet.grant(stage.kept) { Int64(Self.keptTTL) }
             let each = (now() - start) / Double(stage.kept.count)
-            // All others are due together: as long after this as it takes to grant them, and to look at them in between.
-            let due = now() + each * Double(stage.left.count) * 1.5 + 20
+            // All others are due together: after the time it takes to grant them, and to look at them in between.
+            let due = now() + each * Double(stage.left.count) * 1.5 + 25
             let renewals = Task {
                 while !Task.isCancelled {
                     try await fleet.renew(stage.kept, ttl: Self.keptTTL)
@@ -70,6 +70,8 @@ extension RealProcesses {
             let granted = now() - start
             print(
                 "    \(stage.left.upperBound) leases granted, with a key each, in \(String(format: "%.1f", granted)) s")
+            // So old that none is near its full time any more.
+            try await Task.sleep(for: .seconds(4))
             guard now() < due - 12 else { throw TestFailure("granting them took too long to look at them in time") }
             try await loseLeader(stage)
             try await Task.sleep(for: .seconds(max(0, due - 5 - now())))
