@@ -275,7 +275,7 @@ extension World {
         }
         member.process = nil
         process.abandon()
-        rot(member)
+        rot(member, after: process)
         checks.died(member)
         clients.memberDied(member.id)
         if !powerLoss {
