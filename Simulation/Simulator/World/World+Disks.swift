@@ -1,5 +1,6 @@
 import MemberLanes
 import Primitives
+import Raft
 import RegistryModel
 import Replica
 import Storage
