@@ -1,3 +1,4 @@
+import DequeModule
 import KVStore
 import Primitives
 import Raft
@@ -6,13 +7,11 @@ import Watch
 
 /// Committed entries become state, answers and events.
 extension MemberReplica {
-    mutating func apply(_ entries: [Entry], into effects: inout ReplicaEffects) {
-        guard !entries.isEmpty, fatal == nil else { return }
-        if snapshots.isInstalling {
-            held += entries
-            return
-        }
-        for entry in entries {
+    /// Applies what is committed, as far as this step's budget goes. While a snapshot is being installed everything
+    /// waits: it may be contained in it.
+    mutating func applyCommitted(into effects: inout ReplicaEffects) {
+        guard !committed.isEmpty, fatal == nil, !snapshots.isInstalling, applyBudget > 0 else { return }
+        while applyBudget > 0, let entry = committed.popFirst() {
             guard applyOne(entry, into: &effects) else { return }
         }
         noteLeaseChanges()
@@ -23,6 +22,7 @@ extension MemberReplica {
         effects.stateBatches.append(StateBatch(header: store.header, changes: changes.changes))
         changes.removeAll()
         serveWaitingRenewals(into: &effects)
+        startAgeSearchIfApplied(into: &effects)
     }
 
     /// False when the member must stop.
@@ -30,6 +30,7 @@ extension MemberReplica {
         for write in writes.takeOlder(than: entry.term) {
             reject(write, Rejection(.leaderChanged), into: &effects)
         }
+        applyBudget -= 1
         switch entry.kind {
         case .noop:
             store.advance(to: entry.position, into: &changes)
@@ -51,10 +52,16 @@ extension MemberReplica {
     private mutating func applyCommand(
         _ command: Command, at position: LogPosition, into effects: inout ReplicaEffects
     ) {
+        switch command.operation {
+        case .deleteRange, .txn, .leaseRevoke, .leaseExpire:
+            applyBudget -= store.estimatedTouches(of: command.operation)
+        default: break
+        }
         let result = store.apply(command, at: position, into: &changes)
         if case .success(.digestMarked(let digest)) = result { marked(digest, at: position.index, into: &effects) }
-        if case .leaseExpire(let leases, _) = command.operation, case .failure = result {
-            leaseClock.unmark(leases, at: moment.now)
+        if case .leaseExpire(let leases, let term) = command.operation {
+            if case .failure = result { leaseClock.unmark(leases, at: moment.now) }
+            if term == raft.term { expiriesInFlight = max(0, expiriesInFlight - 1) }
         }
         answer(command.origin, result, into: &effects)
     }

@@ -73,8 +73,15 @@ extension MemberReplica {
 
     // MARK: - A new leader
 
-    /// Begins when every lease has just been given its full time.
-    mutating func startAgeSearch(into effects: inout ReplicaEffects) {
+    /// Begins once everything that was committed when this member took over is applied here: who votes, and which leases
+    /// there are, is then known as it was.
+    mutating func startAgeSearchIfApplied(into effects: inout ReplicaEffects) {
+        guard let from = ageSearchFrom, leaseClock.isRunning, store.applied.index >= from else { return }
+        ageSearchFrom = nil
+        startAgeSearch(into: &effects)
+    }
+
+    private mutating func startAgeSearch(into effects: inout ReplicaEffects) {
         hints.prune(to: store.leases)
         let range = store.leases(after: nil, limit: LeaseAgeSearch.rangeMax)
         ageSearch = LeaseAgeSearch(minimum: store.applied.index, range: range, at: moment.now)
@@ -151,6 +158,7 @@ extension MemberReplica {
     mutating func abandonHints() {
         hintRounds.abandon()
         ageSearch = nil
+        ageSearchFrom = nil
     }
 
     /// A leader that did not run for a while may have unread renewals waiting: nobody's time ran meanwhile.

@@ -6,9 +6,9 @@ import RegistryModel
 /// Renewals, remaining times and expiry. Deadlines live in the leader's clock only; a renewal counts when a read round
 /// that began after its arrival has proved that nobody else leads.
 extension MemberReplica {
-    /// Leases in one expiry entry, and expiry entries proposed in one step: foreground writes come between.
+    /// Leases in one expiry entry, and how many such entries may be under way: foreground writes come between.
     private static let expireBatch = 200
-    private static let expireEntriesPerStep = 8
+    private static let expireEntriesInFlight = 6
 
     mutating func flushLeaseCalls(into effects: inout ReplicaEffects) {
         guard !leaseCalls.queue.isEmpty, leaseCalls.heldUntil <= moment.now else { return }
@@ -188,16 +188,20 @@ extension MemberReplica {
 
     /// Proposes the end of overdue leases, many an entry; never forwarded, and void in any other term.
     mutating func expireLeases() {
-        guard leaseClock.isRunning, raft.isEstablishedLeader, !raft.isTransferring, !store.isRaised(.corrupt) else {
-            return
-        }
-        for _ in 0..<MemberReplica.expireEntriesPerStep where leaseClock.nextDeadline <= moment.now {
+        while mayExpireLeases, leaseClock.nextDeadline <= moment.now {
             let leases = leaseClock.expired(at: moment.now, limit: MemberReplica.expireBatch)
             guard !leases.isEmpty else { return }
             let before = raft.lastIndex
             proposeOwn(.leaseExpire(leases, issuedTerm: raft.term), reason: .leaseExpired)
             if raft.lastIndex == before { return leaseClock.unmark(leases, at: moment.now + .milliseconds(50)) }
+            expiriesInFlight += 1
         }
+    }
+
+    /// Whether overdue leases can be ended now; else there is nothing to wake up for.
+    var mayExpireLeases: Bool {
+        leaseClock.isRunning && raft.isEstablishedLeader && !raft.isTransferring && !store.isRaised(.corrupt)
+            && expiriesInFlight < MemberReplica.expireEntriesInFlight
     }
 }
 

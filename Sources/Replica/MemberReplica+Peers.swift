@@ -1,3 +1,4 @@
+import DequeModule
 import KVStore
 import Primitives
 import Raft
@@ -82,7 +83,6 @@ extension MemberReplica {
         case .snapshotRejected(let identity, let sender):
             snapshots.endInstalling()
             effects.sends.append(PeerSend(to: sender, message: .snapshotRefused(identity)))
-            applyHeld(into: &effects)
         default:
             preconditionFailure("not a snapshot event")
         }
@@ -113,14 +113,7 @@ extension MemberReplica {
             revision: store.revision, compactRevision: store.compactRevision, into: &watchDeliveries)
         raft.step(.snapshotInstalled(base), at: moment.now, into: &raftEffects)
         effects.sends.append(PeerSend(to: sender, message: .snapshotInstalled(identity)))
-        applyHeld(into: &effects)
-    }
-
-    /// Entries that became committed while the state was being replaced.
-    private mutating func applyHeld(into effects: inout ReplicaEffects) {
-        let entries = held.filter { $0.index > store.applied.index }
-        held = []
-        apply(entries, into: &effects)
+        while let first = committed.first, first.index <= store.applied.index { committed.removeFirst() }
     }
 
     mutating func dropStalledSnapshots(into effects: inout ReplicaEffects) {

@@ -43,8 +43,14 @@ package struct MemberReplica: Sendable {
     var readJobs: [ReadJobID: ReadJobOwner] = [:]
     var lastReadJob: UInt64 = 0
     var snapshots = SnapshotTransfers()
-    /// Committed while a snapshot is being installed: applied, or contained in it, afterwards.
-    var held: [Entry] = []
+    /// Committed and not applied yet: more than one step should take, or waiting for a snapshot's installation.
+    var committed = Deque<Entry>()
+    /// What may still be applied in this step: roughly, keys touched.
+    var applyBudget = 0
+    /// A new leader's first commit, until it is applied here and the search for the leases' ages may begin.
+    var ageSearchFrom: LogIndex?
+    /// Entries about overdue leases that this leader proposed and has not seen applied.
+    var expiriesInFlight = 0
 
     /// Changes of the membership that have to wait for the one under way.
     var postponedMemberships: [QueuedWrite] = []
@@ -87,6 +93,8 @@ package struct MemberReplica: Sendable {
 
     /// Applied entries the state store may lag behind before new writes are refused.
     static let stateLagMax = 200_000
+    /// About four milliseconds of applying; the rest waits for the next step, so that heartbeats and reads get their turn.
+    static let applyBudgetMax = 2_000
 
     /// - Parameters:
     ///   - log: as recovered; nothing has been sent since.
@@ -122,7 +130,8 @@ package struct MemberReplica: Sendable {
         var next = min(raft.nextDeadline, hub.nextDeadline)
         next = min(next, min(writes.nextDeadline, reads.nextDeadline))
         next = min(next, min(leaseCalls.nextDeadline, snapshots.nextDeadline))
-        if leaseClock.isRunning, !raft.isTransferring, !store.isRaised(.corrupt) { next = min(next, leaseClock.nextDeadline) }
+        if !committed.isEmpty, !snapshots.isInstalling { return moment.now }
+        if mayExpireLeases { next = min(next, leaseClock.nextDeadline) }
         next = min(next, min(hintsDeadline, min(membershipDeadline, diskDeadline)))
         if raft.isEstablishedLeader {
             next = min(next, compactionCheckAt)
@@ -143,6 +152,9 @@ package struct MemberReplica: Sendable {
         self.moment = Moment(now: max(moment.now, self.moment.now), wallMilliseconds: moment.wallMilliseconds)
         for event in events { handle(event, into: &effects) }
         runTimers(into: &effects)
+        applyBudget = MemberReplica.applyBudgetMax
+        applyCommitted(into: &effects)
+        serveReads(into: &effects)
         repeat {
             flushWrites(into: &effects)
             flushLeaseCalls(into: &effects)
@@ -239,7 +251,8 @@ package struct MemberReplica: Sendable {
         for envelope in orders.envelopes {
             send(PeerSend(to: envelope.message.to, message: .raft(envelope.message), gate: envelope.gate), &effects)
         }
-        apply(orders.committed, into: &effects)
+        committed.append(contentsOf: orders.committed)
+        applyCommitted(into: &effects)
         if let leadership = orders.leadership { leadershipChanged(leadership, into: &effects) }
         for ready in orders.readsReady { reads.roundConfirmed(ready.id, at: ready.index) }
         for id in orders.readsAborted { reads.roundAborted(id) }
@@ -269,7 +282,9 @@ package struct MemberReplica: Sendable {
         if leadership.isEstablished {
             if !leaseClock.isRunning {
                 leaseClock.promote(at: moment.now, leases: store.leases, extend: configuration.timings.election)
-                startAgeSearch(into: &effects)
+                ageSearchFrom = raft.commitIndex
+                expiriesInFlight = 0
+                startAgeSearchIfApplied(into: &effects)
             }
         } else if leaseClock.isRunning {
             leaseClock.demote()

@@ -1,5 +1,6 @@
 import MemberLanes
 import Primitives
+import Raft
 import RegistryModel
 import Replica
 import Storage
@@ -7,8 +8,10 @@ import Storage
 /// Disks that rot, and disks that fill.
 extension World {
     /// A few bytes of a dead member's disk change: anything it wrote, wherever it lies.
-    func rot(_ member: SimulatedMember) {
+    func rot(_ member: SimulatedMember, after process: SimulatedMember.Process) {
+        // Two voters cannot make each other's losses good.
         guard now < calmFrom, options.rot > 0, rotten == nil || rotten == member.id,
+            process.replica.raft.configuration.voters.count >= 3,
             rotDraws.chance(options.rot, in: 256)
         else { return }
         let home = "\(SimulatedMember.path)/member"

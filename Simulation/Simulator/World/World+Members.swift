@@ -59,7 +59,7 @@ extension World {
                 SimulatedMember.path, on: member.disk, cluster: cluster, member: member.id, options: storage)
             let stores: OpenedStores
             do {
-                stores = try directory.openStores()
+                stores = try directory.openStores(founding: founding(member))
             } catch {
                 directory.close()
                 throw error
@@ -88,6 +88,14 @@ extension World {
     }
 
     private func bootstrap(_ member: SimulatedMember, cluster: ClusterID, storage: StorageOptions) throws {
+        let founding = try founding(member)
+        try MemberDirectory.bootstrap(
+            SimulatedMember.path, on: member.disk, cluster: cluster, member: member.id, base: founding.base,
+            members: founding.members, liveDigest: founding.liveDigest, options: storage)
+    }
+
+    /// What the member began with.
+    private func founding(_ member: SimulatedMember) throws -> FoundingState {
         let founders = members.prefix(options.members).map(\.id)
         // Who joins later begins with nothing: not even with the first entry, nor with a voter.
         let base =
@@ -102,9 +110,7 @@ extension World {
         var state = RestoredState(header: .initial, live: [], leases: [], members: descriptions)
         state.header.configuration = base.configuration.encoded()
         let digest = try RegistryStore(restoring: state).header.liveDigest
-        try MemberDirectory.bootstrap(
-            SimulatedMember.path, on: member.disk, cluster: cluster, member: member.id, base: base,
-            members: descriptions, liveDigest: digest, options: storage)
+        return FoundingState(base: base, members: descriptions, liveDigest: digest)
     }
 
     func url(_ id: MemberID) -> String { "http://m\(id.number)" }
@@ -269,7 +275,7 @@ extension World {
         }
         member.process = nil
         process.abandon()
-        rot(member)
+        rot(member, after: process)
         checks.died(member)
         clients.memberDied(member.id)
         if !powerLoss {

@@ -25,12 +25,15 @@ final class Upkeep: Sendable {
     /// - Parameters:
     ///   - waiting: asked often; set by the lanes.
     ///   - retry: has both lanes try again.
+    ///   - rebuild: has the next start take the state from the other members.
     init(
         directory: MemberDirectory, inbox: Mailbox<ReplicaEvent>, metrics: MemberMetrics, logger: Logger,
-        waiting: @escaping @Sendable () -> Waiting, retry: @escaping @Sendable () -> Void
+        waiting: @escaping @Sendable () -> Waiting, retry: @escaping @Sendable () -> Void,
+        rebuild: @escaping @Sendable () -> Void
     ) {
         let mailbox = mailbox
-        let body = Confined(Work(directory: directory, inbox: inbox, metrics: metrics, logger: logger))
+        let body = Confined(
+            Work(directory: directory, inbox: inbox, metrics: metrics, logger: logger, rebuild: rebuild))
         thread.withLock {
             $0 = NamedThread(name: "upkeep") {
                 var nothing: [Void] = []
@@ -72,11 +75,16 @@ final class Upkeep: Sendable {
         private let inbox: Mailbox<ReplicaEvent>
         private let metrics: MemberMetrics
         private let logger: Logger
+        private let rebuild: @Sendable () -> Void
         private let scrub: StorageScrub
         private var watch: DiskWatch
         private var lookAgainAt = Instant.zero
 
-        init(directory: MemberDirectory, inbox: Mailbox<ReplicaEvent>, metrics: MemberMetrics, logger: Logger) {
+        init(
+            directory: MemberDirectory, inbox: Mailbox<ReplicaEvent>, metrics: MemberMetrics, logger: Logger,
+            rebuild: @escaping @Sendable () -> Void
+        ) {
+            self.rebuild = rebuild
             self.directory = directory
             self.inbox = inbox
             self.metrics = metrics
@@ -120,6 +128,8 @@ final class Upkeep: Sendable {
                     "damage on disk: \(finding). Restart this member while the others are healthy: it repairs itself from them"
                 )
             }
+            // A start reads the whole log, but of the database only what is live.
+            if findings.contains(where: { $0.path.hasSuffix(".db") }) { rebuild() }
             metrics.recordScrub(bytes: scrub.bytes, findings: findings.count)
         }
     }

@@ -31,6 +31,11 @@ package enum StoppedMember {
             stores.log.close()
             stores.state.close()
         }
+        // Opening may have put something emptier in the place of a damaged state: that is no backup.
+        guard stores.log.recovery == nil, stores.restored.header.applied.index > .zero else {
+            let reasons = stores.notices.isEmpty ? "it has not caught up yet" : stores.notices.joined(separator: "; ")
+            throw StorageError(.damaged, "back up", path, "this member lost part of what it had: \(reasons)")
+        }
         let last = stores.log.lastIndex
         let applied = stores.restored.header.applied.index
         guard

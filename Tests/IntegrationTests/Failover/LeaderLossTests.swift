@@ -3,11 +3,22 @@ import Testing
 
 extension RealProcesses {
     /// How long clients are without an answer when a leader goes, next to etcd: same machine, same run, same client,
-    /// the defaults of each. `FAILOVER_ROUNDS` asks for more than ten rounds of ours.
+    /// the defaults of each. `FAILOVER_ROUNDS` asks for more than ten rounds of ours, `FAILOVER_LOSSES=killed,stopped`
+    /// for only some of the ways.
     @Suite struct LeaderLossTests {
+        private static var chosen: [LeaderLoss] {
+            guard let names = ProcessInfo.processInfo.environment["FAILOVER_LOSSES"] else { return LeaderLoss.allCases }
+            return names.split(separator: ",").map { name in
+                guard let loss = LeaderLoss.allCases.first(where: { "\($0)" == name }) else {
+                    fatalError("FAILOVER_LOSSES: '\(name)' is none of \(LeaderLoss.allCases.map { "\($0)" })")
+                }
+                return loss
+            }
+        }
+
         @Test(
             "Clients wait for a new leader as short as promised, and nothing they were promised is lost",
-            arguments: LeaderLoss.allCases)
+            arguments: chosen)
         func gaps(_ loss: LeaderLoss) throws {
             let rounds = try setting("FAILOVER_ROUNDS", standard: 10)
             let etcd = try measure(.etcd, loss, rounds: loss == .killed ? 10 : 5)
@@ -16,8 +27,9 @@ extension RealProcesses {
             let gaps = Durations(ours.map(\.seconds))
             print(Durations.histogram([("Ganglion", gaps), ("etcd", Durations(etcd.map(\.seconds)))]))
             if let bound = loss.medianMax { #expect(gaps.median <= bound, "median \(milliseconds(gaps.median)) ms") }
-            let tail = Durations(ours.map(\.own)).percentile(99)
-            #expect(tail <= loss.tailMax, "p99 \(milliseconds(tail)) ms")
+            let late = ours.filter { $0.own > loss.tailMax }
+            #expect(late.count <= loss.lateMax(of: rounds), "late: \(late.map { milliseconds($0.seconds) }) ms")
+            #expect(ours.allSatisfy { $0.own <= LeaderLoss.longest }, "max \(milliseconds(gaps.maximum)) ms")
         }
 
         private func measure(_ kind: Cluster.Kind, _ loss: LeaderLoss, rounds: Int) throws -> [Gap] {
@@ -49,11 +61,15 @@ extension RealProcesses {
 
 /// What the loss of a leader cost.
 struct Gap: Sendable {
+    /// The vote, the new leader's first entry and the put are made durable one after the other.
+    private static let writesInARow = 3.0
+
     var seconds: Double
-    /// The part of it for which the machine let everybody wait, as far as that was seen.
+    /// The longest that the machine let a thread with a small durable write wait meanwhile.
     var stall: Double
 
-    var own: Double { seconds - stall }
+    /// Without what may be the machine's part: each of the writes may have waited that long.
+    var own: Double { max(0, seconds - Self.writesInARow * stall) }
 }
 
 /// The ways in which a cluster loses its leader.
@@ -72,21 +88,32 @@ enum LeaderLoss: String, CaseIterable, Sendable {
         }
     }
 
-    /// Seconds that 99 of 100 losses may cost; with fewer than a hundred of them, each.
+    /// Seconds that a loss may cost whatever happened: an election after silence.
+    static let longest = 1.3
+
+    /// Seconds that all losses, or 99 of 100 (see `lateMax`), may cost.
     var tailMax: Double {
         switch self {
         case .killed: 0.250
-        case .frozen, .cutOff: 1.3
+        case .frozen, .cutOff: Self.longest
         case .stopped: 0.050
         }
     }
 
+    /// How many of so many rounds may cost more. The kills' promise is about 99 of 100: one of ten is none.
+    func lateMax(of rounds: Int) -> Int {
+        self == .killed ? max(1, rounds / 100) : 0
+    }
+
     /// Takes the leader away under load, measures, and brings it back.
     func round(_ cluster: Cluster, _ writers: Writers, _ meter: StallMeter, _ kind: Cluster.Kind) throws -> Gap {
-        let leader = try cluster.leader()
-        // Who sits at a host that is cut off can only wait; all the others can go on.
-        writers.spread(over: self == .cutOff ? cluster.others(than: leader) : cluster.members)
-        try writers.waitForProgress(of: 10)
+        let leader = try eventually("a leader that stays") {
+            let leader = try cluster.leader()
+            // Who sits at a host that is cut off can only wait; all the others can go on.
+            writers.spread(over: self == .cutOff ? cluster.others(than: leader) : cluster.members)
+            try writers.waitForProgress(of: 10)
+            return try cluster.leader() === leader ? leader : nil
+        }
         let start = now()
         try takeAway(leader, of: cluster, kind)
         let done = now()
@@ -94,7 +121,7 @@ enum LeaderLoss: String, CaseIterable, Sendable {
         // The meter's turn in which it ended is to have ended as well.
         let stall = meter.longest(from: start, to: start + gap)
         try bringBack(leader, of: cluster)
-        return Gap(seconds: gap, stall: min(gap, stall))
+        return Gap(seconds: gap, stall: stall)
     }
 
     private func takeAway(_ leader: Member, of cluster: Cluster, _ kind: Cluster.Kind) throws {

@@ -167,5 +167,5 @@ func expectAll(_ acknowledged: [Writer.Acknowledged], on members: [Member]) thro
     var values: [Data: Data] = [:]
     for pair in try Cluster.agreedState(of: members) { values[pair.key] = pair.value ?? Data() }
     let lost = acknowledged.filter { values[Data($0.key.utf8)] != Data("value of \($0.key)".utf8) }
-    #expect(lost.isEmpty, "\(lost.count) of \(acknowledged.count) puts are lost: \(lost.prefix(5))")
+    #expect(lost.count == 0, "\(lost.count) of \(acknowledged.count) puts are lost: \(lost.prefix(5))")
 }

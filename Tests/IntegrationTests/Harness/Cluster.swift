@@ -65,6 +65,23 @@ final class Member: Sendable {
     }
 }
 
+/// What the tests read of a member's metrics.
+enum Metric: String {
+    case leaderChanges = "etcd_server_leader_changes_seen_total"
+    /// Of the member's loop since it started, in seconds.
+    case longestStep = "ganglion_core_longest_step_seconds"
+}
+
+extension Member {
+    func metric(_ metric: Metric) throws -> Double {
+        let lines = try gateway().get("/metrics").text.split(separator: "\n")
+        guard let line = lines.first(where: { $0.hasPrefix(metric.rawValue + " ") }),
+            let value = line.split(separator: " ").last.flatMap({ Double($0) })
+        else { throw TestFailure("\(name) has no metric \(metric.rawValue)") }
+        return value
+    }
+}
+
 /// Three members on loopback addresses, ours or etcd's, with the same flags; ended and removed when let go.
 final class Cluster: Sendable {
     enum Kind: String, Sendable, CaseIterable {

@@ -40,12 +40,16 @@ extension RealProcesses {
                 let leader = try Cluster.leader(of: present)
 
                 let usual = measure(writers, leader, meter) { pause(Self.measuredSeconds) }
+                let turns = try present.map { try milliseconds($0.metric(.longestStep)) }
                 var seconds = 0.0
                 let during = try measure(writers, leader, meter) { seconds = try catchUp(away, leader) }
                 let text = String(format: "%.1f", seconds)
                 print("    \(mebibytes) MiB, caught up by snapshot in \(text) s; puts meanwhile, own part in ms:")
                 print(Durations.histogram([("usual", usual.puts), ("snapshot", during.puts)]))
                 print("    leader's resident memory: \(usual.kilobytes) KB before, \(during.kilobytes) KB at most")
+                let turnsAfter = try present.map { try milliseconds($0.metric(.longestStep)) }
+                print(
+                    "    longest turns of the loops of those that served, in ms: \(turns) before, \(turnsAfter) after")
                 #expect(try databaseName(of: away) != database, "it did not take a snapshot")
                 #expect(during.puts.maximum <= usual.puts.maximum + 0.020)
                 #expect(during.kilobytes - usual.kilobytes <= 256 + Self.memorySlackKilobytes)
