@@ -49,7 +49,7 @@ package final class LogWork {
             try write(&group, &durable)
         } catch {
             guard error.kind == .full else { throw error }
-            waiting = Array(all[done...])
+            waiting = all[done...].filter { if case .retry = $0 { false } else { true } }
         }
         return durable
     }

@@ -65,7 +65,9 @@ package final class StateWork {
                 throw error
             }
             // With no batch left only the compaction failed, which is tried again anyway.
-            if done < all.count, !(batches.isEmpty && isApplied(all[done...])) { waiting = Array(all[done...]) }
+            if done < all.count, !(batches.isEmpty && isApplied(all[done...])) {
+                waiting = all[done...].filter { if case .retry = $0 { false } else { true } }
+            }
         }
         return results
     }
@@ -93,8 +95,14 @@ package final class StateWork {
     ///
     /// - Returns: whether more is left, and the sizes for the replica.
     package func quiet() throws(StorageError) -> (more: Bool, results: Results) {
-        let more = try store.compactSome(limit: 1_000)
         var results = Results()
+        var more = false
+        do throws(StorageError) {
+            more = try store.compactSome(limit: 1_000)
+        } catch {
+            // Even removing takes room for a moment; history can wait.
+            guard error.kind == .full else { throw error }
+        }
         try reportSizes(&results)
         return (more, results)
     }

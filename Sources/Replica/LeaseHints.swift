@@ -14,6 +14,9 @@ struct LeaseHints: Sendable {
         self.since = since
     }
 
+    /// Leases heard of.
+    var count: Int { heard.count }
+
     mutating func hear(_ lease: LeaseID, at now: Instant) {
         heard[lease] = now
     }
@@ -93,6 +96,7 @@ struct HintRounds: Sendable {
 
     /// Rounds that somebody has not answered for `patience`: they count as sent again now.
     mutating func takeUnanswered(at now: Instant, patience: TimeSpan, giveUp: TimeSpan) -> [Round] {
+        for round in open where round.startedAt + giveUp <= now { voidThrough = max(voidThrough, round.number) }
         open.removeAll { $0.startedAt + giveUp <= now }
         var due: [Round] = []
         for place in open.indices where open[place].sentAt + patience <= now {
@@ -110,7 +114,7 @@ struct HintRounds: Sendable {
 /// A new leader finding out, lease by lease in id order, when a majority last heard of each.
 struct LeaseAgeSearch: Sendable {
     /// Leases asked for at once.
-    static let rangeMax = 2_000
+    static let rangeMax = 8_000
 
     /// Voters answer only once they have applied this.
     let minimum: LogIndex

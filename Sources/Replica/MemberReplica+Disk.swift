@@ -50,8 +50,10 @@ extension MemberReplica {
         if !hasRoom {
             for member in low.sorted() { switchNoSpace(of: member, isRaised: true) }
         } else {
-            // What an operator raised for somebody who is no member is the operator's to clear.
-            for alarm in store.alarms where alarm.kind == .noSpace && !low.contains(alarm.member) {
+            // A new leader has not heard yet who is low.
+            guard moment.now - establishedAt > MemberReplica.reportLifetime else { return }
+            for alarm in store.alarms where alarm.kind == .noSpace {
+                // What an operator raised for somebody who is no member is the operator's to clear.
                 guard store.members.contains(where: { $0.id == alarm.member }) else { continue }
                 switchNoSpace(of: alarm.member, isRaised: false)
             }

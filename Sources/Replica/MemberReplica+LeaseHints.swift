@@ -53,6 +53,7 @@ extension MemberReplica {
             // Of an older term: whoever leads now may have asked already, so it must not count as heard.
             guard term == raft.term, raft.role != .leader else { return }
             for lease in leases { hints.hear(lease, at: moment.now) }
+            if hints.count > 2 * store.leaseCount + 2_000 { hints.prune(to: store.leases) }
             effects.sends.append(PeerSend(to: member, message: .leaseHintsHeard(term: term, round: round)))
         case .leaseHintsHeard(let term, let round):
             guard term == raft.term, raft.role == .leader, let heard = hintRounds.heard(round, by: member),
@@ -105,7 +106,8 @@ extension MemberReplica {
 
     /// With a majority's word on the present range its leases are shortened, and the next range is asked for.
     private mutating func advanceAgeSearch(into effects: inout ReplicaEffects) {
-        guard let search = ageSearch, let last = search.last,
+        // Of which voters a majority is needed must be certain.
+        guard let search = ageSearch, let last = search.last, !raft.isChangingConfiguration,
             isMajority(search.answered + [configuration.member])
         else { return }
         for (place, row) in search.range.enumerated() {
@@ -115,6 +117,7 @@ extension MemberReplica {
         let next = store.leases(after: last, limit: LeaseAgeSearch.rangeMax)
         guard !next.isEmpty else {
             ageSearch = nil
+            serveWaitingRenewals(into: &effects)
             return
         }
         ageSearch?.proceed(to: next, at: moment.now)
@@ -151,7 +154,10 @@ extension MemberReplica {
                 sendHints(round.leases, round: round.number, to: voter, into: &effects)
             }
         }
-        if let search = ageSearch, search.askedAt + MemberReplica.patience <= moment.now { askAges(into: &effects) }
+        if let search = ageSearch, search.askedAt + MemberReplica.patience <= moment.now {
+            askAges(into: &effects)
+            advanceAgeSearch(into: &effects)
+        }
     }
 
     /// Leadership is gone: others decide about leases now.
@@ -164,7 +170,8 @@ extension MemberReplica {
     /// A leader that did not run for a while may have unread renewals waiting: nobody's time ran meanwhile.
     mutating func graceAfterStall(at now: Instant) {
         guard leaseClock.isRunning, hasStarted else { return }
-        let due = nextDeadline
+        // Since the last step at most: a deadline that has just come into force may lie anywhere in the past.
+        let due = max(nextDeadline, moment.now)
         guard due < now, now - due > configuration.timings.election / 2 else { return }
         leaseClock.postpone(by: now - due)
     }

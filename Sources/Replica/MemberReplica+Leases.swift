@@ -113,8 +113,9 @@ extension MemberReplica {
                 }
             }
             if !waiting.isEmpty {
-                waitingRenewals.append(
-                    PendingRead(work: .renew(waiting, arrivedAt: arrivedAt), deadline: read.deadline))
+                var later = PendingRead(work: .renew(waiting, arrivedAt: arrivedAt), deadline: read.deadline)
+                later.hintRound = read.hintRound
+                waitingRenewals.append(later)
             }
         case .renewForMember(let member, let id, let leases, let arrivedAt):
             if leases.contains(where: { leaseClock.isExpiring($0) }) { return waitingRenewals.append(read) }
@@ -134,6 +135,11 @@ extension MemberReplica {
         _ lease: LeaseID, wantsKeys: Bool, asker: LeaseAsker, read: PendingRead, into effects: inout ReplicaEffects
     ) {
         guard leaseClock.isRunning else { return redirectLease(read, into: &effects) }
+        // A new leader says what is left once it knows, unless the others do not tell it.
+        let isSearching = ageSearch != nil || ageSearchFrom != nil
+        if isSearching, moment.now - establishedAt < configuration.timings.election * 2 {
+            return waitingRenewals.append(read)
+        }
         var answer = TimeToLiveAnswer(remainingMilliseconds: -1, grantedMilliseconds: 0, keys: [])
         if let row = store.lease(lease) {
             let remaining = leaseClock.remaining(lease, at: moment.now) ?? .zero
@@ -183,17 +189,26 @@ extension MemberReplica {
         guard !waitingRenewals.isEmpty else { return }
         let waiting = waitingRenewals
         waitingRenewals = []
-        for read in waiting { serveRenewal(read, into: &effects) }
+        for read in waiting {
+            if case .timeToLive(let lease, let wantsKeys, let asker) = read.work {
+                serveTimeToLive(lease, wantsKeys: wantsKeys, asker: asker, read: read, into: &effects)
+            } else {
+                serveRenewal(read, into: &effects)
+            }
+        }
     }
 
     /// Proposes the end of overdue leases, many an entry; never forwarded, and void in any other term.
     mutating func expireLeases() {
-        while mayExpireLeases, leaseClock.nextDeadline <= moment.now {
+        while mayExpireLeases, max(leaseClock.nextDeadline, expireAgainAt) <= moment.now {
             let leases = leaseClock.expired(at: moment.now, limit: MemberReplica.expireBatch)
             guard !leases.isEmpty else { return }
             let before = raft.lastIndex
             proposeOwn(.leaseExpire(leases, issuedTerm: raft.term), reason: .leaseExpired)
-            if raft.lastIndex == before { return leaseClock.unmark(leases, at: moment.now + .milliseconds(50)) }
+            if raft.lastIndex == before {
+                expireAgainAt = moment.now + .milliseconds(50)
+                return leaseClock.unmark(leases, at: expireAgainAt)
+            }
             expiriesInFlight += 1
         }
     }

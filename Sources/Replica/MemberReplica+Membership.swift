@@ -31,7 +31,7 @@ extension MemberReplica {
     // MARK: - Leader
 
     mutating func proposeMembership(_ command: Command) -> MembershipOutcome {
-        guard raft.isEstablishedLeader, !raft.isTransferring, !raft.isChangingConfiguration,
+        guard raft.isEstablishedLeader, !raft.isTransferring, !raft.isChangingConfiguration, committed.isEmpty,
             store.header.configuration == raft.configuration.encoded()
         else { return .later }
         if let refusal = store.membershipRefusal(of: command.operation) { return .refused(refusal) }
@@ -114,8 +114,10 @@ extension MemberReplica {
         }
         var stamped = command
         stamped.wallMilliseconds = stamp()
+        // Whatever becomes of it: a copy that the network made must not be looked at again.
+        forwards.take([serial], of: member, command.origin.incarnation)
         switch proposeMembership(stamped) {
-        case .proposed: forwards.take([serial], of: member, command.origin.incarnation)
+        case .proposed: break
         case .later: answer(nil)
         case .refused(let rejection): answer(rejection)
         }
@@ -133,9 +135,15 @@ extension MemberReplica {
         membershipAgainAt = moment.now + MemberReplica.membershipPatience
     }
 
-    mutating func retryMemberships() {
+    mutating func retryMemberships(into effects: inout ReplicaEffects) {
         guard !postponedMemberships.isEmpty, membershipAgainAt <= moment.now else { return }
-        for write in postponedMemberships { writes.enqueue(write) }
+        for write in postponedMemberships {
+            if write.deadline <= moment.now {
+                reject(write, timeoutRejection, into: &effects)
+            } else {
+                writes.enqueue(write)
+            }
+        }
         postponedMemberships = []
     }
 
@@ -170,7 +178,8 @@ extension MemberReplica {
 
     /// Tells the shell whom to talk to, and when this member is no longer one of them.
     mutating func reportPeers(into effects: inout ReplicaEffects) {
-        if arePeersStale {
+        // A leader that removed itself is kept until somebody else leads.
+        if arePeersStale, !(raft.leader.map { store.removedMembers.contains($0) } ?? false) {
             arePeersStale = false
             effects.peers = PeerList(members: store.members, removed: store.removedMembers)
         }

@@ -9,7 +9,8 @@ import Watch
 extension MemberReplica {
     mutating func receive(_ message: PeerMessage, from member: MemberID, into effects: inout ReplicaEffects) {
         // Its id is burnt: whatever it says is about another cluster than ours.
-        guard !store.removedMembers.contains(member) else { return }
+        // Except the leader that has just removed itself: it still has to hand over.
+        guard member == raft.leader || !store.removedMembers.contains(member) else { return }
         switch message {
         case .raft(let raftMessage):
             guard raftMessage.from == member, raftMessage.to == configuration.member else { return }
@@ -102,6 +103,11 @@ extension MemberReplica {
         snapshots.endInstalling()
         hints.restart(at: moment.now)
         arePeersStale = true
+        if leaseClock.isRunning {
+            leaseClock.promote(at: moment.now, leases: store.leases, extend: configuration.timings.election)
+            ageSearch = nil
+            ageSearchFrom = raft.commitIndex
+        }
         // Their entries may be inside the snapshot, where nobody sees them applied: nobody here can tell any more.
         for write in writes.takeOlder(than: base.position.term.next) {
             reject(write, Rejection(.timedOutConnectionLost), into: &effects)

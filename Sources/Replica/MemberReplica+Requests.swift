@@ -128,7 +128,7 @@ extension MemberReplica {
         }
     }
 
-    private var timeoutRejection: Rejection {
+    var timeoutRejection: Rejection {
         if let lost = leaderLostAt,
             moment.now - lost < configuration.requestTimeout + configuration.timings.election * 2
         {

@@ -113,14 +113,21 @@ extension MemberReplica {
         }
         guard !fresh.isEmpty else { return }
         guard raft.role == .leader, raft.term == term, !raft.isTransferring else {
-            // Of an earlier reign nothing is remembered: silence is safe, the sender finds out by later entries.
-            if term >= forwards.term { refuse(serials, to: member, overloaded: false, into: &effects) }
+            // Of an earlier reign nothing is remembered: silence is safe, the sender finds out by later entries. Nor is
+            // anything said about a term beyond that of a leader.
+            guard term >= forwards.term, raft.role != .leader || term == raft.term else { return }
+            // What was refused goes out again under another serial: a late copy of this one must find the door shut,
+            // even if this member comes to lead that very term.
+            forwards.lead(term)
+            forwards.take(serials, of: member, incarnation)
+            refuse(serials, to: member, overloaded: false, into: &effects)
             return
         }
         let wall = stamp()
         for position in fresh.indices { _ = Command.stamp(&fresh[position], wallMilliseconds: wall) }
+        forwards.take(serials, of: member, incarnation)
         switch raft.propose(fresh, at: moment.now, into: &raftEffects) {
-        case .success: forwards.take(serials, of: member, incarnation)
+        case .success: break
         case .failure(let refusal): refuse(serials, to: member, overloaded: refusal == .overloaded, into: &effects)
         }
     }

@@ -47,10 +47,16 @@ package struct MemberReplica: Sendable {
     var committed = Deque<Entry>()
     /// What may still be applied in this step: roughly, keys touched.
     var applyBudget = 0
+    /// The commit index that the recovered log vouched for.
+    let replayThrough: LogIndex
     /// A new leader's first commit, until it is applied here and the search for the leases' ages may begin.
     var ageSearchFrom: LogIndex?
     /// Entries about overdue leases that this leader proposed and has not seen applied.
     var expiriesInFlight = 0
+    /// The log took no more expiries: not before this.
+    var expireAgainAt = Instant.zero
+    /// When this leader's first entry was committed.
+    var establishedAt = Instant.zero
 
     /// Changes of the membership that have to wait for the one under way.
     var postponedMemberships: [QueuedWrite] = []
@@ -113,6 +119,7 @@ package struct MemberReplica: Sendable {
         raft = RaftNode(
             id: configuration.member, restored: log, applied: applied, timings: configuration.timings,
             limits: configuration.limits, seed: configuration.seed, now: moment.now)
+        replayThrough = raft.commitIndex
         var limits = WatchLimits()
         limits.progressInterval = configuration.watchProgressInterval
         hub = WatchHub(
@@ -131,7 +138,7 @@ package struct MemberReplica: Sendable {
         next = min(next, min(writes.nextDeadline, reads.nextDeadline))
         next = min(next, min(leaseCalls.nextDeadline, snapshots.nextDeadline))
         if !committed.isEmpty, !snapshots.isInstalling { return moment.now }
-        if mayExpireLeases { next = min(next, leaseClock.nextDeadline) }
+        if mayExpireLeases { next = min(next, max(leaseClock.nextDeadline, expireAgainAt)) }
         next = min(next, min(hintsDeadline, min(membershipDeadline, diskDeadline)))
         if raft.isEstablishedLeader {
             next = min(next, compactionCheckAt)
@@ -152,7 +159,8 @@ package struct MemberReplica: Sendable {
         self.moment = Moment(now: max(moment.now, self.moment.now), wallMilliseconds: moment.wallMilliseconds)
         for event in events { handle(event, into: &effects) }
         runTimers(into: &effects)
-        applyBudget = MemberReplica.applyBudgetMax
+        // Nobody is answered from a state that is behind what this member once knew to be committed.
+        applyBudget = store.applied.index < replayThrough ? .max : MemberReplica.applyBudgetMax
         applyCommitted(into: &effects)
         serveReads(into: &effects)
         repeat {
@@ -234,7 +242,7 @@ package struct MemberReplica: Sendable {
         publishSelf()
         compactHistory()
         markDigest()
-        retryMemberships()
+        retryMemberships(into: &effects)
         promoteLearners()
         watchDisks(into: &effects)
         if hub.nextDeadline <= now { hub.advance(to: now, into: &watchDeliveries) }
@@ -282,6 +290,7 @@ package struct MemberReplica: Sendable {
         if leadership.isEstablished {
             if !leaseClock.isRunning {
                 leaseClock.promote(at: moment.now, leases: store.leases, extend: configuration.timings.election)
+                establishedAt = moment.now
                 ageSearchFrom = raft.commitIndex
                 expiriesInFlight = 0
                 startAgeSearchIfApplied(into: &effects)
@@ -291,7 +300,10 @@ package struct MemberReplica: Sendable {
             abandonHints()
             abandonLeaseService(into: &effects)
         }
-        if leadership.role != .leader { digestRounds.removeAll() }
+        if leadership.role != .leader {
+            digestRounds.removeAll()
+            abandonHints()
+        }
         let changed = leadership.leader != knownLeader || leadership.term != leaderTerm
         guard changed else { return }
         let hadLeader = knownLeader != nil

@@ -59,7 +59,10 @@ extension PeerMessage {
         ages.reserveCapacity(count)
         for _ in 0..<count {
             let lease = LeaseID(Int64(bitPattern: try reader.fixed64("ages.lease")))
-            ages.append(LeaseAge(lease: lease, milliseconds: try reader.signed("ages.age")))
+            let age = try reader.signed("ages.age")
+            // Some thirty years: no clock of a process runs longer.
+            guard (0...1 << 40).contains(age) else { throw .invalid("ages.age") }
+            ages.append(LeaseAge(lease: lease, milliseconds: age))
         }
         return .leaseAges(term: term, through: through, ages: ages)
     }

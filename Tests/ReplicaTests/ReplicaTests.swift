@@ -304,6 +304,33 @@ struct ReplicaLeaseTests {
         #expect(replica.leaseClock.remaining(lease, at: late.now) == .milliseconds(2_000))
     }
 
+    @Test("A deadline that comes into force late is no stall: leases end in their time")
+    func noFalseStall() throws {
+        var cluster = try ready(1)
+        let only = cluster.ids[0]
+        _ = cluster.run(for: .seconds(60))
+        let lease = try grant(2, &cluster, at: only)
+        _ = cluster.call(put("k", lease: lease.number), at: only)
+        let alarm = AlarmChange(member: MemberID(9), kind: .noSpace, isRaised: true)
+        _ = cluster.call(.write(.alarm(alarm)), at: only)
+        _ = cluster.run(for: .seconds(4))
+        guard case .range(let gone) = cluster.call(get("k"), at: only)?.body else { throw Missing(what: "no range") }
+        #expect(gone.count == 0)
+    }
+
+    @Test("Leases that end by the thousand do not keep a step busy, and all of them end")
+    func massExpiry() throws {
+        var cluster = try ready(3)
+        let leader = try #require(cluster.leader)
+        for _ in 0..<3_000 { _ = cluster.submit(.write(.leaseGrant(.none, ttlMilliseconds: 2_000)), at: leader) }
+        _ = cluster.run(for: .seconds(1))
+        #expect(cluster[leader].replica.store.leaseCount == 3_000)
+        #expect(!cluster.run(for: .milliseconds(1_000)) { $0[leader].replica.expiriesInFlight > 6 })
+        #expect(!cluster.run(for: .seconds(2)) { $0[leader].replica.expiriesInFlight > 6 })
+        #expect(cluster[leader].replica.store.leaseCount == 0)
+        #expect(cluster.leader == leader)
+    }
+
     @Test("A renewal that waited beside an older one counts from its own sending")
     func renewalsThatWait() throws {
         var cluster = try ready(1)

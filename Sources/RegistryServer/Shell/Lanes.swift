@@ -101,7 +101,7 @@ final class Lanes: Sendable {
             retry: {
                 log.put(.retry)
                 state.put(.retry)
-            }, rebuild: { state.put(.markForRebuild) })
+            })
         waiting.found.withLock { $0 = { upkeep.hurry() } }
         self.upkeep = upkeep
         closing = {

@@ -25,20 +25,19 @@ final class Upkeep: Sendable {
     /// - Parameters:
     ///   - waiting: asked often; set by the lanes.
     ///   - retry: has both lanes try again.
-    ///   - rebuild: has the next start take the state from the other members.
     init(
         directory: MemberDirectory, inbox: Mailbox<ReplicaEvent>, metrics: MemberMetrics, logger: Logger,
-        waiting: @escaping @Sendable () -> Waiting, retry: @escaping @Sendable () -> Void,
-        rebuild: @escaping @Sendable () -> Void
+        waiting: @escaping @Sendable () -> Waiting, retry: @escaping @Sendable () -> Void
     ) {
         let mailbox = mailbox
         let body = Confined(
-            Work(directory: directory, inbox: inbox, metrics: metrics, logger: logger, rebuild: rebuild))
+            Work(directory: directory, inbox: inbox, metrics: metrics, logger: logger))
         thread.withLock {
             $0 = NamedThread(name: "upkeep") {
                 var nothing: [Void] = []
                 var pause = Upkeep.interval
                 while mailbox.take(into: &nothing, until: MonotonicClock.now() + pause) {
+                    nothing.removeAll()
                     let waits = waiting()
                     let isFull = waits.log || waits.state
                     if isFull { retry() }
@@ -75,16 +74,13 @@ final class Upkeep: Sendable {
         private let inbox: Mailbox<ReplicaEvent>
         private let metrics: MemberMetrics
         private let logger: Logger
-        private let rebuild: @Sendable () -> Void
         private let scrub: StorageScrub
         private var watch: DiskWatch
+        /// What the reserve held when it was given up, and is to hold again.
+        private var owed: Int64 = 0
         private var lookAgainAt = Instant.zero
 
-        init(
-            directory: MemberDirectory, inbox: Mailbox<ReplicaEvent>, metrics: MemberMetrics, logger: Logger,
-            rebuild: @escaping @Sendable () -> Void
-        ) {
-            self.rebuild = rebuild
+        init(directory: MemberDirectory, inbox: Mailbox<ReplicaEvent>, metrics: MemberMetrics, logger: Logger) {
             self.directory = directory
             self.inbox = inbox
             self.metrics = metrics
@@ -105,11 +101,16 @@ final class Upkeep: Sendable {
         }
 
         private func look(isFull: Bool) throws(StorageError) {
-            if isFull, try directory.releaseReserve() {
-                logger.critical("the disk is full: the reserve was given up, clean up now")
+            if isFull {
+                let held = try directory.reserveHeld()
+                if try directory.releaseReserve() {
+                    owed = held
+                    logger.critical("the disk is full: the reserve was given up, clean up now")
+                }
             }
             let free = try directory.freeBytes()
-            if let isLow = watch.look(freeBytes: free, isFull: isFull) {
+            // Room that only the reserve's absence makes is no room.
+            if let isLow = watch.look(freeBytes: free - owed, isFull: isFull) {
                 if isLow {
                     logger.critical("too little room on the disk: \(free) bytes are free")
                 } else {
@@ -118,18 +119,19 @@ final class Upkeep: Sendable {
                 inbox.put(.diskLow(isLow))
                 metrics.recordDisk(isLow: isLow)
             }
-            if !watch.isLow { _ = try directory.restoreReserve() }
+            if !watch.isLow, try directory.restoreReserve() { owed = 0 }
         }
 
         private func verify() throws(StorageError) {
             let (findings, _) = try scrub.step(budgetBytes: Upkeep.scrubBytes)
             for finding in findings {
-                logger.critical(
-                    "damage on disk: \(finding). Restart this member while the others are healthy: it repairs itself from them"
-                )
+                // A start reads the whole log, but of the database only what is live.
+                let remedy =
+                    finding.path.hasSuffix(".db")
+                    ? "Remove this member while the others are healthy and add it again with an empty directory"
+                    : "Restart this member while the others are healthy: it repairs itself from them"
+                logger.critical("damage on disk: \(finding). \(remedy)")
             }
-            // A start reads the whole log, but of the database only what is live.
-            if findings.contains(where: { $0.path.hasSuffix(".db") }) { rebuild() }
             metrics.recordScrub(bytes: scrub.bytes, findings: findings.count)
         }
     }

@@ -68,7 +68,7 @@ package enum ClusterForcing {
     ) throws(StorageError) -> Result {
         let directory = try StoppedMember.open(path, on: fileSystem, options: options)
         defer { directory.close() }
-        let stores = try directory.openStores()
+        let stores = try directory.openStores(rebuilds: false)
         defer {
             stores.log.close()
             stores.state.close()

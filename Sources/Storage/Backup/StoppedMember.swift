@@ -26,7 +26,7 @@ package enum StoppedMember {
         defer { writer.discard() }
         let directory = try open(path, on: fileSystem, options: options)
         defer { directory.close() }
-        let stores = try directory.openStores()
+        let stores = try directory.openStores(rebuilds: false)
         defer {
             stores.log.close()
             stores.state.close()

@@ -14,6 +14,14 @@ extension MemberDirectory {
         try fileSystem.exists(reservePath)
     }
 
+    /// Bytes the reserve holds now.
+    package func reserveHeld() throws(StorageError) -> Int64 {
+        guard try hasReserve() else { return 0 }
+        let file = try fileSystem.open(reservePath, .readOnly)
+        defer { file.close() }
+        return try file.size()
+    }
+
     /// Gives the reserve's space to whoever writes next, durably.
     /// - Returns: whether there was one.
     package func releaseReserve() throws(StorageError) -> Bool {

@@ -35,8 +35,11 @@ extension MemberDirectory {
     /// state with an empty, recovering log, which a leader's snapshot fills. `notices` says so.
     ///
     /// - Parameter founding: what the member began with; without it the state cannot be rebuilt from the log.
+    /// - Parameter rebuilds: false for tools that look at a directory or save what is in it: a state that cannot be
+    ///   used is then an error, and nothing is set aside for a leader that may never come.
     /// - Throws: `damaged` when nobody could repair it; the text says what can be done.
-    package func openStores(founding: FoundingState? = nil) throws(StorageError) -> OpenedStores {
+    package func openStores(founding: FoundingState? = nil, rebuilds: Bool = true) throws(StorageError) -> OpenedStores
+    {
         do throws(StorageError) {
             return try openOnce(founding)
         } catch {
@@ -47,6 +50,11 @@ extension MemberDirectory {
     }
 
     private func openOnce(_ founding: FoundingState?) throws(StorageError) -> OpenedStores {
+        guard rebuilds || !meta.wantsRebuild else {
+            throw StorageError(
+                .damaged, "use", databasePath(meta.database),
+                "the state was found to differ from the other members': take another member, or a backup")
+        }
         var complaint: String?
         var opened: (StateStore, RestoredState)?
         var base: LogBase?
@@ -58,6 +66,7 @@ extension MemberDirectory {
             opened?.0.close()
             opened = nil
             guard error.isDamage else { throw error }
+            guard rebuilds else { throw error }
             complaint = "\(error)"
         }
         do throws(StorageError) {
