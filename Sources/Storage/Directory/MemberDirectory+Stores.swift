@@ -41,15 +41,15 @@ extension MemberDirectory {
     package func openStores(founding: FoundingState? = nil, rebuilds: Bool = true) throws(StorageError) -> OpenedStores
     {
         do throws(StorageError) {
-            return try openOnce(founding)
+            return try openOnce(founding, rebuilds)
         } catch {
             // Recovery may need a fresh segment; the reserve is for this.
             guard error.kind == .full, try releaseReserve() else { throw error }
-            return try openOnce(founding)
+            return try openOnce(founding, rebuilds)
         }
     }
 
-    private func openOnce(_ founding: FoundingState?) throws(StorageError) -> OpenedStores {
+    private func openOnce(_ founding: FoundingState?, _ rebuilds: Bool) throws(StorageError) -> OpenedStores {
         guard rebuilds || !meta.wantsRebuild else {
             throw StorageError(
                 .damaged, "use", databasePath(meta.database),
