@@ -73,7 +73,7 @@ final class Lanes: Sendable {
             }
         }
         self.reads = reads
-        let snapshotLane = Lane<SnapshotOrder>(name: "snapshots") { orders in
+        let snapshotLane = Lane<SnapshotOrder>(name: "snapshots", mayLag: true) { orders in
             for order in orders {
                 do throws(StorageError) {
                     let results = try snapshotWork.work.perform(order)
@@ -162,7 +162,8 @@ final class Lanes: Sendable {
         failed: @escaping @Sendable (String) -> Void
     ) -> Lane<StateJob> {
         let broken = Mutex(false)
-        return Lane(name: "state", idle: .milliseconds(200)) { jobs in
+        // The log holds everything that this lane has not written yet: answers and heartbeats come first.
+        return Lane(name: "state", idle: .milliseconds(200), mayLag: true) { jobs in
             guard !broken.withLock({ $0 }) else { return }
             do throws(StorageError) {
                 if !jobs.isEmpty {

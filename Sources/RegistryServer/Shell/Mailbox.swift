@@ -81,25 +81,31 @@ final class NamedThread: @unchecked Sendable {
     // Safe: `handle` is written before the initializer returns and read by `join` only.
     private final class Body {
         let name: String
+        let niceness: Int32
         let run: @Sendable () -> Void
 
-        init(name: String, run: @escaping @Sendable () -> Void) {
+        init(name: String, niceness: Int32, run: @escaping @Sendable () -> Void) {
             self.name = name
+            self.niceness = niceness
             self.run = run
         }
     }
 
     private var handle = pthread_t()
 
-    /// - Parameter name: at most 15 bytes show in process listings.
-    init(name: String, _ run: @escaping @Sendable () -> Void) {
-        let body = Unmanaged.passRetained(Body(name: name, run: run))
+    /// - Parameters:
+    ///   - name: at most 15 bytes show in process listings.
+    ///   - niceness: above 0 for work that may wait while others are busy.
+    init(name: String, niceness: Int32 = 0, _ run: @escaping @Sendable () -> Void) {
+        let body = Unmanaged.passRetained(Body(name: name, niceness: niceness, run: run))
         let result = pthread_create(
             &handle, nil,
             { argument in
                 guard let argument else { return nil }
                 let body = Unmanaged<Body>.fromOpaque(argument).takeRetainedValue()
                 NamedThread.nameCurrent(body.name)
+                // On Linux a process number of 0 means the calling thread. Refused, it goes on as it is.
+                if body.niceness > 0 { setpriority(PRIO_PROCESS, 0, body.niceness) }
                 body.run()
                 return nil
             }, body.toOpaque())
@@ -125,10 +131,13 @@ final class Lane<Job: Sendable>: Sendable {
 
     /// - Parameters:
     ///   - idle: when set, `work` is also called with no jobs after this much quiet following some work.
+    ///   - mayLag: others go first while the machine is busy.
     ///   - work: called on the lane's thread only.
-    init(name: String, idle: TimeSpan? = nil, _ work: @escaping @Sendable ([Job]) -> Void) {
+    init(
+        name: String, idle: TimeSpan? = nil, mayLag: Bool = false, _ work: @escaping @Sendable ([Job]) -> Void
+    ) {
         let mailbox = mailbox
-        thread = NamedThread(name: name) {
+        thread = NamedThread(name: name, niceness: mayLag ? 5 : 0) {
             var batch: [Job] = []
             var quietAt = Instant.distantFuture
             while mailbox.take(into: &batch, until: quietAt) {

@@ -33,7 +33,7 @@ final class Upkeep: Sendable {
         let body = Confined(
             Work(directory: directory, inbox: inbox, metrics: metrics, logger: logger))
         thread.withLock {
-            $0 = NamedThread(name: "upkeep") {
+            $0 = NamedThread(name: "upkeep", niceness: 10) {
                 var nothing: [Void] = []
                 var pause = Upkeep.interval
                 while mailbox.take(into: &nothing, until: MonotonicClock.now() + pause) {
