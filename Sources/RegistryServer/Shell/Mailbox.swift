@@ -105,7 +105,7 @@ final class NamedThread: @unchecked Sendable {
                 let body = Unmanaged<Body>.fromOpaque(argument).takeRetainedValue()
                 NamedThread.nameCurrent(body.name)
                 // On Linux a process number of 0 means the calling thread. Refused, it goes on as it is.
-                if body.niceness > 0 { setpriority(PRIO_PROCESS, 0, body.niceness) }
+                if body.niceness > 0 { setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, body.niceness) }
                 body.run()
                 return nil
             }, body.toOpaque())
