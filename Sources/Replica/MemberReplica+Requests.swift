@@ -62,7 +62,7 @@ extension MemberReplica {
         _ operation: Command.Operation, token: RequestToken, context: RequestContext, deadline: Instant,
         into effects: inout ReplicaEffects
     ) {
-        if store.applied.index - stateWritten > MemberReplica.stateLagMax {
+        if store.applied.index - stateWritten > stateLagMax {
             return reply(.failure(Rejection(.tooManyRequests)), to: token, into: &effects)
         }
         if let refusal = store.alarmRefusal(of: operation) {

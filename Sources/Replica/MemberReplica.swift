@@ -89,6 +89,8 @@ package struct MemberReplica: Sendable {
     var compactionCheckAt = Instant.zero
     var stateWritten: LogIndex
     var stateDurable: LogIndex
+    /// Applied entries the state store may lag behind before new writes are refused.
+    var stateLagMax = 200_000
     /// The index that a `makeStateDurable` order was given for; no second one before its answer.
     var durableOrdered: LogIndex?
     /// Command times this leader stamped never go back.
@@ -97,8 +99,6 @@ package struct MemberReplica: Sendable {
     var sizes: (bytes: Int64, inUse: Int64) = (0, 0)
     var fatal: String?
 
-    /// Applied entries the state store may lag behind before new writes are refused.
-    static let stateLagMax = 200_000
     /// About four milliseconds of applying; the rest waits for the next step, so that heartbeats and reads get their turn.
     static let applyBudgetMax = 2_000
 

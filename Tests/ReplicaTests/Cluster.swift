@@ -31,6 +31,8 @@ struct Cluster {
     var cut: Set<[MemberID]> = []
     /// Hints of renewals do not arrive, everything else does.
     var losesHints = false
+    /// Milliseconds by which every member's wall clock is off.
+    var wallOffset: Int64 = 0
     let delay = TimeSpan.microseconds(200)
     private var inFlight: [(at: Instant, to: MemberID, from: MemberID, bytes: [UInt8])] = []
 
@@ -169,7 +171,7 @@ struct Cluster {
         steps += 1
         precondition(steps < 1_000_000, "a member is busy without time passing")
         var effects = ReplicaEffects()
-        let wall = now.nanoseconds / 1_000_000
+        let wall = now.nanoseconds / 1_000_000 + wallOffset
         nodes[id]!.replica.step(events, at: Moment(now: now, wallMilliseconds: wall), into: &effects)
         if let reason = effects.fatal {
             nodes[id]!.stopped = reason

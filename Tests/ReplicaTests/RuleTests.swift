@@ -1,0 +1,116 @@
+import KVStore
+import Primitives
+import Raft
+import RegistryModel
+import Testing
+
+@testable import Replica
+
+private struct Missing: Error { var what: String }
+
+private func ready(_ count: Int) throws -> Cluster {
+    var cluster = try Cluster(count: count)
+    guard cluster.run(for: .seconds(5), until: { $0.leader != nil }) else { throw Missing(what: "no leader") }
+    return cluster
+}
+
+private func grant(_ ttlSeconds: Int64, _ cluster: inout Cluster, at id: MemberID) throws -> LeaseID {
+    let reply = cluster.call(.write(.leaseGrant(.none, ttlMilliseconds: ttlSeconds * 1_000)), at: id)
+    guard case .leaseGranted(let lease, _) = reply?.body else { throw Missing(what: "no lease") }
+    return lease
+}
+
+@Suite("Rules that only one place keeps")
+struct ReplicaRuleTests {
+    /// A member whose log holds one entry after the founding one, known to be committed.
+    private func member(with entry: Entry) throws -> MemberReplica {
+        let id = MemberID(1)
+        let base = LogBase(
+            position: LogPosition(index: LogIndex(1), term: Term(1)), configuration: Configuration(voters: [id]))
+        let description = MemberDescription(id: id, name: "", peerURLs: ["http://m1"], clientURLs: [])
+        var state = RestoredState(header: .initial, live: [], leases: [], members: [description])
+        state.header.configuration = base.configuration.encoded()
+        state.header = try RegistryStore(restoring: state).header
+        state.header.applied = base.position
+        let log = RestoredLog(
+            base: base, entries: [entry], hardState: HardState(term: Term(1), commit: entry.index))
+        return try MemberReplica(
+            configuration: ReplicaConfiguration(
+                member: id, cluster: ClusterID(1), incarnation: Incarnation(1), description: description, seed: 1),
+            log: log, state: state, at: Moment(now: .zero, wallMilliseconds: 0))
+    }
+
+    @Test("An entry that this program cannot read stops the member at that entry, by name")
+    func unreadableEntry() throws {
+        let entry = Entry(index: LogIndex(2), term: Term(1), kind: .command, payload: [250, 1, 2, 3])
+        var replica = try member(with: entry)
+        var effects = ReplicaEffects()
+        replica.step([], at: Moment(now: .zero, wallMilliseconds: 0), into: &effects)
+        #expect(effects.fatal?.contains("entry 2 of term 1 cannot be read") == true)
+        #expect(effects.fatal?.contains("250") == true)
+        #expect(replica.store.applied.index == LogIndex(1))
+    }
+
+    @Test("While the cluster is corrupt no lease ends; when that is over, those that are due do")
+    func corruptLeases() throws {
+        var cluster = try ready(1)
+        let only = cluster.ids[0]
+        _ = try grant(2, &cluster, at: only)
+        func alarm(_ isRaised: Bool) -> Request {
+            .write(.alarm(AlarmChange(member: MemberID(9), kind: .corrupt, isRaised: isRaised)))
+        }
+        _ = cluster.call(alarm(true), at: only)
+        let before = cluster.steps
+        _ = cluster.run(for: .seconds(5))
+        #expect(cluster[only].replica.store.leaseCount == 1)
+        #expect(cluster.steps - before < 500)
+        _ = cluster.call(alarm(false), at: only)
+        _ = cluster.run(for: .seconds(3))
+        #expect(cluster[only].replica.store.leaseCount == 0)
+    }
+
+    @Test("Jumps of the wall clock change nothing but the times shown, and those never go back")
+    func wallClock() throws {
+        var cluster = try ready(3)
+        let leader = try #require(cluster.leader)
+        _ = try grant(4, &cluster, at: leader)
+        var last: Int64 = 0
+        for hours in [0, 10, -10, 30, -100] as [Int64] {
+            cluster.wallOffset = hours * 3_600_000
+            let put = PutRequest(key: Key("k"), value: [1])
+            guard case .put = cluster.call(.write(.put(put)), at: cluster.follower)?.body else {
+                throw Missing(what: "no write at \(hours) h")
+            }
+            _ = cluster.run(for: .milliseconds(500))
+            #expect(cluster[leader].replica.store.wallMilliseconds >= last)
+            last = cluster[leader].replica.store.wallMilliseconds
+            #expect(cluster[leader].replica.store.leaseCount == 1)
+        }
+        #expect(cluster.leader == leader)
+        _ = cluster.run(for: .seconds(3))
+        #expect(cluster[leader].replica.store.leaseCount == 0)
+    }
+
+    @Test("New writes are refused while the state store lags too far behind, and reads are not")
+    func stateLag() throws {
+        let cluster = try ready(1)
+        let only = cluster.ids[0]
+        var replica = cluster[only].replica
+        replica.stateWritten = LogIndex(0)
+        var effects = ReplicaEffects()
+        let moment = Moment(now: cluster.now, wallMilliseconds: 0)
+        let put = Request.write(.put(PutRequest(key: Key("k"), value: [1])))
+        let lag = replica.store.applied.index - replica.stateWritten
+        replica.stateLagMax = lag - 1
+        replica.step([.request(put, RequestToken(sink: 1, serial: 7), RequestContext())], at: moment, into: &effects)
+        let refusals = effects.deliveries.compactMap { delivery -> Rejection.Code? in
+            if case .reply(7, let reply) = delivery.delivery { return reply.rejection?.code }
+            return nil
+        }
+        #expect(refusals == [.tooManyRequests])
+        replica.stateLagMax = lag
+        effects.reset()
+        replica.step([.request(put, RequestToken(sink: 1, serial: 8), RequestContext())], at: moment, into: &effects)
+        #expect(!effects.logBatches.isEmpty)
+    }
+}
