@@ -215,7 +215,12 @@ extension RaftNode {
         switch configurations.quorum.outcome(of: election.vote) {
         case .won: becomeLeader(at: now, into: &effects)
         case .lost: roundLost(at: now, into: &effects)
-        case .pending: break
+        case .pending:
+            // Votes are split and others silent, but a majority has agreed that the leader is gone: no need to wait as
+            // if it might not be. Long enough for votes that still wait for their disks.
+            guard !granted else { return }
+            let retry = now + generator.span(timings.election / 5, timings.election / 2)
+            election.deadline = min(election.deadline, retry)
         }
     }
 

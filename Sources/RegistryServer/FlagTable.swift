@@ -83,6 +83,14 @@ extension MemberFlags {
             flags.configuration.electionMilliseconds = try number(value, "election-timeout")
         },
         Flag(
+            name: "lease-reads", value: nil,
+            help: "Let the leader answer linearizable reads without asking the others, for as long as they cannot have "
+                + "elected another one if clock rates differ by less than 0.5 %. Switches fast elections after a "
+                + "leader's death off. On all members or on none (ours, not etcd's)"
+        ) { (flags, _) throws(ConfigurationError) in
+            flags.configuration.leaseReads = true
+        },
+        Flag(
             name: "auto-compaction-mode", value: "periodic|revision",
             help: "How --auto-compaction-retention is read. Default: periodic"
         ) { (flags, value) throws(ConfigurationError) in

@@ -52,6 +52,9 @@ public struct MemberConfiguration: Sendable {
     public var heartbeatMilliseconds: Int64 = 50
     /// Default 500 (etcd: 1000). At least five heartbeats.
     public var electionMilliseconds: Int64 = 500
+    /// Linearizable reads on the leader without a round, at the price of early elections and of trust in clock rates.
+    /// The same on all members.
+    public var leaseReads = false
     /// Applied entries between two points at which the state is made durable and the log may be compacted.
     public var snapshotCount: Int64 = 10_000
     /// Default one hour (etcd: off).

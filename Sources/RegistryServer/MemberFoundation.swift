@@ -183,6 +183,8 @@ struct MemberFoundation {
             seed: seeds.next())
         replica.timings.heartbeat = .milliseconds(configuration.heartbeatMilliseconds)
         replica.timings.election = .milliseconds(configuration.electionMilliseconds)
+        replica.timings.leaseReads = configuration.leaseReads
+        replica.timings.earlyElection = !configuration.leaseReads
         replica.requestTimeout = .seconds(5) + replica.timings.election * 2
         replica.minLeaseTTLMilliseconds = configuration.minLeaseTTLSeconds * 1_000
         replica.snapshotCount = configuration.snapshotCount

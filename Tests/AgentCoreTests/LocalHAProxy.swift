@@ -39,12 +39,29 @@ final class LocalHAProxy {
 
     var pid: Int32? { process?.processIdentifier }
 
-    /// Starts it, or tells the running master to reload.
+    /// Starts it, or tells the running master to reload; returns when the new worker answers, as an init system's
+    /// reload does.
     func reload() throws {
+        let before = workerPID()
         if let process, process.isRunning {
             kill(process.processIdentifier, SIGUSR2)
-            return
+        } else {
+            try start()
         }
+        for _ in 0..<250 {
+            if let worker = workerPID(), worker != before { return }
+            usleep(20_000)
+        }
+        throw Failure("no new worker came up")
+    }
+
+    /// Of whoever answers on the socket now.
+    private func workerPID() -> String? {
+        guard let info = try? command("show info") else { return nil }
+        return info.split(separator: "\n").first { $0.hasPrefix("Pid: ") }.map(String.init)
+    }
+
+    private func start() throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/sbin/haproxy")
         process.arguments = ["-W", "-f", configPath]

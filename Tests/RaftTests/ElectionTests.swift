@@ -280,4 +280,20 @@ struct EarlyElectionTests {
         #expect(cluster.hosts[leader].node?.term == term)
         leader = cluster.leaders.first ?? leader
     }
+
+    @Test("A split vote is tried again soon, but not before votes in flight and on their way to disk had their time")
+    func splitVoteSoon() {
+        let subject = Subject()
+        subject.fireDeadline()
+        subject.receive(from: 2, term: 1, .preVoteResponse(granted: true))
+        subject.persist()
+        #expect(subject.node.nextDeadline - subject.now >= .milliseconds(500))
+        subject.receive(from: 2, term: 1, .voteResponse(granted: false))
+        #expect(subject.node.role == .candidate)
+        let wait = subject.node.nextDeadline - subject.now
+        #expect(wait >= .milliseconds(100) && wait <= .milliseconds(250))
+        // The vote that was only slow still counts.
+        subject.receive(from: 3, term: 1, .voteResponse(granted: true))
+        #expect(subject.node.role == .leader)
+    }
 }

@@ -103,6 +103,11 @@ struct Network {
         }
     }
 
+    /// Cuts every link of a member, both ways.
+    mutating func isolate(_ member: MemberID) {
+        for other in members where other != member { cutLink(member, other, oneWay: false) }
+    }
+
     mutating func heal() { cut.removeAll() }
 
     /// No loss, no cuts, no long delays from now on.

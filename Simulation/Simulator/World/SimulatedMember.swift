@@ -78,6 +78,10 @@ final class SimulatedMember {
         offset = generator.span(.zero, .seconds(1_000))
     }
 
+    var leads: Bool { process?.replica.raft.role == .leader }
+    /// Runs, and still misses entries that it had acknowledged.
+    var isRecovering: Bool { process?.replica.raft.isRecovering ?? false }
+
     /// The member's monotonic clock at a moment of the world.
     func local(_ world: Instant) -> Instant {
         world + offset + TimeSpan(nanoseconds: world.nanoseconds / 1_000_000 * drift)

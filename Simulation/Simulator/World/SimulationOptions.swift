@@ -59,6 +59,8 @@ package struct SimulationOptions: Sendable {
     package var rot: UInt64
     /// Mean time between disks that fill up for a while; nil: none.
     package var fullDiskEvery: TimeSpan?
+    /// The leader answers reads by its lease; the members allow for the drift that the clocks have.
+    package var leaseReads: Bool
 
     /// - Parameter members: nil draws 1, 3, 4 or 5.
     package init(seed: UInt64, members fixed: Int? = nil) {
@@ -102,6 +104,7 @@ package struct SimulationOptions: Sendable {
         digestInterval = span(200_000, 3_000_000)
         rot = draw.chance(1, in: 2) && members >= 3 ? draw.below(257) : 0
         fullDiskEvery = draw.chance(1, in: 4) ? span(1_000_000, 8_000_000) : nil
+        leaseReads = draw.chance(1, in: 2) && !earlyElection
     }
 }
 
@@ -119,7 +122,7 @@ extension SimulationOptions: CustomStringConvertible {
             snapshot=\(snapshotCount) trailing=\(trailingEntries) clients=\(clients) pause=\(text(pauseMean)) \
             keys=\(keys) value<=\(valueBytesMax) ttl=\(leaseTTLMilliseconds)ms \
             membership=\(text(membershipEvery)) digests=\(text(digestInterval)) rot=\(rot)/256 \
-            full=\(text(fullDiskEvery))
+            full=\(text(fullDiskEvery)) leaseReads=\(leaseReads)
             """
     }
 }

@@ -72,6 +72,8 @@ extension World {
                 seed: member.generator.next())
             configuration.timings = RaftTimings(
                 heartbeat: options.heartbeat, election: options.election, earlyElection: options.earlyElection)
+            configuration.timings.leaseReads = options.leaseReads
+            configuration.timings.clockErrorPermille = options.clockDriftMax / 1_000 + 1
             configuration.limits.trailingEntries = options.trailingEntries
             configuration.limits.appendBytesMax = 8 * 1024
             configuration.snapshotCount = options.snapshotCount

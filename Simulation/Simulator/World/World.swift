@@ -28,6 +28,7 @@ package final class World {
         case client(Int)
         case reconfigure
         case retire(MemberID)
+        case scripted((World) throws(Violation) -> Void)
         case fillDisk
         case emptyDisk(MemberID)
         case retryDisk(MemberID, life: UInt64)
@@ -201,6 +202,7 @@ package final class World {
         case .client(let number): try act(number)
         case .reconfigure: try reconfigure()
         case .retire(let id): retire(id)
+        case .scripted(let action): try action(self)
         case .diskLow(let id, let life, let isLow):
             guard let (member, process) = running(id, life) else { return }
             try step(member, process, [.diskLow(isLow)])
@@ -212,6 +214,11 @@ package final class World {
             try startLogWork(member)
             try startStateWork(member)
         }
+    }
+
+    /// Has something happen at a moment of the run, beside what the seed brings.
+    func script(at moment: TimeSpan, _ action: @escaping (World) throws(Violation) -> Void) {
+        queue.add(.scripted(action), at: Instant.zero + moment)
     }
 
     /// Every disk reports syncs and does none: for the proof that the checks would see it.
