@@ -30,11 +30,11 @@ enum RotPlace: String, CaseIterable, Sendable {
     func offsets(in content: [UInt8], using draws: inout SeededGenerator) -> [Int] {
         let used = (content.lastIndex { $0 != 0 } ?? 0) + 1
         func somewhere(_ range: Range<Int>) -> Int { range.lowerBound + Int(draws.below(UInt64(max(1, range.count)))) }
-        /// The slots are an eighth of the file, behind two headers; what follows are headers and payloads.
-        let slots = 8192..<(8192 + content.count / 8)
-        let usedSlots =
-            slots.lowerBound..<((content[..<min(slots.upperBound, content.count)].lastIndex { $0 != 0 } ?? 8192) + 1)
-        let records = min(slots.upperBound + 4096, used)..<used
+        func range(_ lower: Int, _ upper: Int) -> Range<Int> { lower..<max(lower + 1, upper) }
+        // The slots are an eighth of the file, behind two headers; what follows are headers and payloads.
+        let slotsEnd = min(8192 + content.count / 8, content.count)
+        let usedSlots = range(8192, (content[..<slotsEnd].lastIndex { $0 != 0 } ?? 8192) + 1)
+        let records = range(min(slotsEnd + 4096, used), used)
         switch self {
         case .segmentHeader: return [somewhere(0..<48)]
         case .bothSegmentHeaders: return [somewhere(0..<48), somewhere(4096..<4144)]
