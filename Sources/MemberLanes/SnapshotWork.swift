@@ -61,7 +61,7 @@ package final class SnapshotWork {
             files.append((peer, file))
             return file.identity
         } catch {
-            if error.isDamage { results.damage = error }
+            if error.isDamage, error.kind != .notFound { results.damage = error }
             return nil
         }
     }

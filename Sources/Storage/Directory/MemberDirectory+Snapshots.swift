@@ -21,17 +21,12 @@ extension MemberDirectory {
     /// Writes a whole snapshot and opens it for sending.
     package func exportSnapshot(from reader: StateReader) throws(StorageError) -> SnapshotFile {
         let writer = try beginExport(from: reader)
-        return try openSnapshot(try writer.finish())
-    }
-
-    /// A snapshot that was exported in this life.
-    package func openSnapshot(_ identity: SnapshotIdentity) throws(StorageError) -> SnapshotFile {
-        try SnapshotFile(outgoingPath(identity.position), identity: identity, on: fileSystem)
-    }
-
-    /// Removes an exported snapshot that is no longer sent.
-    package func removeSnapshot(_ identity: SnapshotIdentity) throws(StorageError) {
-        try fileSystem.removeIfPresent(outgoingPath(identity.position))
+        let identity = try writer.finish()
+        // By the name it was written under: the state may have moved on between the naming and the reading.
+        let file = try SnapshotFile(writer.path, identity: identity, on: fileSystem)
+        // Whoever has it open goes on reading; nothing is left behind when that ends.
+        try fileSystem.removeIfPresent(writer.path)
+        return file
     }
 
     /// The one place for incoming chunks.

@@ -14,7 +14,7 @@ package final class SnapshotWriter {
     private enum Phase { case rows, rest, done }
 
     private let reader: StateReader
-    private let path: String
+    let path: String
     private let fileSystem: any FileSystem
     private let file: any StorageFile
     private let stored: StoredHeader
