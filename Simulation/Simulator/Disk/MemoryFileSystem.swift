@@ -42,9 +42,6 @@ package final class MemoryFileSystem: FileSystem, @unchecked Sendable {
         root = DirectoryNode()
     }
 
-    /// Bytes all files have together.
-    package var usedBytes: Int { root.bytes }
-
     /// A disk with the same files; nothing of it is unsynced, no file open, no lock held, no fault planned.
     package init(copyOf other: MemoryFileSystem) {
         root = other.root.copy()

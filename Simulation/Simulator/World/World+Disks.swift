@@ -52,7 +52,7 @@ extension World {
         queue.add(.fillDisk, at: now + .milliseconds(100) + diskDraws.around(every))
         let victims = members.filter { $0.process != nil }
         guard let victim = diskDraws.pick(victims), victim.disk.capacity == .max else { return }
-        victim.disk.capacity = victim.disk.usedBytes + Int(diskDraws.below(100_000))
+        victim.disk.capacity = victim.disk.bytesUsed + Int(diskDraws.below(100_000))
         statistics.fullDisks += 1
         trace.line(now, "m\(victim.id.number): the disk fills up")
         queue.add(.emptyDisk(victim.id), at: now + diskDraws.span(.milliseconds(100), .seconds(4)))
