@@ -45,6 +45,6 @@ package enum Runner {
         return RunReport(
             seed: seed, options: options.description, hash: world.trace.hash, events: world.trace.events,
             simulatedSeconds: world.now.nanoseconds / 1_000_000_000, statistics: statistics, violation: violation,
-            trace: violation == nil ? [] : Array(world.trace.lines.suffix(traceLines)))
+            trace: violation == nil ? [] : world.trace.lines.suffix(traceLines).map(\.description))
     }
 }

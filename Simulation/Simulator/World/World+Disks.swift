@@ -30,7 +30,7 @@ extension World {
             let offset = Int(rotDraws.below(UInt64(used + 1)))
             member.disk.corrupt(path, at: offset, mask: UInt8(1 + rotDraws.below(255)))
             trace.note(now, 10, member.id.number, UInt64(offset))
-            trace.line(now, "m\(member.id.number): \(path) rots at \(offset) of \(used + 1)")
+            trace.line(now, .member(member.id), .disk, "\(path) rots at \(offset) of \(used + 1)")
         }
     }
 
@@ -38,11 +38,11 @@ extension World {
     func rebuild(
         _ member: SimulatedMember, _ process: SimulatedMember.Process, _ effects: ReplicaEffects, _ reason: String
     ) throws(Violation) {
-        trace.line(now, "m\(member.id.number) stops: \(reason)")
+        trace.line(now, .member(member.id), .disk, "stops: \(reason)")
         do throws(StorageError) {
             _ = try process.state.perform(LaneOrders(effects).state)
         } catch {
-            trace.line(now, "m\(member.id.number) cannot mark its state: \(error)")
+            trace.line(now, .member(member.id), .disk, "cannot mark its state: \(error)")
         }
         die(member, powerLoss: false)
     }
@@ -54,7 +54,7 @@ extension World {
         guard let victim = diskDraws.pick(victims), victim.disk.capacity == .max else { return }
         victim.disk.capacity = victim.disk.bytesUsed + Int(diskDraws.below(100_000))
         statistics.fullDisks += 1
-        trace.line(now, "m\(victim.id.number): the disk fills up")
+        trace.line(now, .member(victim.id), .disk, "the disk fills up")
         queue.add(.emptyDisk(victim.id), at: now + diskDraws.span(.milliseconds(100), .seconds(4)))
     }
 

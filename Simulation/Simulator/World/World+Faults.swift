@@ -70,7 +70,7 @@ extension World {
         let shape = network.partition(using: &partitionDraws)
         statistics.partitions += 1
         trace.note(now, 5)
-        trace.line(now, "partition: \(shape)")
+        trace.line(now, .world, .fault, "partition: \(shape)")
         queue.add(.heal, at: now + .milliseconds(10) + partitionDraws.around(options.partitionLength))
     }
 

@@ -16,24 +16,25 @@ extension World {
             process = try foundation(of: member)
         } catch let error as StorageError where error.kind == .full {
             // Whoever watches over the process tries again.
-            trace.line(now, "m\(member.id.number) finds no room to start: \(error)")
+            trace.line(now, .member(member.id), .disk, "finds no room to start: \(error)")
             queue.add(.start(member.id), at: now + .milliseconds(200))
             return
         } catch let error as StorageError where error.isDamage && rotten == member.id {
             // It says what to do, and there it stays: the operator will have to replace it.
             statistics.lostMembers += 1
-            trace.line(now, "m\(member.id.number) refuses to start: \(error)")
+            trace.line(now, .member(member.id), .life, "refuses to start: \(error)")
             member.isAbsent = true
             return
         } catch {
             throw Violation(.refusedToStart, "m\(member.id.number): \(error)", at: now)
         }
         if process.replica.raft.isRecovering {
-            trace.line(now, "m\(member.id.number) has lost entries")
+            trace.line(now, .member(member.id), .life, "has lost entries")
         }
         member.process = process
         trace.note(now, 1, member.id.number, member.life)
-        trace.line(now, "m\(member.id.number) starts, life \(member.life), term \(process.replica.raft.term.number)")
+        trace.line(
+            now, .member(member.id), .life, "starts, life \(member.life), term \(process.replica.raft.term.number)")
         try checks.started(member, process, at: now)
         for other in members where other.id != member.id && other.process != nil {
             connect(member.id, other.id)
@@ -140,12 +141,12 @@ extension World {
         }
         if let leadership = effects.leadership {
             trace.note(now, 2, member.id.number, UInt64(leadership.role.rawValue), leadership.term.number)
-            trace.line(now, "m\(member.id.number) \(leadership.role) of term \(leadership.term.number)")
+            trace.line(now, .member(member.id), .role, "\(leadership.role) of term \(leadership.term.number)")
         }
         try checks.stepped(member, process, effects, at: now)
         if effects.hasRecovered {
             statistics.recoveries += 1
-            trace.line(now, "m\(member.id.number) has got everything back")
+            trace.line(now, .member(member.id), .life, "has got everything back")
         }
         if effects.isRemoved { queue.add(.retire(member.id), at: now + .milliseconds(1)) }
         for send in effects.sends { self.send(send, from: member) }
@@ -253,7 +254,7 @@ extension World {
     /// Disk work ended by an error: the planned end of power, or a bug.
     private func diskStopped(_ member: SimulatedMember, _ error: StorageError) throws(Violation) {
         if error.isDamage, rotten == member.id {
-            trace.line(now, "m\(member.id.number) finds damage: \(error)")
+            trace.line(now, .member(member.id), .disk, "finds damage: \(error)")
             return die(member, powerLoss: false)
         }
         guard member.disk.operationsLeft == 0 else {
@@ -268,7 +269,7 @@ extension World {
         statistics.crashes += 1
         if powerLoss { statistics.powerLosses += 1 }
         trace.note(now, 3, member.id.number, powerLoss ? 1 : 0)
-        trace.line(now, "m\(member.id.number) \(powerLoss ? "loses power" : "is killed")")
+        trace.line(now, .member(member.id), .life, "\(powerLoss ? "loses power" : "is killed")")
         if powerLoss {
             // SQLite assumes that a torn sector spares older bytes; the log, which does not, has tests of its own for it.
             member.disk.crash(CrashPolicy(tearsOlderBytes: false), using: &member.generator)

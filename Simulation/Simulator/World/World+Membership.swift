@@ -71,14 +71,14 @@ extension World {
         switch (change, reply.outcome) {
         case (.add(let id), .success(.memberAdded(_, let all))):
             statistics.membersAdded += 1
-            trace.line(now, "m\(id.number) is a member")
+            trace.line(now, .member(id), .life, "is a member")
             let newcomer = members[index(id)]
             newcomer.introduction = all
             newcomer.isAbsent = false
             queue.add(.start(id), at: now + membershipDraws.span(.zero, .seconds(1)))
         case (.remove(let id), .success):
             statistics.membersRemoved += 1
-            trace.line(now, "m\(id.number) is no longer a member")
+            trace.line(now, .member(id), .life, "is no longer a member")
             // Until somebody switches it off it may go on as it likes.
             queue.add(.retire(id), at: now + membershipDraws.span(.zero, .seconds(3)))
         default:
@@ -91,7 +91,7 @@ extension World {
         let member = members[index(id)]
         guard !member.isAbsent else { return }
         member.isAbsent = true
-        trace.line(now, "m\(id.number) is switched off")
+        trace.line(now, .member(id), .life, "is switched off")
         if member.process != nil { die(member, powerLoss: false) }
     }
 }

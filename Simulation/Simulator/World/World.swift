@@ -147,7 +147,7 @@ package final class World {
     private func becomeCalm() throws(Violation) {
         network.healAll()
         for member in members { member.disk.capacity = .max }
-        trace.line(now, "calm: everything heals")
+        trace.line(now, .world, .fault, "calm: everything heals")
         for member in members where member.process == nil && !member.isAbsent { try start(member) }
         try runUntil(now + options.election * 12 + .seconds(2))
         guard members.contains(where: { $0.process?.replica.raft.isEstablishedLeader ?? false }) else {
@@ -197,7 +197,7 @@ package final class World {
         case .partition: partition()
         case .heal:
             network.heal()
-            trace.line(now, "partition heals")
+            trace.line(now, .world, .fault, "partition heals")
         case .breakLink: try breakLink()
         case .client(let number): try act(number)
         case .reconfigure: try reconfigure()

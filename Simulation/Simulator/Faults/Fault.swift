@@ -1,0 +1,74 @@
+package import Primitives
+
+/// Whom a fault strikes: a member by its id, or whoever plays a part at that moment.
+package enum FaultTarget: Hashable, Sendable {
+    case member(MemberID)
+    case leader
+    /// The n-th running member, from 1, that does not lead, by id.
+    case follower(Int)
+}
+
+/// One direction between two members.
+package struct FaultLink: Hashable, Sendable {
+    package var from: FaultTarget
+    package var to: FaultTarget
+
+    package init(_ from: FaultTarget, _ to: FaultTarget) {
+        self.from = from
+        self.to = to
+    }
+}
+
+/// One thing that goes wrong, or is put right, with every detail decided. A run's faults in a list, a script, do again
+/// what a seed did, also after the code has changed; shrinking takes lines away.
+package enum Fault: Hashable, Sendable {
+    /// The process dies (`powerLoss`: the host loses power, unsynced writes meet their fate). It starts again after
+    /// `restart`; nil: only by `.start`.
+    case crash(FaultTarget, powerLoss: Bool, restart: TimeSpan?)
+    /// The power fails within the next disk work, after so many of its operations; also while a member starts.
+    case crashWithin(FaultTarget, operations: Int, restart: TimeSpan?)
+    case start(FaultTarget)
+    /// The process stands still: its clock goes on, what arrives waits.
+    case pause(FaultTarget, TimeSpan)
+    /// These directions carry nothing; nil: until `.heal`.
+    case cut([FaultLink], TimeSpan?)
+    case heal
+    /// The connection between two members ends and is made anew; what was in flight is lost. `closed`: both sides see
+    /// that the other closed it.
+    case breakLink(FaultTarget, FaultTarget, closed: Bool)
+    /// Frames in this direction take so much longer.
+    case slow(FaultLink, by: TimeSpan, TimeSpan)
+    /// No disk work ends meanwhile.
+    case hangDisk(FaultTarget, TimeSpan)
+    /// The next sync of a file fails, and the data it covered is lost with the next power loss.
+    case failSync(FaultTarget)
+    /// The disk has room for so many further bytes, for a time; nil: for good.
+    case fillDisk(FaultTarget, room: Int, TimeSpan?)
+    /// Bits of a byte change on the disk. The path is relative to the member's directory.
+    case rot(FaultTarget, file: String, offset: Int, mask: UInt8)
+    /// Sectors of the next write of the file land `by` sectors away, and the old content stays where they belong.
+    case misdirect(FaultTarget, file: String, by: Int)
+    /// The wall clock jumps.
+    case clockJump(FaultTarget, TimeSpan)
+    case addMember(learner: Bool)
+    case removeMember(FaultTarget)
+    /// The leader hands over to the target.
+    case transfer(to: FaultTarget)
+    /// Instances, hosts and agents beside the members, by number from 0.
+    case killInstance(Int)
+    case crashAgent(Int, restart: TimeSpan?)
+    /// A host loses sight of the registry.
+    case cutHost(Int, TimeSpan?)
+}
+
+/// A fault and when it strikes.
+package struct ScriptedFault: Hashable, Sendable {
+    /// Since the run began.
+    package var at: TimeSpan
+    package var fault: Fault
+
+    package init(at: TimeSpan, _ fault: Fault) {
+        self.at = at
+        self.fault = fault
+    }
+}
