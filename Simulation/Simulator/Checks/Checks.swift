@@ -11,6 +11,8 @@ struct Checks {
     /// Highest revision anybody was told of.
     private(set) var knownRevision = Revision.zero
     var history = History()
+    /// Only with hosts.
+    var agents: AgentChecks?
     private var facts: [MemberFacts]
     /// Who led each term.
     private var leaders: [Term: MemberID] = [:]
@@ -41,6 +43,7 @@ struct Checks {
 
     init(options: SimulationOptions, members: [MemberID]) {
         self.options = options
+        agents = options.hosts.map { AgentChecks($0, options) }
         facts = members.map { _ in MemberFacts() }
     }
 
@@ -129,7 +132,10 @@ struct Checks {
         }
         try advanced(member.id, raft: raft, at: now)
         try applied(member.id, process.replica, at: now)
-        for batch in effects.stateBatches { try history.record(batch, at: now, options: options) }
+        for batch in effects.stateBatches {
+            try history.record(batch, at: now, options: options)
+            try agents?.record(batch, at: now)
+        }
     }
 
     private mutating func appended(

@@ -40,7 +40,7 @@ extension World {
             connect(member.id, other.id)
             connect(other.id, member.id)
         }
-        try step(member, process, [.sinkAttached(Clients.sink), .sinkAttached(Admin.sink)])
+        try step(member, process, [.sinkAttached(Clients.sink), .sinkAttached(Admin.sink), .sinkAttached(Hosts.sink)])
     }
 
     private func foundation(of member: SimulatedMember) throws -> SimulatedMember.Process {
@@ -162,6 +162,8 @@ extension World {
         for (sink, delivery) in effects.deliveries {
             if sink == Admin.sink {
                 adminDelivery(delivery, at: member)
+            } else if sink == Hosts.sink {
+                hostDelivery(delivery, at: member)
             } else {
                 try clientDelivery(delivery, at: member)
             }
@@ -286,6 +288,7 @@ extension World {
         rot(member, after: process)
         checks.died(member)
         clients.memberDied(member.id)
+        hostsMemberDied(member.id, powerLoss: powerLoss)
         if !powerLoss {
             // The kernel closes the dead process's connections; a host without power says nothing.
             for other in members where other.id != member.id {

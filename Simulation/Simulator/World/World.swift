@@ -33,6 +33,7 @@ package final class World {
         case emptyDisk(MemberID)
         case retryDisk(MemberID, life: UInt64)
         case diskLow(MemberID, life: UInt64, Bool)
+        case host(HostEvent)
     }
 
     struct Frame {
@@ -52,6 +53,7 @@ package final class World {
     /// At place id - 1, founders first; those that are gone stay in the list.
     var members: [SimulatedMember] = []
     var admin = Admin()
+    var hosts: Hosts?
     var network: Network
     var clients: Clients
     var checks: Checks
@@ -75,6 +77,7 @@ package final class World {
         members = ids.map { SimulatedMember(id: $0, options: options) }
         network = Network(options: options, members: ids)
         clients = Clients(options: options)
+        hosts = options.hosts.map { Hosts($0, seed: options.seed) }
         checks = Checks(options: options, members: ids)
         crashDraws = SeededGenerator(seed: options.seed, purpose: "crash")
         partitionDraws = SeededGenerator(seed: options.seed, purpose: "partition")
@@ -127,12 +130,13 @@ package final class World {
         if let every = options.membershipEvery {
             queue.add(.reconfigure, at: now + .seconds(1) + membershipDraws.around(every))
         }
+        try startHosts()
         try runUntil(calmFrom)
         try becomeCalm()
         statistics.simulated = now - .zero
     }
 
-    private func runUntil(_ end: Instant) throws(Violation) {
+    func runUntil(_ end: Instant) throws(Violation) {
         while let next = queue.nextTime, next <= end {
             guard let (at, event) = queue.pop() else { break }
             now = max(now, at)
@@ -148,6 +152,7 @@ package final class World {
         network.healAll()
         for member in members { member.disk.capacity = .max }
         trace.line(now, .world, .fault, "calm: everything heals")
+        try calmHosts()
         for member in members where member.process == nil && !member.isAbsent { try start(member) }
         try runUntil(now + options.election * 12 + .seconds(2))
         guard members.contains(where: { $0.process?.replica.raft.isEstablishedLeader ?? false }) else {
@@ -159,6 +164,7 @@ package final class World {
         if let open = clients.firstOpen {
             throw Violation(.liveness, "request \(open) is not answered 20 s after healing", at: now)
         }
+        try finishHosts()
         try checks.finish(members: members, clients: clients, at: now)
     }
 
@@ -206,6 +212,7 @@ package final class World {
         case .diskLow(let id, let life, let isLow):
             guard let (member, process) = running(id, life) else { return }
             try step(member, process, [.diskLow(isLow)])
+        case .host(let event): try handle(event)
         case .fillDisk: fillDisk()
         case .emptyDisk(let id): members[index(id)].disk.capacity = .max
         case .retryDisk(let id, let life):
