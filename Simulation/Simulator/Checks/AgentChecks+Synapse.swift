@@ -7,9 +7,20 @@ extension AgentChecks {
     mutating func synapseStarted(_ host: Int) {
         let old = followers[host]
         followers[host] = Follower(services: options.services)
-        // What its predecessor wanted is what HAProxy has: the newcomer is judged by it.
-        followers[host].wanted = old.wanted
+        // The newcomer is judged by what its predecessor has saved: that is the last good set.
+        followers[host].wanted = old.saved
+        (followers[host].saving, followers[host].saved) = (old.saving, old.saved)
         followers[host].held = old.held
+    }
+
+    /// The state file is to be written with what is known now.
+    mutating func saves(_ host: Int) {
+        followers[host].saving = followers[host].wanted
+    }
+
+    /// It was.
+    mutating func saved(_ host: Int) {
+        followers[host].saved = followers[host].saving
     }
 
     /// After every step of a synapse.
@@ -52,9 +63,9 @@ extension AgentChecks {
         followers[host].mirrors[service].advance(to: set.revision, in: model.services[service])
         let live = followers[host].mirrors[service].live
         var confirmed = 0
-        var held: [Int: [[UInt8]]] = [:]
+        var held: [Int: [DiscoveredEntry]] = [:]
         for entry in set.entries {
-            if let known = live[entry.key] { held[known.instance, default: []].append(entry.key) }
+            if let known = live[entry.key] { held[known.instance, default: []].append(entry) }
             if entry.isUnconfirmed { continue }
             confirmed += 1
             let known = live[entry.key]
@@ -97,12 +108,12 @@ extension AgentChecks {
         }
         for name in before ?? [] where !next.contains(name) {
             let instance = AgentChecks.instance(ofServer: name)
-            let keys = followers[host].held[service][instance] ?? []
-            let standing = keys.filter { !model.deleted.contains($0) }
-            if keys.isEmpty || !standing.isEmpty {
+            let entries = followers[host].held[service][instance] ?? []
+            let standing = entries.filter { !model.hasEnded(instance, $0.key, since: $0.modRevision) }
+            if entries.isEmpty || !standing.isEmpty {
                 throw Violation(
                     .agentLastGood,
-                    "h\(host) takes \(name) out of s\(service), though \(standing.map { text($0) }) was never deleted",
+                    "h\(host) takes \(name) out of s\(service), though \(standing.map { text($0.key) }) was never deleted",
                     at: now)
             }
         }

@@ -11,10 +11,13 @@ struct AgentChecks {
         var mirrors: [AgentMirror]
         /// The servers that each backend was last to have; nil before any.
         var wanted: [[String]?]
+        /// The same as of the state file under way, and of the one on the disk.
+        var saving: [[String]?]
+        var saved: [[String]?]
         /// Whether this life of it has said so.
         var knows: [Bool]
-        /// By service: the keys that each instance was last held under.
-        var held: [[Int: [[UInt8]]]]
+        /// By service: the entries that each instance was last held by.
+        var held: [[Int: [DiscoveredEntry]]]
         /// Revisions known, by watch, in this life.
         var revisions: [Int64]
         var lastReload: Instant?
@@ -24,6 +27,7 @@ struct AgentChecks {
         init(services: Int) {
             mirrors = Array(repeating: AgentMirror(), count: services)
             wanted = Array(repeating: nil, count: services)
+            (saving, saved) = (wanted, wanted)
             knows = Array(repeating: false, count: services)
             held = Array(repeating: [:], count: services)
             revisions = Array(repeating: 0, count: services)
@@ -98,6 +102,11 @@ struct AgentChecks {
 
     mutating func granted(_ lease: LeaseID, host: Int, life: UInt64) {
         holders[lease] = (host, life)
+    }
+
+    /// Its holder was told, by a registry that does not know it, that it is gone.
+    mutating func disowned(_ lease: LeaseID) {
+        holders[lease] = nil
     }
 
     func holder(of lease: LeaseID) -> (host: Int, life: UInt64)? { holders[lease] }

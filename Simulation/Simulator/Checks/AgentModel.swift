@@ -35,13 +35,18 @@ struct AgentModel {
         var since: Instant
     }
 
+    private struct End: Hashable {
+        var instance: Int
+        var key: [UInt8]
+    }
+
     static let root = Array("/services/".utf8)
 
     private(set) var services: [Service]
     /// By instance.
     private(set) var standing: [[Standing]]
-    /// Every key that was ever deleted, and when.
-    private(set) var deleted: Set<[UInt8]> = []
+    /// When a key last ceased to register an instance: deleted, or written for another one.
+    private var ended: [End: Int64] = [:]
     private var revision: Int64 = 0
 
     init(services: Int, instances: Int) {
@@ -73,10 +78,13 @@ struct AgentModel {
                     createRevision: row.kv.createRevision.number, modRevision: row.kv.modRevision.number,
                     instance: instance, lease: row.kv.lease)
                 written.append((instance, row.kv.key.bytes, row.kv.lease))
-            } else {
-                deleted.insert(row.kv.key.bytes)
             }
-            if let old { stand(old.instance, without: row.kv.key.bytes) }
+            if let old {
+                stand(old.instance, without: row.kv.key.bytes)
+                if entry?.instance != old.instance {
+                    ended[End(instance: old.instance, key: row.kv.key.bytes)] = row.kv.modRevision.number
+                }
+            }
             if let entry {
                 if standing.indices.contains(entry.instance) {
                     standing[entry.instance].append(
@@ -89,6 +97,11 @@ struct AgentModel {
             services[service].changedAt = now
         }
         return written
+    }
+
+    /// Whether a key has ceased to register the instance since it did at `revision`.
+    func hasEnded(_ instance: Int, _ key: [UInt8], since revision: Int64) -> Bool {
+        ended[End(instance: instance, key: key)] ?? 0 > revision
     }
 
     private mutating func stand(_ instance: Int, without key: [UInt8]) {

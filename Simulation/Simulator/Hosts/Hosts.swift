@@ -46,6 +46,8 @@ final class Hosts {
     private var networkDraws: SeededGenerator
     /// Faults are over.
     var isCalm = false
+    /// The agents have ended with the run.
+    var isOver = false
     /// Steps at one instant: an agent whose next deadline is always now would burn a core.
     var steppedAt = Instant.zero
     var stepsNow = 0

@@ -9,7 +9,7 @@ import Replica
 extension World {
     /// Looks at everything that has a bound in time.
     func look() throws(Violation) {
-        guard let hosts else { return }
+        guard let hosts, !hosts.isOver else { return }
         queue.add(.host(.look), at: now + .milliseconds(100))
         checks.agents?.observe(registry: hosts.impostor == nil ? registrySight : RegistrySight(), at: now)
         try checks.agents?.look(hosts, at: now)
@@ -58,6 +58,7 @@ extension World {
         guard let hosts, let agents = checks.agents else { return }
         try runUntil(max(now, calmFrom + agents.bounds.convergence))
         try checks.agents?.finish(hosts, at: now)
+        hosts.isOver = true
         for host in hosts.hosts {
             if let nerve = host.nerve { drop(nerve.link) }
             if let synapse = host.synapse { drop(synapse.link) }

@@ -94,7 +94,10 @@ extension World {
             checks.agents?.granted(lease, host: host.number, life: host.nerve?.life ?? 0)
             let seconds = (ttl - 1) / 1_000 + 1
             try stepNerve(host, .leaseGranted(id, request, lease: lease.number, ttlSeconds: seconds))
-        case (.keepAlive(let id, let request, _), .answered(.keptAlive(_, let ttl), _, _)):
+        case (.keepAlive(let id, let request, let lease), .answered(.keptAlive(_, let ttl), _, _)):
+            if ttl == 0, host.nerve?.link.connection?.member == World.impostor {
+                checks.agents?.disowned(LeaseID(lease))
+            }
             try stepNerve(
                 host, ttl > 0 ? .leaseKeptAlive(id, request) : .requestFailed(id, request, .leaseNotFound))
         case (.write(let id, let request), .answered): try stepNerve(host, .requestDone(id, request))

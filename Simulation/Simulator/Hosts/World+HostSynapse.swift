@@ -51,6 +51,7 @@ extension World {
                 host: number, life: life, job, path: path, Array(text.utf8), isState: false)
             queue.add(.host(event), at: now + work(on: host))
         case .saveState(let job, let path, let bytes):
+            checks.agents?.saves(number)
             let event = HostEvent.fileWritten(host: number, life: life, job, path: path, bytes, isState: true)
             queue.add(.host(event), at: now + work(on: host))
         case .reload(let job, _, let reason):
@@ -83,6 +84,9 @@ extension World {
             let lingers = host.draws.chance(hosts?.options.lingering ?? 0, in: 256) && !(hosts?.isCalm ?? true)
             guard let reply = host.haproxy.perform(command, lingers: lingers) else { break }
             replies.append(reply)
+            if !command.hasPrefix("show ") {
+                trace.line(now, .host(host.number), .client, "HAProxy is told: \(command)")
+            }
         }
         trace.note(now, 25, UInt64(host.number), UInt64(replies.count))
         try checks.agents?.haproxyChanged(host, from: before, at: now)
@@ -99,7 +103,10 @@ extension World {
     ) throws(Violation) {
         let isAlive = host.synapse?.life == life
         // Replaced whole or not at all: the agent died before or after the rename.
-        if isAlive || host.draws.chance(1, in: 2) { host.files[path] = bytes }
+        if isAlive || host.draws.chance(1, in: 2) {
+            host.files[path] = bytes
+            if isState { checks.agents?.saved(host.number) }
+        }
         trace.note(now, 26, UInt64(host.number), UInt64(bytes.count))
         guard isAlive else { return }
         try stepSynapse(host, isState ? .stateSaved(job, failure: nil) : .configurationWritten(job, .written))
