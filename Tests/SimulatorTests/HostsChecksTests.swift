@@ -167,6 +167,7 @@ struct HostsChecksTests {
         host.synapse = SimulatedHost.Synapse(core, link: link, life: 2, at: .zero)
         host.haproxy.load("backend s0\n\tserver h0_10.0.0.1:10000 10.0.0.1:10000 id 1\n", isReload: true)
         checks.followers[0].wanted[0] = ["h0_10.0.0.1:10000"]
+        checks.tells(0)
         let before = host.haproxy
         #expect(violated { () throws(Violation) in try checks.haproxyChanged(host, from: before, at: .zero) } == nil)
         #expect(host.haproxy.perform("set server s0/h0_10.0.0.1:10000 state maint", lingers: false) == "\n")

@@ -89,7 +89,7 @@ struct RotTests {
                 let victim = world.members.first(where: { $0.id != RotTests.lagging && $0.leads == hitsLeader })
             else { return }
             world.rotten = victim.id
-            world.die(victim, powerLoss: false)
+            try world.die(victim, powerLoss: false, restart: world.restartDelay())
             let home = "\(SimulatedMember.path)/member"
             let names = ["\(home)/log", home].flatMap { directory in
                 ((try? victim.disk.list(directory)) ?? []).map { "\(directory)/\($0)" }
@@ -115,7 +115,7 @@ struct RotTests {
             } catch {
                 violation = error
             }
-            let trace = world.trace.lines.suffix(30).joined(separator: "\n")
+            let trace = world.trace.lines.suffix(30).map(\.description).joined(separator: "\n")
             #expect(violation == nil, "\(place) seed \(seed): \(violation.map { "\($0)" } ?? "")\n\(trace)")
             // With the others there again it is whole, or it said what to do and was left out.
             let recovering = world.members.filter(\.isRecovering)

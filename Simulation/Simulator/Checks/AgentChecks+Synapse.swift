@@ -127,6 +127,11 @@ extension AgentChecks {
 
     // MARK: HAProxy
 
+    /// Commands or a reload are on their way: they can only do what was wanted when they were made.
+    mutating func tells(_ host: Int) {
+        followers[host].told = followers[host].wanted
+    }
+
     /// A8: reloads are apart, and for a reason that only a reload cures.
     mutating func reloads(_ host: SimulatedHost, life: UInt64, reason: String, at now: Instant) throws(Violation) {
         let least = TimeSpan.milliseconds(1_900)
@@ -154,10 +159,10 @@ extension AgentChecks {
         guard host.synapse != nil, before.worker != nil else { return }
         for service in 0..<options.services {
             guard let old = before.inUse(Hosts.backend(service)), !old.isEmpty,
-                let wanted = followers[host.number].wanted[service]
+                let wanted = followers[host.number].told[service]
             else { continue }
             let next = host.haproxy.inUse(Hosts.backend(service)) ?? []
-            if next.isEmpty, !wanted.isEmpty {
+            if next.isEmpty, !wanted.isEmpty, followers[host.number].wanted[service] != [] {
                 throw Violation(
                     .agentLastGood,
                     "HAProxy on h\(host.number) has no server left for s\(service), wanted are \(wanted)",

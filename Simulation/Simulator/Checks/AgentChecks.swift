@@ -11,6 +11,8 @@ struct AgentChecks {
         var mirrors: [AgentMirror]
         /// The servers that each backend was last to have; nil before any.
         var wanted: [[String]?]
+        /// The same when HAProxy was last told.
+        var told: [[String]?]
         /// The same as of the state file under way, and of the one on the disk.
         var saving: [[String]?]
         var saved: [[String]?]
@@ -27,7 +29,7 @@ struct AgentChecks {
         init(services: Int) {
             mirrors = Array(repeating: AgentMirror(), count: services)
             wanted = Array(repeating: nil, count: services)
-            (saving, saved) = (wanted, wanted)
+            (told, saving, saved) = (wanted, wanted, wanted)
             knows = Array(repeating: false, count: services)
             held = Array(repeating: [:], count: services)
             revisions = Array(repeating: 0, count: services)

@@ -29,10 +29,11 @@ extension World {
             }
             let applied = process.replica.store.applied.index
             sight.applied = min(sight.applied ?? applied, applied)
+            if max(member.pausedUntil, member.hangsUntil) > now { return RegistrySight() }
             if member.disk.capacity != .max || process.replica.raft.isRecovering { return RegistrySight() }
         }
         for one in present {
-            for other in present where one.id != other.id && network.isCut(from: one.id, to: other.id) {
+            for other in present where one.id != other.id && network.isDisturbed(from: one.id, to: other.id, at: now) {
                 return RegistrySight()
             }
         }

@@ -293,8 +293,9 @@ extension World {
         }
     }
 
-    /// Whether nothing comes back from the member's host: no answer and no refusal.
+    /// Whether nothing comes back from the member: no answer and no refusal.
     private func isSilent(_ member: SimulatedMember) -> Bool {
-        member.process == nil && hosts?.dark.contains(member.id) ?? false
+        if member.pausedUntil > now { return true }
+        return member.process == nil && hosts?.dark.contains(member.id) ?? false
     }
 }

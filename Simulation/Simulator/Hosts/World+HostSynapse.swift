@@ -45,6 +45,7 @@ extension World {
             beginDiscovery(host, id)
         case .stopWatch(let id): synapse.watches.removeAll { $0.id == id }
         case .socketCommands(let job, _, let commands):
+            checks.agents?.tells(number)
             queue.add(.host(.commands(host: number, life: life, job, commands)), at: now + work(on: host))
         case .writeConfiguration(let job, let text, let path, _, _):
             let event = HostEvent.fileWritten(
@@ -55,6 +56,7 @@ extension World {
             let event = HostEvent.fileWritten(host: number, life: life, job, path: path, bytes, isState: true)
             queue.add(.host(event), at: now + work(on: host))
         case .reload(let job, _, let reason):
+            checks.agents?.tells(number)
             trace.line(now, .host(number), .client, "reloads HAProxy: \(reason)")
             try checks.agents?.reloads(host, life: life, reason: reason, at: now)
             queue.add(.host(.reloaded(host: number, life: life, job)), at: now + .milliseconds(20) + work(on: host))

@@ -149,7 +149,7 @@ extension World {
     private func become(_ number: Int, _ health: SimulatedInstance.Health) {
         guard let hosts, !hosts.isCalm else { return }
         hosts.instances[number].become(health, at: now)
-        trace.note(now, 20, UInt64(number), health == .healthy ? 1 : 0)
+        trace.note(now, 33, UInt64(number), health == .healthy ? 1 : 0)
         trace.line(now, .host(hosts.instances[number].host), .life, "i\(number) is \(health)")
         if let (next, after) = hosts.instances[number].nextTurn(hosts.options) {
             turn(number, into: next, after: after)
@@ -158,17 +158,12 @@ extension World {
 
     // MARK: Faults
 
-    /// Carries out a fault that concerns hosts; false when it is none of them.
-    func injectHostFault(_ fault: Fault) throws(Violation) -> Bool {
-        guard let hosts else {
-            switch fault {
-            case .killInstance, .crashAgent, .cutHost: return true
-            default: return false
-            }
-        }
+    /// Carries out a fault that concerns hosts; one that speaks of something that is not there does nothing.
+    func injectHostFault(_ fault: Fault) throws(Violation) {
+        guard let hosts else { return }
         switch fault {
         case .killInstance(let number):
-            guard hosts.instances.indices.contains(number) else { return true }
+            guard hosts.instances.indices.contains(number) else { return }
             become(number, .dead)
             let after = hosts.instances[number].draws.span(.milliseconds(1), hosts.options.instanceDownMax)
             turn(number, into: .healthy, after: after)
@@ -176,15 +171,14 @@ extension World {
             crashAgent(number)
             if let restart { queue.add(.host(.agentStart(number)), at: now + restart) }
         case .cutHost(let number, let length):
-            guard hosts.hosts.indices.contains(number) else { return true }
+            guard hosts.hosts.indices.contains(number) else { return }
             let host = hosts.hosts[number]
             host.cut(true, at: now)
             trace.note(now, 29, UInt64(number))
             trace.line(now, .host(number), .fault, "loses sight of the registry")
             if let length { queue.add(.host(.uncut(number, cut: host.cuts)), at: now + length) }
-        default: return false
+        default: break
         }
-        return true
     }
 
     private func crashAgent(_ number: Int) {
@@ -220,7 +214,7 @@ extension World {
     }
 
     private func planHostFaults() {
-        guard let hosts else { return }
+        guard let hosts, options.script == nil else { return }
         let options = hosts.options
         func plan(_ event: HostEvent, _ every: TimeSpan?) {
             guard let every else { return }
