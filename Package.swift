@@ -198,7 +198,7 @@ let package = Package(
             path: "Simulation/Simulator", swiftSettings: strict),
         .testTarget(
             name: "SimulatorTests",
-            dependencies: ["Simulator", "Linearizability", "MemberLanes", "Primitives"],
+            dependencies: ["Simulator", "Linearizability", "MemberLanes", "RegistryModel", "Primitives"],
             swiftSettings: strict),
         .executableTarget(
             name: "simulate", dependencies: ["Simulator", arguments], path: "Simulation/simulate",

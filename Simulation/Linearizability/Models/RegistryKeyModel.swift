@@ -72,6 +72,6 @@ package struct RegistryKeyModel: SequentialModel {
         guard let state else { return "absent" }
         // Tokens are padded to some size.
         let shown = String(decoding: state.prefix(24), as: UTF8.self)
-        return state.count > 24 ? "\(shown)…" : shown
+        return state.count > 24 ? "\(shown)..." : shown
     }
 }

@@ -55,6 +55,7 @@ package final class World {
     var network: Network
     var clients: Clients
     var checks: Checks
+    var blackBox: BlackBox
     /// Independent streams: switching one class of faults off does not shift the draws of the others.
     var crashDraws: SeededGenerator
     var partitionDraws: SeededGenerator
@@ -76,6 +77,7 @@ package final class World {
         network = Network(options: options, members: ids)
         clients = Clients(options: options)
         checks = Checks(options: options, members: ids)
+        blackBox = BlackBox(seed: options.seed)
         crashDraws = SeededGenerator(seed: options.seed, purpose: "crash")
         partitionDraws = SeededGenerator(seed: options.seed, purpose: "partition")
         diskDraws = SeededGenerator(seed: options.seed, purpose: "disk")
@@ -111,6 +113,9 @@ package final class World {
         package var recoveries = 0
         package var lostMembers = 0
         package var fullDisks = 0
+        /// Keys whose histories were judged without looking at revisions, and for how many that took too long.
+        package var keysJudged = 0
+        package var keysUnknown = 0
         package var simulated = TimeSpan.zero
     }
 
@@ -129,6 +134,7 @@ package final class World {
         }
         try runUntil(calmFrom)
         try becomeCalm()
+        (statistics.keysJudged, statistics.keysUnknown) = try blackBox.judge(at: now)
         statistics.simulated = now - .zero
     }
 
