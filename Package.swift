@@ -188,13 +188,17 @@ let package = Package(
             swiftSettings: strict, linkerSettings: programLinking),
 
         // Simulation
+        .target(name: "Linearizability", path: "Simulation/Linearizability", swiftSettings: pure),
         .target(
             name: "Simulator",
-            dependencies: ["MemberLanes", "Replica", "Raft", "KVStore", "Storage", "RegistryModel", "Primitives"],
+            dependencies: [
+                "MemberLanes", "Replica", "Raft", "KVStore", "Storage", "Linearizability", "RegistryModel",
+                "Primitives",
+            ],
             path: "Simulation/Simulator", swiftSettings: strict),
         .testTarget(
             name: "SimulatorTests",
-            dependencies: ["Simulator", "MemberLanes", "Primitives"],
+            dependencies: ["Simulator", "Linearizability", "MemberLanes", "RegistryModel", "Primitives"],
             swiftSettings: strict),
         .executableTarget(
             name: "simulate", dependencies: ["Simulator", arguments], path: "Simulation/simulate",

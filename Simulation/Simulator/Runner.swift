@@ -40,7 +40,8 @@ package enum Runner {
             breaks=\(numbers.linkBreaks) frames=\(numbers.framesSent) lost=\(numbers.framesLost) \
             acknowledged=\(numbers.acknowledged) refused=\(numbers.refused) unknown=\(numbers.unknown) \
             snapshots=\(numbers.snapshotsInstalled) joined=\(numbers.membersAdded) left=\(numbers.membersRemoved) \
-            rots=\(numbers.rots) recovered=\(numbers.recoveries) lost=\(numbers.lostMembers) full=\(numbers.fullDisks)
+            rots=\(numbers.rots) recovered=\(numbers.recoveries) lost=\(numbers.lostMembers) full=\(numbers.fullDisks) \
+            keysJudged=\(numbers.keysJudged) keysUnknown=\(numbers.keysUnknown)
             """
         return RunReport(
             seed: seed, options: options.description, hash: world.trace.hash, events: world.trace.events,
