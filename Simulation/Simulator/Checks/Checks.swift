@@ -11,6 +11,8 @@ struct Checks {
     /// Highest revision anybody was told of.
     private(set) var knownRevision = Revision.zero
     var history = History()
+    /// The situations this run was in.
+    var coverage = Coverage()
     private var facts: [MemberFacts]
     /// Who led each term.
     private var leaders: [Term: MemberID] = [:]
@@ -215,6 +217,7 @@ struct Checks {
                 .oneLeaderPerTerm, "m\(id.number) and m\(other.number) lead term \(raft.term.number)", at: now)
         }
         leaders[raft.term] = id
+        coverage.hit(.electionWon)
         var index = raft.base.position.index.next
         while index.number < UInt64(committed.count) {
             let term = committed[Int(index.number)]

@@ -55,6 +55,11 @@ package final class World {
     var network: Network
     var clients: Clients
     var checks: Checks
+    /// The situations this run was in.
+    package internal(set) var coverage: Coverage {
+        get { checks.coverage }
+        _modify { yield &checks.coverage }
+    }
     /// Independent streams: switching one class of faults off does not shift the draws of the others.
     var crashDraws: SeededGenerator
     var partitionDraws: SeededGenerator
