@@ -35,7 +35,7 @@ package final class SnapshotWork {
             results.events.append(.snapshotRead(peer, identity, offset: offset, bytes: bytes))
         case .close(let peer):
             files.removeAll { entry in
-                if entry.peer == peer { entry.file.close() }
+                if entry.peer == peer { entry.file.discard() }
                 return entry.peer == peer
             }
         case .store(let identity, let offset, let bytes, let sender):
@@ -44,6 +44,13 @@ package final class SnapshotWork {
             try install(identity, sender: sender, &results)
         }
         return results
+    }
+
+    /// A received state is in use and nobody reads the old one any more: removes what it came from and what it replaced.
+    package func tidy() throws(StorageError) {
+        // The next transfer may have begun meanwhile.
+        if receiver == nil { try directory.receiver().discard() }
+        try directory.removeOldDatabases()
     }
 
     package func close() {
@@ -57,7 +64,10 @@ package final class SnapshotWork {
             let reader = try directory.openReader()
             defer { reader.close() }
             let file = try directory.exportSnapshot(from: reader)
-            files.removeAll { $0.peer == peer }
+            files.removeAll { entry in
+                if entry.peer == peer { entry.file.discard() }
+                return entry.peer == peer
+            }
             files.append((peer, file))
             return file.identity
         } catch {

@@ -219,6 +219,11 @@ extension World {
         if results.replaced {
             process.reads.reopen()
             statistics.snapshotsInstalled += 1
+            do throws(StorageError) {
+                try process.snapshots.tidy()
+            } catch {
+                return try diskStopped(member, error)
+            }
         }
         for case .snapshotInstalled(let identity, _, _, _) in results.events {
             checks.installed(identity.position, by: member)

@@ -12,7 +12,7 @@ final class Lanes: Sendable {
     private let log: Lane<LogJob>
     private let state: Lane<StateJob>
     private let reads: Lane<ReadOrder>
-    private let snapshots: Lane<SnapshotOrder>
+    private let snapshots: Lane<SnapshotJob>
     private let upkeep: Upkeep
     private let closing: @Sendable () -> Void
     private let hasFinished = Mutex(false)
@@ -20,6 +20,11 @@ final class Lanes: Sendable {
     private enum ReadOrder: Sendable {
         case read(ReadJob)
         case reopen
+    }
+
+    private enum SnapshotJob: Sendable {
+        case perform(SnapshotOrder)
+        case tidy
     }
 
     /// Which lanes wait for room on the disk, and whom to tell.
@@ -62,20 +67,27 @@ final class Lanes: Sendable {
         // The lanes know each other: a received state goes to the state lane, as does any word of damage, and a wanted
         // snapshot to the snapshot lane.
         let stateLane = LateLane<StateJob>()
+        let snapshotsLane = LateLane<SnapshotJob>()
         let reads = Lane<ReadOrder>(name: "reader") { orders in
             for order in orders {
                 switch order {
                 case .read(let job):
                     inbox.put(.readFinished(job.id, readWork.work.perform(job.work)))
                     if let damage = readWork.work.damage { stateLane.put(.damaged(damage)) }
-                case .reopen: readWork.work.reopen()
+                case .reopen:
+                    readWork.work.reopen()
+                    snapshotsLane.put(.tidy)
                 }
             }
         }
         self.reads = reads
-        let snapshotLane = Lane<SnapshotOrder>(name: "snapshots", mayLag: true) { orders in
-            for order in orders {
+        let snapshotLane = Lane<SnapshotJob>(name: "snapshots", mayLag: true) { jobs in
+            for job in jobs {
                 do throws(StorageError) {
+                    guard case .perform(let order) = job else {
+                        try snapshotWork.work.tidy()
+                        continue
+                    }
                     let results = try snapshotWork.work.perform(order)
                     inbox.put(contentsOf: results.events)
                     for install in results.installs { stateLane.put(.activate(install)) }
@@ -86,11 +98,12 @@ final class Lanes: Sendable {
             }
         }
         snapshots = snapshotLane
+        snapshotsLane.set(snapshotLane)
         let forward: @Sendable (StateWork.Results) -> Void = { results in
             if results.replaced { reads.put(.reopen) }
             inbox.put(contentsOf: results.events)
             for job in results.reads { reads.put(.read(job)) }
-            snapshotLane.put(contentsOf: results.snapshots)
+            snapshotLane.put(contentsOf: results.snapshots.map { .perform($0) })
         }
         let state = Lanes.stateLane(stateWork, waiting: waiting, forward: forward, failed: failed)
         stateLane.set(state)
@@ -116,7 +129,7 @@ final class Lanes: Sendable {
         log.put(contentsOf: orders.log)
         state.put(contentsOf: orders.state)
         for job in orders.reads { reads.put(.read(job)) }
-        snapshots.put(contentsOf: orders.snapshots)
+        snapshots.put(contentsOf: orders.snapshots.map { .perform($0) })
     }
 
     /// Finishes everything that was ordered, makes it durable and closes the files, once; later calls do nothing.

@@ -49,7 +49,7 @@ package final class BackupExport: @unchecked Sendable {
         guard isOpen else { return }
         isOpen = false
         stream.close()
-        try? fileSystem.removeIfPresent(path)
+        try? fileSystem.removeGradually(path)
     }
 }
 

@@ -97,12 +97,13 @@ extension MemberDirectory {
         return installed
     }
 
-    /// Removes files of databases that are no longer the state; their connections must be closed.
+    /// Removes files of databases that are no longer the state, without haste; their connections must be closed. One
+    /// that is being prepared stays.
     package func removeOldDatabases() throws(StorageError) {
-        let current = "state-\(meta.database).db"
-        for name in try fileSystem.list(home)
-        where name.hasPrefix("state-") && !name.hasPrefix(current) && !isDamaged(name) {
-            try fileSystem.removeIfPresent("\(home)/\(name)")
+        for name in try fileSystem.list(home) where name.hasPrefix("state-") && !isDamaged(name) {
+            let digits = name.dropFirst("state-".count).prefix { $0.isNumber }
+            guard let number = UInt64(digits), number < meta.database else { continue }
+            try fileSystem.removeGradually("\(home)/\(name)")
         }
     }
 

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import Glibc
 
 final class PosixFile: StorageFile {
@@ -48,6 +49,11 @@ final class PosixFile: StorageFile {
     func sync() throws(StorageError) {
         // Never retried: after a failure the kernel may have dropped the pages and would report success.
         guard fdatasync(descriptor) == 0 else { throw .failedSync("sync", path) }
+    }
+
+    func startWriting(_ range: Range<Int64>) {
+        // A hint: what fails here fails again, and is reported, at the sync.
+        _ = sync_file_range(descriptor, range.lowerBound, Int64(range.count), GANGLION_SYNC_FILE_RANGE_WRITE)
     }
 
     func truncate(to size: Int64) throws(StorageError) {

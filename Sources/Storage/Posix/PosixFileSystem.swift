@@ -82,6 +82,10 @@ package final class PosixFileSystem: FileSystem {
             .multipliedReportingOverflow(by: Int64(clamping: information.f_frsize))
         return overflow ? .max : bytes
     }
+
+    package func giveWay() {
+        usleep(10_000)
+    }
 }
 
 private final class PosixLock: FileLock {

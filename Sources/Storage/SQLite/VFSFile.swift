@@ -21,6 +21,7 @@ final class VFSFile {
     private let scratch: UnsafeMutableRawBufferPointer?
     /// Of the database that this file or its journal belongs to, when it is opened for writing.
     private let mark: WriteAheadMark?
+    private var behind = WriteBehind()
     /// Index locks this connection holds, to give back on close.
     var indexShared: Set<Int> = []
     var indexExclusive: Set<Int> = []
@@ -151,6 +152,7 @@ final class VFSFile {
             guard isDatabase, let scratch else {
                 try mark?.willWriteLog(bytes, at: offset)
                 try file.write(bytes, at: offset)
+                behind.wrote(bytes.count, at: offset, to: file)
                 return SQLITE_OK
             }
             // Whole pages of a database with room for the checksum, or it is none of ours.
@@ -161,6 +163,7 @@ final class VFSFile {
             scratch.copyMemory(from: bytes)
             PageChecksum.seal(scratch, at: offset)
             try file.write(UnsafeRawBufferPointer(scratch), at: offset)
+            behind.wrote(bytes.count, at: offset, to: file)
             return SQLITE_OK
         }
     }

@@ -20,6 +20,7 @@ package final class SnapshotReceiver: @unchecked Sendable {
     private var record: SlotFile?
     private var file: (any StorageFile)?
     private var recorded: Int64 = 0
+    private var behind = WriteBehind()
     /// The snapshot being received; nil when there is none.
     package private(set) var current: SnapshotIdentity?
     /// Bytes stored so far.
@@ -69,6 +70,7 @@ package final class SnapshotReceiver: @unchecked Sendable {
         let count = min(Int64(bytes.count), identity.bytes - received)
         guard count > 0 else { return received }
         try file.write(count == Int64(bytes.count) ? bytes : Array(bytes[..<Int(count)]), at: received)
+        behind.wrote(Int(count), at: received, to: file)
         received += count
         if received - recorded >= SnapshotReceiver.recordEvery || received == identity.bytes {
             try file.sync()
@@ -87,7 +89,7 @@ package final class SnapshotReceiver: @unchecked Sendable {
         received = 0
         recorded = 0
         try fileSystem.removeIfPresent(recordPath)
-        try fileSystem.removeIfPresent(filePath)
+        try fileSystem.removeGradually(filePath)
     }
 
     private func begin(_ identity: SnapshotIdentity) throws(StorageError) {

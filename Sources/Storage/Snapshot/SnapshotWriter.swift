@@ -24,6 +24,7 @@ package final class SnapshotWriter {
     private var phase = Phase.rows
     private var raw: [UInt8] = []
     private var offset: Int64 = 0
+    private var behind = WriteBehind()
     private var digest = Digest128()
     private var rowCount: UInt64 = 0
 
@@ -151,6 +152,7 @@ package final class SnapshotWriter {
 
     private func put(_ bytes: [UInt8]) throws(StorageError) {
         try file.write(bytes, at: offset)
+        behind.wrote(bytes.count, at: offset, to: file)
         offset += Int64(bytes.count)
         digest = SnapshotFormat.chained(digest, bytes)
     }
@@ -162,10 +164,13 @@ package final class SnapshotFile: @unchecked Sendable {
 
     package let identity: SnapshotIdentity
     private let file: any StorageFile
+    private let fileSystem: any FileSystem
 
     init(_ path: String, identity: SnapshotIdentity, on fileSystem: any FileSystem) throws(StorageError) {
         self.identity = identity
-        file = try fileSystem.open(path, .readOnly)
+        self.fileSystem = fileSystem
+        // Writable only for `discard`.
+        file = try fileSystem.open(path, .readWrite)
     }
 
     /// Up to `count` bytes from `offset`; 256 KiB is a good chunk. Empty at the end.
@@ -175,6 +180,12 @@ package final class SnapshotFile: @unchecked Sendable {
     }
 
     package func close() {
+        file.close()
+    }
+
+    /// Closes it and gives its space back without haste; its name must be gone already.
+    package func discard() {
+        try? fileSystem.shrinkGradually(file)
         file.close()
     }
 }
