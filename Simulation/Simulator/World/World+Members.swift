@@ -118,6 +118,11 @@ extension World {
 
     func url(_ id: MemberID) -> String { "http://m\(id.number)" }
 
+    /// What the member's clocks show.
+    func moment(of member: SimulatedMember) -> Moment {
+        Moment(now: member.local(now), wallMilliseconds: wall(member))
+    }
+
     private func wall(_ member: SimulatedMember) -> Int64 {
         1_700_000_000_000 + member.local(now).nanoseconds / 1_000_000
     }
@@ -126,7 +131,7 @@ extension World {
     func step(
         _ member: SimulatedMember, _ process: SimulatedMember.Process, _ events: [ReplicaEvent]
     ) throws(Violation) {
-        let moment = Moment(now: member.local(now), wallMilliseconds: wall(member))
+        let moment = moment(of: member)
         process.stepsNow = process.steppedAt == now ? process.stepsNow + 1 : 0
         process.steppedAt = now
         if process.stepsNow > 10_000 {
@@ -143,7 +148,7 @@ extension World {
             trace.note(now, 2, member.id.number, UInt64(leadership.role.rawValue), leadership.term.number)
             trace.line(now, .member(member.id), .role, "\(leadership.role) of term \(leadership.term.number)")
         }
-        try checks.stepped(member, process, effects, at: now)
+        try checks.stepped(member, process, events, effects, at: now)
         if effects.hasRecovered {
             statistics.recoveries += 1
             trace.line(now, .member(member.id), .life, "has got everything back")
@@ -225,9 +230,7 @@ extension World {
                 return try diskStopped(member, error)
             }
         }
-        for case .snapshotInstalled(let identity, _, _, _) in results.events {
-            checks.installed(identity.position, by: member)
-        }
+        for event in results.events { checks.stateWorked(event, by: member) }
         var events = results.events
         for job in results.reads { events.append(.readFinished(job.id, process.reads.perform(job.work))) }
         if let damage = process.reads.damage { process.stateJobs.append(.damaged(damage)) }
