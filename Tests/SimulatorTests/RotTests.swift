@@ -115,7 +115,7 @@ struct RotTests {
             } catch {
                 violation = error
             }
-            let trace = world.trace.lines.suffix(30).joined(separator: "\n")
+            let trace = world.trace.lines.suffix(30).map(\.description).joined(separator: "\n")
             #expect(violation == nil, "\(place) seed \(seed): \(violation.map { "\($0)" } ?? "")\n\(trace)")
             // With the others there again it is whole, or it said what to do and was left out.
             let recovering = world.members.filter(\.isRecovering)
