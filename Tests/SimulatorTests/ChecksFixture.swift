@@ -16,7 +16,6 @@ struct ChecksFixture {
     static let founding = LogPosition(index: LogIndex(1), term: Term(1))
 
     var checks: Checks
-    private let members: [SimulatedMember]
     private var batches: UInt64 = 0
 
     init() throws(Violation) {
@@ -25,7 +24,6 @@ struct ChecksFixture {
         options.clockDriftMax = 0
         let ids = [ChecksFixture.one, ChecksFixture.two, ChecksFixture.three]
         checks = Checks(options: options, members: ids)
-        members = ids.map { SimulatedMember(id: $0, options: options) }
         for id in ids { try restart(id, entries: [], hardState: HardState(term: Term(1))) }
     }
 
@@ -82,7 +80,7 @@ struct ChecksFixture {
         effects.compactLog = compact
         let place = checks.place(id)
         try checks.observe(id, glance ?? checks.facts[place].glance, events, effects, at: .zero)
-        if let batch, durably { checks.wrote([.write(batch)], by: members[place]) }
+        if let batch, durably { checks.wrote([.write(batch)], through: batch.number, isFull: false, by: id) }
     }
 
     mutating func batch(

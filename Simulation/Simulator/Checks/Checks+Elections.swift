@@ -96,7 +96,7 @@ extension Checks {
         var index = log.base.index
         while index <= committed.last {
             defer { index = index.next }
-            guard let known = committed.term(at: index), known < term, index > .zero else { continue }
+            guard index > .zero, let known = committed.term(at: index), known < term else { continue }
             guard log.term(at: index) == known else {
                 throw Violation(
                     .leaderCompleteness,

@@ -152,14 +152,27 @@ extension Checks {
     }
 
     /// Disk work that ended with its sync.
-    mutating func wrote(_ jobs: [LogJob], by member: SimulatedMember) {
-        for job in jobs {
+    ///
+    /// - Parameters:
+    ///   - durable: the last batch of it; what comes later found no room and is tried again.
+    ///   - isFull: whether anything was left.
+    mutating func wrote(_ jobs: [LogJob], through durable: BatchNumber?, isFull: Bool, by id: MemberID) {
+        let place = place(id)
+        facts[place].unwritten += jobs
+        var done = 0
+        search: for job in facts[place].unwritten {
             switch job {
-            case .write(let batch): facts[place(member.id)].durable.write(batch)
-            case .compact(let base): facts[place(member.id)].durable.compact(to: base.position)
+            case .write(let batch):
+                guard !isFull || batch.number <= durable ?? .none else { break search }
+                facts[place].durable.write(batch)
+            case .compact(let base):
+                // Whether the last job of all was done is not told; it only forgets.
+                facts[place].durable.compact(to: base.position)
             case .lostEntries, .recovered, .retry: break
             }
+            done += 1
         }
+        facts[place].unwritten.removeFirst(done)
     }
 
     /// A leader proved that this member lacks what it had acknowledged: only damage can have done that.

@@ -1,3 +1,4 @@
+import KVStore
 import Primitives
 import Raft
 import Replica

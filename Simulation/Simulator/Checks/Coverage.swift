@@ -65,8 +65,8 @@ package struct Coverage: Sendable {
         words[number / 64] |= 1 << UInt64(number % 64)
     }
 
-    package mutating func hit(_ name: Sometimes, if condition: @autoclosure () -> Bool) {
-        if condition() { hit(name) }
+    package mutating func hit(_ name: Sometimes, if condition: Bool) {
+        if condition { hit(name) }
     }
 
     package func contains(_ name: Sometimes) -> Bool {

@@ -1,6 +1,8 @@
+import MemberLanes
 import Primitives
 import Raft
 import RegistryModel
+import Replica
 
 /// What a member says of itself, cheap enough to be taken at every step: nothing is copied but these words.
 struct Glance: Equatable {
@@ -47,6 +49,8 @@ struct MemberFacts {
     var isRecovering = false
     /// With `isRecovering`: the last position it is certain to have had.
     var claimed: LogPosition?
+    /// Log jobs under way, or left over for want of room.
+    var unwritten: [LogJob] = []
     /// Where its log ended before the present step.
     var lastBeforeStep = LogIndex.zero
     /// Configuration as the last applied batch had it.
@@ -69,6 +73,7 @@ struct MemberFacts {
         hardState = log.hardState
         isRecovering = log.recovery != nil
         claimed = log.recovery?.claimed
+        unwritten = []
         lastBeforeStep = self.log.terms.last
         stateConfiguration = []
         leaderSteps = 0

@@ -200,7 +200,7 @@ extension World {
         process.isLogBusy = true
         do throws(StorageError) {
             let durable = try process.log.perform(jobs)
-            checks.wrote(jobs, by: member)
+            checks.wrote(jobs, through: durable, isFull: process.log.isFull, by: member.id)
             queue.add(.logDone(member.id, life: member.life, durable), at: now + latency())
             watchDisk(of: member, process)
         } catch {
