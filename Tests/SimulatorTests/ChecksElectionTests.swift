@@ -65,7 +65,9 @@ struct ChecksElectionTests {
     @Test("R7: a term that goes back, two votes in one term, another vote written")
     func termsAndVotes() throws {
         var fixture = try Fixture.established()
-        #expect(violated { () throws(Violation) in try fixture.step(two, Glance(term: Term(1), commit: LogIndex(1))) } == .termsAndVotes)
+        #expect(
+            violated { () throws(Violation) in try fixture.step(two, Glance(term: Term(1), commit: LogIndex(1))) }
+                == .termsAndVotes)
 
         fixture = try Fixture.established()
         #expect(
@@ -83,7 +85,8 @@ struct ChecksElectionTests {
         var fixture = try Fixture.established()
         let entries = [Fixture.entry(2, 2)]
         let whole = HardState(term: Term(2), votedFor: one)
-        #expect(violated { () throws(Violation) in try fixture.restart(two, entries: entries, hardState: whole) } == nil)
+        #expect(
+            violated { () throws(Violation) in try fixture.restart(two, entries: entries, hardState: whole) } == nil)
         let forgotten = HardState(term: Term(2))
         #expect(
             violated { () throws(Violation) in

@@ -154,7 +154,8 @@ struct ChecksFixture {
         let known = checks.facts[checks.place(follower)].glance
         let hardState = known.term < term ? HardState(term: term) : nil
         try step(
-            follower, Glance(term: term, leader: leader, commit: known.commit), write: batch(entries, hardState: hardState))
+            follower, Glance(term: term, leader: leader, commit: known.commit),
+            write: batch(entries, hardState: hardState))
         guard let last = entries.last else { return }
         try step(
             follower,

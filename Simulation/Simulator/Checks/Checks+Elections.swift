@@ -20,7 +20,8 @@ extension Checks {
         if let leader = glance.leader, let known = leaders[glance.term], leader != known, glance.role != .leader {
             throw Violation(
                 .oneLeaderPerTerm,
-                "\(name) follows m\(leader.number) in term \(glance.term.number), which m\(known.number) leads", at: now)
+                "\(name) follows m\(leader.number) in term \(glance.term.number), which m\(known.number) leads", at: now
+            )
         }
         guard glance.role != before.role || glance.term != before.term else { return }
         try checkTransition(id, from: before, to: glance, at: now)

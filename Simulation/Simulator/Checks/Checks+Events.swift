@@ -22,7 +22,8 @@ extension Checks {
         case .snapshotInstalled(let identity, let state, let base, _):
             noteInstall(at: base.position, by: id, effects)
             try stateReplaced(identity, state.header, base, by: id, at: now)
-        case .unreachable, .linkClosed, .linkUp, .sinkAttached, .sinkDetached, .stateWritten, .stateSizes, .readFinished,
+        case .unreachable, .linkClosed, .linkUp, .sinkAttached, .sinkDetached, .stateWritten, .stateSizes,
+            .readFinished,
             .snapshotOpened, .snapshotRead, .snapshotStored, .snapshotRejected, .diskLow, .handOver:
             break
         }

@@ -22,7 +22,8 @@ extension Checks {
                 facts[place(id)].acknowledged = identity.position
             }
         case .leaseHintsHeard(let term, _), .leaseHints(let term, _, _), .leaseAges(let term, _, _):
-            try promise(id, "speaks for term \(term.number) in term \(glance.term.number)", term <= glance.term, at: now)
+            try promise(
+                id, "speaks for term \(term.number) in term \(glance.term.number)", term <= glance.term, at: now)
         case .digest(let index, let digest):
             try compare(digest, at: index, by: id, at: now)
         case .snapshotStored, .snapshotRefused, .forward, .forwardRefused, .forwardMembership, .membershipRefused,
@@ -47,7 +48,8 @@ extension Checks {
             let written = facts[place].durable.hardState
             try promise(
                 id, "votes for m\(message.to.number) in term \(message.term.number)",
-                written.term > message.term || (written.term == message.term && written.votedFor == message.to), at: now)
+                written.term > message.term || (written.term == message.term && written.votedFor == message.to), at: now
+            )
             try checkDamagedVote(by: id, for: message.to, in: message.term, at: now)
             try voted(id, for: message.to, in: message.term, at: now)
             noteVote(by: id)
@@ -104,7 +106,8 @@ extension Checks {
         guard message.term == glance.term, let term = facts[place].log.terms.term(at: match) else { return }
         let position = LogPosition(index: match, term: term)
         try promise(
-            id, "acknowledges entry \(match.number) of term \(term.number)", facts[place].durable.has(position), at: now)
+            id, "acknowledges entry \(match.number) of term \(term.number)", facts[place].durable.has(position), at: now
+        )
         if match > facts[place].acknowledged.index { facts[place].acknowledged = position }
     }
 
@@ -150,7 +153,8 @@ extension Checks {
             }
         }
         if bytes > Checks.appendBytesMax, entries.count > 1 {
-            throw Violation(.bounds, "m\(id.number) sends \(entries.count) entries of \(bytes) bytes in one append", at: now)
+            throw Violation(
+                .bounds, "m\(id.number) sends \(entries.count) entries of \(bytes) bytes in one append", at: now)
         }
     }
 

@@ -44,7 +44,8 @@ extension Checks {
         guard recovered.commit <= committed.last else {
             throw Violation(
                 .commitMonotone,
-                "\(name) restarts with commit \(recovered.commit.number), committed is \(committed.last.number)", at: now)
+                "\(name) restarts with commit \(recovered.commit.number), committed is \(committed.last.number)",
+                at: now)
         }
         try checkState(id, recovered, at: now)
         facts[place].begin(recovered.log, applied: recovered.state.applied, commit: recovered.commit)

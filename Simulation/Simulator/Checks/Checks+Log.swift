@@ -73,7 +73,8 @@ extension Checks {
     private mutating func forgetAcknowledged(from index: LogIndex, by place: Int) {
         guard index <= facts[place].acknowledged.index else { return }
         let kept = index.previous
-        facts[place].acknowledged = facts[place].log.terms.term(at: kept).map { LogPosition(index: kept, term: $0) } ?? .zero
+        facts[place].acknowledged =
+            facts[place].log.terms.term(at: kept).map { LogPosition(index: kept, term: $0) } ?? .zero
     }
 
     /// The log begins anew where the state stands: R2, R11, R13.

@@ -71,7 +71,8 @@ extension Checks {
         guard facts[place].log.terms.contains(base.position) else {
             throw Violation(
                 .snapshots,
-                "m\(id.number) forgets its log up to an entry \(base.position.index.number) that it does not have", at: now)
+                "m\(id.number) forgets its log up to an entry \(base.position.index.number) that it does not have",
+                at: now)
         }
         facts[place].log.compact(to: base)
     }

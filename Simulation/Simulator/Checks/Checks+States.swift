@@ -40,7 +40,8 @@ extension Checks {
 
     /// R19: everybody who stands at an index is made of the same.
     mutating func compare(
-        _ digest: Digest128, at index: LogIndex, by id: MemberID, as invariant: Invariant = .equalStates, at now: Instant
+        _ digest: Digest128, at index: LogIndex, by id: MemberID, as invariant: Invariant = .equalStates,
+        at now: Instant
     ) throws(Violation) {
         // Before the first entry a member is what it was told when it joined.
         guard index > .zero else { return }
