@@ -291,6 +291,13 @@ struct Checks {
         digests[index] = digest
     }
 
+    /// Whether the log or the state of a member has every committed entry.
+    func holdsEverythingCommitted(_ raft: borrowing RaftNode) -> Bool {
+        let last = committed.count - 1
+        let base = raft.base.position.index.number
+        return base >= UInt64(last) || raft.term(at: LogIndex(UInt64(last))) == committed[last]
+    }
+
     // MARK: Clients
 
     mutating func answered(

@@ -6,6 +6,8 @@ struct Network {
     private let options: SimulationOptions
     private var members: [MemberID]
     private var draws: SeededGenerator
+    /// Members between whom everything is fast; looked up only.
+    private var favoured: Set<MemberID> = []
     /// Which links are cut, by (from, to); looked up only.
     private var cut: Set<Link> = []
     /// The life of each stream: frames of an earlier one are dropped.
@@ -42,6 +44,11 @@ struct Network {
         let link = Link(from: from, to: to)
         let connection = connections[link] ?? 0
         if cut.contains(link) { return Passage(arrivals: [], connection: connection) }
+        if !favoured.isEmpty, favoured.contains(from), favoured.contains(to) {
+            let arrival = max(now + .microseconds(draws.within(100...8_000)), lastArrival[link] ?? .zero)
+            lastArrival[link] = arrival
+            return Passage(arrivals: [arrival], connection: connection)
+        }
         if options.streams {
             // In order: never before the frame sent earlier.
             let arrival = max(now + delay(), lastArrival[link] ?? .zero)
@@ -107,6 +114,17 @@ struct Network {
     mutating func isolate(_ member: MemberID) {
         for other in members where other != member { cutLink(member, other, oneWay: false) }
     }
+
+    /// Links among these members work, fast and without loss, from now on.
+    mutating func favour(_ members: [MemberID]) {
+        favoured = Set(members)
+        for one in members {
+            for two in members where one != two { cut.remove(Link(from: one, to: two)) }
+        }
+    }
+
+    /// Cuts one direction.
+    mutating func cutOneWay(from: MemberID, to: MemberID) { cut.insert(Link(from: from, to: to)) }
 
     mutating func heal() { cut.removeAll() }
 

@@ -40,7 +40,7 @@ extension World {
             connect(member.id, other.id)
             connect(other.id, member.id)
         }
-        try step(member, process, [.sinkAttached(Clients.sink), .sinkAttached(Admin.sink)])
+        try step(member, process, [.sinkAttached(Clients.sink), .sinkAttached(Admin.sink), .sinkAttached(Scene.sink)])
     }
 
     private func foundation(of member: SimulatedMember) throws -> SimulatedMember.Process {
@@ -144,6 +144,9 @@ extension World {
             trace.line(now, .member(member.id), .role, "\(leadership.role) of term \(leadership.term.number)")
         }
         try checks.stepped(member, process, effects, at: now)
+        if scene.observes {
+            for batch in effects.stateBatches { try sceneSees(batch) }
+        }
         if effects.hasRecovered {
             statistics.recoveries += 1
             trace.line(now, .member(member.id), .life, "has got everything back")
@@ -162,6 +165,8 @@ extension World {
         for (sink, delivery) in effects.deliveries {
             if sink == Admin.sink {
                 adminDelivery(delivery, at: member)
+            } else if sink == Scene.sink {
+                try sceneDelivery(delivery, at: member)
             } else {
                 try clientDelivery(delivery, at: member)
             }
@@ -180,8 +185,9 @@ extension World {
 
     // MARK: Lanes
 
-    private func latency() -> TimeSpan {
-        options.diskLatencyMin + diskDraws.around(options.diskLatencyMean)
+    private func latency(_ member: SimulatedMember) -> TimeSpan {
+        if liveness.favours(member.id) { return .microseconds(diskDraws.within(50...1_000)) }
+        return options.diskLatencyMin + diskDraws.around(options.diskLatencyMean)
     }
 
     /// The work is done on the simulated disk at once and reported after the latency; a crash in between finds it done
@@ -196,7 +202,7 @@ extension World {
         do throws(StorageError) {
             let durable = try process.log.perform(jobs)
             checks.wrote(jobs, by: member)
-            queue.add(.logDone(member.id, life: member.life, durable), at: now + latency())
+            queue.add(.logDone(member.id, life: member.life, durable), at: now + latency(member))
             watchDisk(of: member, process)
         } catch {
             try diskStopped(member, error)
@@ -232,7 +238,7 @@ extension World {
         for job in results.reads { events.append(.readFinished(job.id, process.reads.perform(job.work))) }
         if let damage = process.reads.damage { process.stateJobs.append(.damaged(damage)) }
         process.snapshotJobs += results.snapshots
-        queue.add(.stateDone(member.id, life: member.life, events), at: now + latency())
+        queue.add(.stateDone(member.id, life: member.life, events), at: now + latency(member))
         try startSnapshotWork(member)
     }
 
@@ -252,7 +258,7 @@ extension World {
         } catch {
             return try diskStopped(member, error)
         }
-        queue.add(.snapshotDone(member.id, life: member.life, events), at: now + latency())
+        queue.add(.snapshotDone(member.id, life: member.life, events), at: now + latency(member))
         try startStateWork(member)
     }
 
@@ -285,6 +291,7 @@ extension World {
         process.abandon()
         rot(member, after: process)
         checks.died(member)
+        liveness.lastWords[member.id] = (process.replica.raft.configuration, process.replica.raft.commitIndex)
         clients.memberDied(member.id)
         if !powerLoss {
             // The kernel closes the dead process's connections; a host without power says nothing.

@@ -55,6 +55,10 @@ package final class World {
     var network: Network
     var clients: Clients
     var checks: Checks
+    /// How the run ends.
+    var liveness: Liveness
+    /// Clients that a scenario brings along.
+    var scene: Scene
     /// Independent streams: switching one class of faults off does not shift the draws of the others.
     var crashDraws: SeededGenerator
     var partitionDraws: SeededGenerator
@@ -76,6 +80,8 @@ package final class World {
         network = Network(options: options, members: ids)
         clients = Clients(options: options)
         checks = Checks(options: options, members: ids)
+        liveness = Liveness(seed: options.seed)
+        scene = Scene(seed: options.seed)
         crashDraws = SeededGenerator(seed: options.seed, purpose: "crash")
         partitionDraws = SeededGenerator(seed: options.seed, purpose: "partition")
         diskDraws = SeededGenerator(seed: options.seed, purpose: "disk")
@@ -128,38 +134,22 @@ package final class World {
             queue.add(.reconfigure, at: now + .seconds(1) + membershipDraws.around(every))
         }
         try runUntil(calmFrom)
-        try becomeCalm()
+        try finishRun()
         statistics.simulated = now - .zero
     }
 
-    private func runUntil(_ end: Instant) throws(Violation) {
+    func runUntil(_ end: Instant) throws(Violation) {
         while let next = queue.nextTime, next <= end {
             guard let (at, event) = queue.pop() else { break }
             now = max(now, at)
+            if liveness.isFrozen, holdsBack(event) {
+                liveness.heldBack.append(event)
+                continue
+            }
             try handle(event)
             if !clients.orphans.isEmpty { try endOrphans() }
         }
         now = end
-    }
-
-    /// All members run, every link works: a leader within ten election timeouts, every open request answered, fresh ones
-    /// carried out, all members equal.
-    private func becomeCalm() throws(Violation) {
-        network.healAll()
-        for member in members { member.disk.capacity = .max }
-        trace.line(now, .world, .fault, "calm: everything heals")
-        for member in members where member.process == nil && !member.isAbsent { try start(member) }
-        try runUntil(now + options.election * 12 + .seconds(2))
-        guard members.contains(where: { $0.process?.replica.raft.isEstablishedLeader ?? false }) else {
-            throw Violation(
-                .liveness, "no leader \(options.election.milliseconds * 12 + 2_000) ms after healing", at: now)
-        }
-        clients.stopAfterCurrent = true
-        try runUntil(now + .seconds(20))
-        if let open = clients.firstOpen {
-            throw Violation(.liveness, "request \(open) is not answered 20 s after healing", at: now)
-        }
-        try checks.finish(members: members, clients: clients, at: now)
     }
 
     private func handle(_ event: Event) throws(Violation) {
