@@ -100,7 +100,10 @@ struct ScenarioPlanTests {
             ("service web 5 instances\nservice web 6 instances", "p:2: service web is described twice"),
             ("zones A A", "p:1: zone A is named twice"),
             ("zones A B\nmembers C 1", "p:2: expected one of the zones A, B, found 'C'"),
-            ("service web 5 instances\nmembers 12 per zone", "p: expected 1 to 9 members in all zones together, found 12"),
+            (
+                "service web 5 instances\nmembers 12 per zone",
+                "p: expected 1 to 9 members in all zones together, found 12"
+            ),
             ("at 3s lose zone Z", "p:1: expected one of the zones A, found 'Z'"),
             ("at 3s deploy 5 web", "p:1: expected a 'service' line before this one"),
             ("service web 5 instances\nat 3s deploy 5 api", "p:2: expected one of the services web, found 'api'"),

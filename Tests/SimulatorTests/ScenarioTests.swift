@@ -150,12 +150,14 @@ struct ScenarioFileTests {
         #expect(file.script.count == 25 + 3 + 1)
         #expect(file.acts.count == 8)
         #expect(file.expectations.count == 14)
-        #expect(file.script[5].fault == .cut(
-            [
-                FaultLink(.member(MemberID(1)), .member(MemberID(2))),
-                FaultLink(.member(MemberID(3)), .member(MemberID(2))),
-                FaultLink(.member(MemberID(2)), .member(MemberID(3))),
-            ], .seconds(2)))
+        #expect(
+            file.script[5].fault
+                == .cut(
+                    [
+                        FaultLink(.member(MemberID(1)), .member(MemberID(2))),
+                        FaultLink(.member(MemberID(3)), .member(MemberID(2))),
+                        FaultLink(.member(MemberID(2)), .member(MemberID(3))),
+                    ], .seconds(2)))
         let options = file.options()
         #expect(options.members == 5 && options.loss == 3 && options.crashEvery == nil)
         #expect(options.heartbeat == .microseconds(12_500) && !options.earlyElection)

@@ -160,6 +160,7 @@ struct SceneWatcher {
     /// Events that arrived and were not read yet, as a slow reader has them.
     var unread: [(revision: Revision, events: [KVEvent])] = []
     var readAgainAt = Instant.zero
+    var lastArrival = Instant.zero
     var events = 0
     var cancels = 0
     /// From an event's commit to its sight.

@@ -69,6 +69,11 @@ struct ScenarioOption {
             number("value-bytes-max", \.valueBytesMax), number("lease-ttl-ms", \.leaseTTLMilliseconds),
             every("membership-every", \.membershipEvery), span("digest-interval", \.digestInterval),
             number("rot", \.rot), every("full-disk-every", \.fullDiskEvery),
+            every("pause-every", \.pauseEvery), span("pause-max", \.pauseMax), every("hang-every", \.hangEvery),
+            span("hang-max", \.hangMax), every("slow-link-every", \.slowLinkEvery),
+            every("failed-sync-every", \.failedSyncEvery), every("misdirect-every", \.misdirectEvery),
+            every("clock-jump-every", \.clockJumpEvery), every("transfer-every", \.transferEvery),
+            number("aimed", \.aimed),
         ]
     }
 
@@ -92,6 +97,14 @@ extension SimulationOptions {
         options.crashEvery = nil
         options.membershipEvery = nil
         options.fullDiskEvery = nil
+        options.pauseEvery = nil
+        options.hangEvery = nil
+        options.slowLinkEvery = nil
+        options.failedSyncEvery = nil
+        options.misdirectEvery = nil
+        options.clockJumpEvery = nil
+        options.transferEvery = nil
+        options.aimed = 0
         options.rot = 0
         options.restartAfterMax = .seconds(1)
         options.diskLatencyMin = .microseconds(100)

@@ -79,6 +79,15 @@ struct Scene {
     /// One way between a client and a member.
     mutating func delay() -> TimeSpan { .microseconds(draws.within(100...600)) }
 
+    /// When a watcher hears what a member hands over now: in order.
+    mutating func arrival(of delivery: WatchDelivery, at now: Instant) -> Instant {
+        let arrival = now + delay()
+        let number = Int(delivery.stream.number >> 32)
+        guard watchers.indices.contains(number) else { return arrival }
+        watchers[number].lastArrival = max(watchers[number].lastArrival, arrival)
+        return watchers[number].lastArrival
+    }
+
     func reaches(zone: Int, _ member: MemberID) -> Bool {
         let place = Int(member.number) - 1
         guard memberZones.indices.contains(place), memberZones[place] != zone else { return true }

@@ -52,14 +52,12 @@ extension World {
     var followedLeader: (MemberID?, Term) {
         var best: (MemberID?, Term) = (nil, .zero)
         for member in members {
-            guard let process = member.process, process.replica.raft.isEstablishedLeader,
-                process.replica.raft.term > best.1
+            guard let process = member.process,
+                process.withReplica({ $0.raft.isEstablishedLeader && $0.raft.term > best.1 })
             else { continue }
-            let term = process.replica.raft.term
-            let quorum = JointQuorum(process.replica.raft.configuration)
-            let outcome = quorum.outcome { id in
-                let follower = members[index(id)].process
-                return follower?.replica.raft.term == term && follower?.replica.raft.leader == member.id
+            let (term, configuration) = process.withReplica { ($0.raft.term, $0.raft.configuration) }
+            let outcome = JointQuorum(configuration).outcome { id in
+                members[index(id)].process?.withReplica { $0.raft.term == term && $0.raft.leader == member.id } ?? false
             }
             if outcome == .won { best = (member.id, term) }
         }
@@ -75,7 +73,7 @@ extension World {
             guard let question = scene.end(serial) else { return }
             try sceneReply(question, reply, at: member)
         case .watch(let delivery, _):
-            let arrival = now + scene.delay()
+            let arrival = scene.arrival(of: delivery, at: now)
             queue.add(.scripted { world throws(Violation) in try world.watcherHears(delivery) }, at: arrival)
         case .leaderKnown:
             break
@@ -106,7 +104,11 @@ extension World {
 
     /// Request `number` of those that must get through when the faults are over: reads and writes in turn.
     func askFresh(_ number: Int) throws(Violation) {
-        let doors = liveness.core.isEmpty ? doors : doors.filter { liveness.core.contains($0.id) }
+        // Learners, and who was removed, answer nobody.
+        let voters = followedLeader.0.flatMap { members[index($0)].process }?.withReplica {
+            $0.raft.configuration.voters
+        }
+        let doors = doors.filter { liveness.favours($0.id) && voters?.contains($0.id) ?? true }
         guard let door = scene.draws.pick(doors) else { return }
         let request =
             number % 2 == 0 ? probeWrite() : Request.range(RangeRequest(range: .key(World.probeKey)))

@@ -51,7 +51,7 @@ extension World {
 
     private func proveCore() throws(Violation) {
         guard try chooseCore() else { return discard("no quorum is left that could be healed") }
-        freezeOthers()
+        try freezeOthers()
         let frozenAt = now
         let serial = clients.lastSerial
         trace.line(
@@ -111,8 +111,9 @@ extension World {
                 return "m\(id.number) has applied \(replica.store.applied.index.number) of \(commit.number)"
             }
         }
-        if process.replica.raft.configuration.isJoint || process.replica.raft.committedConfiguration
-            != process.replica.raft.configuration
+        if process.replica.raft.configuration.isJoint
+            || process.replica.raft.committedConfiguration
+                != process.replica.raft.configuration
         {
             return "a change of the configuration is open"
         }
@@ -209,31 +210,67 @@ extension World {
 
     private func heal(_ member: SimulatedMember) throws(Violation) {
         network.favour(liveness.core)
-        member.disk.capacity = .max
-        member.disk.operationsLeft = nil
+        wake(member)
         if member.process == nil { try start(member) }
     }
 
+    /// Its disk is well, and it goes on if it stood still.
+    private func wake(_ member: SimulatedMember) {
+        member.disk.capacity = .max
+        member.disk.operationsLeft = nil
+        member.disk.fault = nil
+        member.disk.misdirected = nil
+        member.plannedRestart = nil
+        let until = max(member.pausedUntil, member.hangsUntil)
+        guard until > now else { return }
+        queue.hasten(to: now) { event, at in
+            at <= until && heldUpUntil(event).map { $0 > now } ?? false && isMeant(event, for: member.id)
+        }
+        member.pausedUntil = .zero
+        member.hangsUntil = .zero
+    }
+
+    private func isMeant(_ event: Event, for id: MemberID) -> Bool {
+        switch event {
+        case .frame(let frame): frame.to == id
+        case .wake(let other, _), .linkUp(let other, _, _), .linkClosed(let other, _, _), .diskLow(let other, _, _),
+            .retryDisk(let other, _), .events(let other, _, _), .logDone(let other, _, _),
+            .stateDone(let other, _, _), .snapshotDone(let other, _, _), .lanes(let other, _), .start(let other):
+            other == id
+        default: false
+        }
+    }
+
     /// Nobody else may decide anything: who could still lead is hurt, at random, and stays so.
-    private func freezeOthers() {
+    private func freezeOthers() throws(Violation) {
         liveness.isFrozen = true
+        network.freeze(at: now)
+        for other in members where !liveness.favours(other.id) {
+            if other.pausedUntil > now { other.pausedUntil = .distantFuture }
+            if other.hangsUntil > now { other.hangsUntil = .distantFuture }
+        }
         let voters = coreConfigurations.map { $0.voters.count }.min() ?? 1
         var others = members.filter { !liveness.favours($0.id) && $0.process != nil && !$0.isAbsent }
         let quorum = voters / 2 + 1
         let linksKept = max(0, quorum - 1 - others.count)
         liveness.draws.shuffle(&others)
         for other in others {
-            if liveness.draws.chance(1, in: 4) {
-                die(other, powerLoss: liveness.draws.chance(1, in: 2))
+            switch liveness.draws.below(8) {
+            case 0, 1:
+                try die(other, powerLoss: liveness.draws.chance(1, in: 2), restart: nil)
                 continue
+            case 2:
+                other.pausedUntil = .distantFuture
+                continue
+            default: break
             }
             var peers = liveness.core
             liveness.draws.shuffle(&peers)
             for peer in peers.dropFirst(linksKept) {
                 // Deaf, mute or cut off.
                 let kind = liveness.draws.below(3)
-                if kind != 0 { network.cutOneWay(from: other.id, to: peer) }
-                if kind != 1 { network.cutOneWay(from: peer, to: other.id) }
+                if kind != 0 { network.cut(from: other.id, to: peer, until: .distantFuture) }
+                if kind != 1 { network.cut(from: peer, to: other.id, until: .distantFuture) }
             }
         }
     }
@@ -242,7 +279,6 @@ extension World {
     func holdsBack(_ event: Event) -> Bool {
         switch event {
         case .start(let id), .emptyDisk(let id), .retire(let id): return !liveness.favours(id)
-        case .heal: return true
         default: return false
         }
     }
@@ -256,8 +292,8 @@ extension World {
         liveness.choose(members.map(\.id))
         network.healAll()
         network.favour(liveness.core)
-        for member in members { member.disk.capacity = .max }
         trace.line(now, .world, .fault, "calm: everything heals")
+        for member in members { wake(member) }
         for event in liveness.heldBack { queue.add(event, at: now) }
         liveness.heldBack = []
         for member in members where member.process == nil && !member.isAbsent { try start(member) }
