@@ -95,7 +95,10 @@ extension World {
             configuration.timings.leaseReads = options.leaseReads
             configuration.timings.clockErrorPermille = options.clockDriftMax / 1_000 + 1
             configuration.limits.trailingEntries = options.trailingEntries
-            configuration.limits.appendBytesMax = 8 * 1024
+            configuration.limits.appendBytesMax = options.appendBytesMax
+            configuration.limits.windowMessagesMax = options.windowMessagesMax
+            configuration.limits.windowBytesMax = options.windowBytesMax
+            configuration.requestTimeout = options.requestTimeout
             configuration.snapshotCount = options.snapshotCount
             configuration.minLeaseTTLMilliseconds = 100
             configuration.digestInterval = options.digestInterval
