@@ -226,9 +226,7 @@ extension World {
         plan(.cutSome, options.cutEvery)
         plan(.darken, options.darkEvery)
         guard let impostor = options.impostor else { return }
-        // Set up from the same configuration in half of the cases, and then with the same name.
-        let cluster = hosts.faultDraws.chance(1, in: 2) ? World.cluster.number : 2
-        queue.add(.host(.replaceRegistry(cluster: cluster)), at: Instant.zero + impostor.from)
+        queue.add(.host(.replaceRegistry(cluster: World.cluster.number + 1)), at: Instant.zero + impostor.from)
         queue.add(.host(.replaceRegistry(cluster: nil)), at: Instant.zero + impostor.from + impostor.length)
     }
 
