@@ -147,7 +147,8 @@ extension World {
     }
 
     private func become(_ number: Int, _ health: SimulatedInstance.Health) {
-        guard let hosts, !hosts.isCalm else { return }
+        // With the faults ends what instances do by themselves.
+        guard let hosts, !hosts.isCalm, now < calmFrom else { return }
         hosts.instances[number].become(health, at: now)
         trace.note(now, 33, UInt64(number), health == .healthy ? 1 : 0)
         trace.line(now, .host(hosts.instances[number].host), .life, "i\(number) is \(health)")
