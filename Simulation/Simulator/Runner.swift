@@ -12,6 +12,8 @@ package struct RunReport: Sendable {
     package var violation: String?
     /// The last lines before a violation.
     package var trace: [String]
+    /// The situations it was in.
+    package var coverage: [Sometimes]
 
     package var hashText: String {
         let digits = String(hash, radix: 16)
@@ -40,11 +42,13 @@ package enum Runner {
             breaks=\(numbers.linkBreaks) frames=\(numbers.framesSent) lost=\(numbers.framesLost) \
             acknowledged=\(numbers.acknowledged) refused=\(numbers.refused) unknown=\(numbers.unknown) \
             snapshots=\(numbers.snapshotsInstalled) joined=\(numbers.membersAdded) left=\(numbers.membersRemoved) \
-            rots=\(numbers.rots) recovered=\(numbers.recoveries) lost=\(numbers.lostMembers) full=\(numbers.fullDisks)
+            rots=\(numbers.rots) recovered=\(numbers.recoveries) lost=\(numbers.lostMembers) full=\(numbers.fullDisks) \
+            keysJudged=\(numbers.keysJudged) keysUnknown=\(numbers.keysUnknown)
             """
         return RunReport(
             seed: seed, options: options.description, hash: world.trace.hash, events: world.trace.events,
             simulatedSeconds: world.now.nanoseconds / 1_000_000_000, statistics: statistics, violation: violation,
-            trace: violation == nil ? [] : world.trace.lines.suffix(traceLines).map(\.description))
+            trace: violation == nil ? [] : world.trace.lines.suffix(traceLines).map(\.description),
+            coverage: world.coverage.names)
     }
 }

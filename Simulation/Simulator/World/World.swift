@@ -54,6 +54,12 @@ package final class World {
     var network: Network
     var clients: Clients
     var checks: Checks
+    var blackBox: BlackBox
+    /// The situations this run was in.
+    package internal(set) var coverage: Coverage {
+        get { checks.coverage }
+        _modify { yield &checks.coverage }
+    }
     /// Independent streams: switching one class of faults off does not shift the draws of the others.
     var swarm: Swarm
     var diskDraws: SeededGenerator
@@ -76,6 +82,7 @@ package final class World {
         network = Network(options: options, members: ids)
         clients = Clients(options: options)
         checks = Checks(options: options, members: ids)
+        blackBox = BlackBox(seed: options.seed)
         swarm = Swarm(seed: options.seed)
         diskDraws = SeededGenerator(seed: options.seed, purpose: "disk")
         membershipDraws = SeededGenerator(seed: options.seed, purpose: "membership")
@@ -113,6 +120,9 @@ package final class World {
         package var recoveries = 0
         package var lostMembers = 0
         package var fullDisks = 0
+        /// Keys whose histories were judged without looking at revisions, and for how many that took too long.
+        package var keysJudged = 0
+        package var keysUnknown = 0
         package var simulated = TimeSpan.zero
     }
 
@@ -131,6 +141,7 @@ package final class World {
         }
         try runUntil(calmFrom)
         try becomeCalm()
+        (statistics.keysJudged, statistics.keysUnknown) = try blackBox.judge(at: now)
         statistics.simulated = now - .zero
     }
 
