@@ -192,13 +192,16 @@ let package = Package(
         .target(
             name: "Simulator",
             dependencies: [
-                "MemberLanes", "Replica", "Raft", "KVStore", "Storage", "Linearizability", "RegistryModel",
-                "Primitives",
+                "AgentCore", "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "Linearizability",
+                "RegistryModel", "Primitives",
             ],
             path: "Simulation/Simulator", swiftSettings: strict),
         .testTarget(
             name: "SimulatorTests",
-            dependencies: ["Simulator", "Linearizability", "MemberLanes", "RegistryModel", "Primitives"],
+            dependencies: [
+                "Simulator", "AgentCore", "Linearizability", "MemberLanes", "Replica", "Raft", "KVStore", "Watch",
+                "Storage", "RegistryModel", "Primitives",
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "simulate", dependencies: ["Simulator", arguments], path: "Simulation/simulate",

@@ -12,6 +12,8 @@ package struct RunReport: Sendable {
     package var violation: String?
     /// The last lines before a violation.
     package var trace: [String]
+    /// The situations it was in.
+    package var coverage: [Sometimes]
 
     package var hashText: String {
         let digits = String(hash, radix: 16)
@@ -46,6 +48,7 @@ package enum Runner {
         return RunReport(
             seed: seed, options: options.description, hash: world.trace.hash, events: world.trace.events,
             simulatedSeconds: world.now.nanoseconds / 1_000_000_000, statistics: statistics, violation: violation,
-            trace: violation == nil ? [] : world.trace.lines.suffix(traceLines).map(\.description))
+            trace: violation == nil ? [] : world.trace.lines.suffix(traceLines).map(\.description),
+            coverage: world.coverage.names)
     }
 }

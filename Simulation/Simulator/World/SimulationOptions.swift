@@ -61,6 +61,13 @@ package struct SimulationOptions: Sendable {
     package var fullDiskEvery: TimeSpan?
     /// The leader answers reads by its lease; the members allow for the drift that the clocks have.
     package var leaseReads: Bool
+    /// Bounds of the leader's windows, far below production's in a part of the seeds.
+    package var appendBytesMax: Int
+    package var windowMessagesMax: Int
+    package var windowBytesMax: Int
+    package var requestTimeout: TimeSpan
+    /// How long an operator waits for a change of the membership before asking somebody else for another.
+    package var adminPatience: TimeSpan
     /// Mean time between processes that stand still for up to `pauseMax`.
     package var pauseEvery: TimeSpan?
     package var pauseMax: TimeSpan
@@ -89,7 +96,7 @@ package struct SimulationOptions: Sendable {
         duration = span(10_000_000, 30_000_000)
         heartbeat = span(20_000, 60_000)
         election = heartbeat * draw.within(6...12)
-        earlyElection = draw.chance(3, in: 4)
+        earlyElection = draw.chance(1, in: 2)
         streams = draw.chance(1, in: 2)
         delayMin = span(50, 2_000)
         delayMean = span(100, 15_000)
@@ -120,6 +127,11 @@ package struct SimulationOptions: Sendable {
         rot = draw.chance(1, in: 2) && members >= 3 ? draw.below(257) : 0
         fullDiskEvery = draw.chance(1, in: 4) ? span(1_000_000, 8_000_000) : nil
         leaseReads = draw.chance(1, in: 2) && !earlyElection
+        appendBytesMax = draw.chance(1, in: 3) ? Int(draw.within(64...2_000)) : 8 * 1024
+        windowMessagesMax = draw.chance(1, in: 3) ? Int(draw.within(1...4)) : 256
+        windowBytesMax = draw.chance(1, in: 4) ? Int(draw.within(500...20_000)) : 8 * 1024 * 1024
+        requestTimeout = draw.chance(1, in: 3) ? span(500_000, 6_000_000) : .seconds(6)
+        adminPatience = draw.chance(1, in: 2) ? span(100_000, 2_000_000) : .seconds(8)
         pauseEvery = draw.chance(1, in: 2) ? span(1_000_000, 10_000_000) : nil
         pauseMax = election * draw.within(1...8)
         hangEvery = draw.chance(1, in: 3) ? span(1_000_000, 10_000_000) : nil
@@ -171,7 +183,8 @@ extension SimulationOptions: CustomStringConvertible {
             full=\(text(fullDiskEvery)) leaseReads=\(leaseReads) pauses=\(text(pauseEvery))x\(text(pauseMax)) \
             hangs=\(text(hangEvery))x\(text(hangMax)) slow=\(text(slowLinkEvery)) failedSyncs=\(text(failedSyncEvery)) \
             misdirected=\(text(misdirectEvery)) clockJumps=\(text(clockJumpEvery)) transfers=\(text(transferEvery)) \
-            aimed=\(aimed)/1000
+            aimed=\(aimed)/1000 append<=\(appendBytesMax) window<=\(windowMessagesMax)/\(windowBytesMax) \
+            timeout=\(text(requestTimeout)) patience=\(text(adminPatience))
             """
     }
 }

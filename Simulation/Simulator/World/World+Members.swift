@@ -95,7 +95,10 @@ extension World {
             configuration.timings.leaseReads = options.leaseReads
             configuration.timings.clockErrorPermille = options.clockDriftMax / 1_000 + 1
             configuration.limits.trailingEntries = options.trailingEntries
-            configuration.limits.appendBytesMax = 8 * 1024
+            configuration.limits.appendBytesMax = options.appendBytesMax
+            configuration.limits.windowMessagesMax = options.windowMessagesMax
+            configuration.limits.windowBytesMax = options.windowBytesMax
+            configuration.requestTimeout = options.requestTimeout
             configuration.snapshotCount = options.snapshotCount
             configuration.minLeaseTTLMilliseconds = 100
             configuration.digestInterval = options.digestInterval
@@ -137,6 +140,11 @@ extension World {
 
     func url(_ id: MemberID) -> String { "http://m\(id.number)" }
 
+    /// What the member's clocks show.
+    func moment(of member: SimulatedMember) -> Moment {
+        Moment(now: member.local(now), wallMilliseconds: wall(member))
+    }
+
     private func wall(_ member: SimulatedMember) -> Int64 {
         1_700_000_000_000 + (member.local(now) + member.wallOffset).nanoseconds / 1_000_000
     }
@@ -150,7 +158,7 @@ extension World {
             if !events.isEmpty { queue.add(.events(member.id, life: member.life, events), at: member.pausedUntil) }
             return
         }
-        let moment = Moment(now: member.local(now), wallMilliseconds: wall(member))
+        let moment = moment(of: member)
         process.stepsNow = process.steppedAt == now ? process.stepsNow + 1 : 0
         process.steppedAt = now
         if process.stepsNow > 10_000 {
@@ -170,7 +178,7 @@ extension World {
             trace.note(now, 2, member.id.number, UInt64(leadership.role.rawValue), leadership.term.number)
             trace.line(now, .member(member.id), .role, "\(leadership.role) of term \(leadership.term.number)")
         }
-        try checks.stepped(member, process, effects, at: now)
+        try checks.stepped(member, process, events, effects, at: now)
         if effects.hasRecovered {
             statistics.recoveries += 1
             trace.line(now, .member(member.id), .life, "has got everything back")
@@ -250,7 +258,7 @@ extension World {
         process.isLogBusy = true
         do throws(StorageError) {
             let durable = try process.log.perform(jobs)
-            checks.wrote(jobs, by: member)
+            checks.wrote(jobs, through: durable, isFull: process.log.isFull, by: member.id)
             queue.add(.logDone(member.id, life: member.life, durable), at: now + latency())
             watchDisk(of: member, process)
         } catch {
@@ -280,9 +288,7 @@ extension World {
                 return try diskStopped(member, error)
             }
         }
-        for case .snapshotInstalled(let identity, _, _, _) in results.events {
-            checks.installed(identity.position, by: member)
-        }
+        for event in results.events { checks.stateWorked(event, by: member) }
         var events = results.events
         for job in results.reads { events.append(.readFinished(job.id, process.reads.perform(job.work))) }
         if let damage = process.reads.damage { process.stateJobs.append(.damaged(damage)) }

@@ -5,7 +5,6 @@ import Replica
 /// The operator: one change of the membership at a time, through whichever member answers.
 struct Admin {
     static let sink: UInt32 = 2
-    private static let patience = TimeSpan.seconds(8)
 
     enum Change {
         case add(MemberID)
@@ -13,12 +12,12 @@ struct Admin {
     }
 
     private var lastSerial: UInt64 = 0
-    private var open: (serial: UInt64, change: Change, until: Instant)?
+    /// Not decided, the last one asked for last. Who lost patience may ask for another; answers still count.
+    private var open: [(serial: UInt64, change: Change)] = []
+    private var busyUntil = Instant.zero
 
-    /// Whether the last change is decided, or given up as unknown.
-    func isFree(at now: Instant) -> Bool {
-        open.map { $0.until <= now } ?? true
-    }
+    /// Whether the last change is decided, or somebody lost patience.
+    func isFree(at now: Instant) -> Bool { open.isEmpty || busyUntil <= now }
 
     /// A number for a request whose answer nobody waits for.
     mutating func draw() -> UInt64 {
@@ -26,16 +25,17 @@ struct Admin {
         return lastSerial
     }
 
-    mutating func begin(_ change: Change, at now: Instant) -> UInt64 {
+    mutating func begin(_ change: Change, patience: TimeSpan, at now: Instant) -> UInt64 {
         lastSerial += 1
-        open = (lastSerial, change, now + Admin.patience)
+        if open.count > 8 { open.removeFirst() }
+        open.append((lastSerial, change))
+        busyUntil = now + patience
         return lastSerial
     }
 
     mutating func end(_ serial: UInt64) -> Change? {
-        guard let open, open.serial == serial else { return nil }
-        self.open = nil
-        return open.change
+        guard let place = open.firstIndex(where: { $0.serial == serial }) else { return nil }
+        return open.remove(at: place).change
     }
 }
 
@@ -62,13 +62,13 @@ extension World {
         checks.add(id)
         let description = MemberDescription(
             id: id, name: "", peerURLs: [url(id)], clientURLs: [], isLearner: learner)
-        try ask(.memberAdd(description), admin.begin(.add(id), at: now))
+        try ask(.memberAdd(description), admin.begin(.add(id), patience: options.adminPatience, at: now))
     }
 
     /// Asks for one less.
     func removeMember(_ id: MemberID) throws(Violation) {
         guard admin.isFree(at: now) else { return }
-        try ask(.memberRemove(id), admin.begin(.remove(id), at: now))
+        try ask(.memberRemove(id), admin.begin(.remove(id), patience: options.adminPatience, at: now))
     }
 
     private func ask(_ operation: Command.Operation, _ serial: UInt64) throws(Violation) {

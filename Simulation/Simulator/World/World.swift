@@ -55,6 +55,11 @@ package final class World {
     var clients: Clients
     var checks: Checks
     var blackBox: BlackBox
+    /// The situations this run was in.
+    package internal(set) var coverage: Coverage {
+        get { checks.coverage }
+        _modify { yield &checks.coverage }
+    }
     /// Independent streams: switching one class of faults off does not shift the draws of the others.
     var swarm: Swarm
     var diskDraws: SeededGenerator
