@@ -13,6 +13,9 @@ package struct RunReport: Sendable {
     package var statistics: String
     /// nil: everything held.
     package var violation: String?
+    /// Why the end of the run could demand nothing of a part of the members; nil: it did.
+    package var discarded: String?
+    package var isDiscarded: Bool { discarded != nil }
     /// The last lines before a violation.
     package var trace: [String]
     /// The situations it was in.
@@ -52,6 +55,7 @@ package enum Runner {
             seed: seed, options: options.description, hash: world.trace.hash, events: world.trace.events,
             simulatedSeconds: world.now.nanoseconds / 1_000_000_000, simulated: world.now - .zero,
             faults: FaultCount.sorted(numbers.faults), statistics: statistics, violation: violation,
+            discarded: world.liveness.discarded,
             trace: violation == nil ? [] : world.trace.lines.suffix(traceLines).map(\.description),
             coverage: world.coverage.names)
     }

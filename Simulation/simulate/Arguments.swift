@@ -78,6 +78,23 @@ struct Stopwatch {
     }
 }
 
+/// Reads a whole text file.
+func read(_ path: String) throws -> String {
+    func failure() -> any Error { fail("cannot read \(path): \(String(cString: strerror(errno)))") }
+    guard let file = fopen(path, "r") else { throw failure() }
+    defer { fclose(file) }
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 65_536)
+    while true {
+        let count = fread(&buffer, 1, buffer.count, file)
+        if count == 0 { break }
+        bytes += buffer[..<count]
+    }
+    guard ferror(file) == 0 else { throw failure() }
+    guard let text = String(validating: bytes, as: UTF8.self) else { throw fail("\(path) is not UTF-8 text") }
+    return text
+}
+
 /// Writes a whole file under its name.
 func write(_ text: String, to path: String) throws {
     guard let file = fopen(path, "w") else { throw fail("cannot write \(path): \(String(cString: strerror(errno)))") }

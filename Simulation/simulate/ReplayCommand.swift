@@ -57,6 +57,11 @@ struct ReplayCommand: ParsableCommand {
             try write(page.html, to: html)
             say("page: \(html)")
         }
+        if let script {
+            // What the seed drew stays drawn; only the faults come from the file.
+            try write(ScenarioFile(options, script: replay.script).text, to: script)
+            say("scenario: \(script)")
+        }
         if replay.violation != nil { throw ExitCode.violated }
     }
 }

@@ -39,5 +39,15 @@ struct ShrinkCommand: ParsableCommand {
             },
             report: { say("  \($0)") })
         say("\(result.runs) runs in \(watch.elapsed.milliseconds.thousandths) s")
+        guard let script = result.options.script else {
+            say("smallest options: \(result.options)")
+            throw fail(
+                "its faults, done again from a list, do not fail alike: there is no scenario to write", .violated)
+        }
+        let scenario = ScenarioFile(result.options, script: script)
+        let text = "# Found by seed \(seed)\(world.text):\n# \(violation)\n" + scenario.text
+        try write(text, to: output)
+        print(text, terminator: "")
+        say("written to \(output); run it with: simulate scenario \(output)")
     }
 }

@@ -14,7 +14,7 @@ struct Simulate: ParsableCommand {
             """,
         subcommands: [
             RunCommand.self, ReplayCommand.self, ShrinkCommand.self, DeterminismCommand.self, LongCommand.self,
-            WorkCommand.self,
+            ScenarioCommand.self, PlanCommand.self, WorkCommand.self,
         ])
 }
 

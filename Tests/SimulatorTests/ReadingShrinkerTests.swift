@@ -117,7 +117,7 @@ struct ReadingShrinkerTests {
         #expect(result.failure.invariant == .logMatching)
     }
 
-    @Test("A world with lying disks fails alike with a handful of faults")
+    @Test("A world with lying disks fails alike with a handful of faults, written down in at most twenty lines")
     func plantedLie() throws {
         func run(_ options: SimulationOptions) -> Replay { Replay.run(options) { $0.loseSyncs() } }
         func failure(_ replay: Replay) -> Shrinker.Failure? {
@@ -135,7 +135,7 @@ struct ReadingShrinkerTests {
             if let failure = failure(replay) { found = (replay, failure) }
         }
         let (replay, first) = try #require(found)
-        var left = 150
+        var left = 200
         let result = Shrinker.shrink(
             replay.options, script: replay.script, failure: first,
             hasTime: {
@@ -149,6 +149,14 @@ struct ReadingShrinkerTests {
         let again = try #require(run(result.options).violation)
         #expect(again.invariant == first.invariant)
         #expect(again.at == result.failure.at)
+        // As a file it is short, and does the same when it is read again.
+        let text = ScenarioFile(result.options, script: script).text
+        #expect(text.split(separator: "\n").count <= 20, "\(text)")
+        let world = ScenarioRunner.world(try ScenarioFile.parse(text, path: "shrunk"), traceLines: 0)
+        world.loseSyncs()
+        let fromFile = Replay.run(world, Replay.Watch())
+        #expect(fromFile.violation?.invariant == first.invariant)
+        #expect(fromFile.hash == run(result.options).hash)
     }
 
     @Test("Without time nothing is tried")

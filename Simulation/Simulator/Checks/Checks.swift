@@ -126,6 +126,12 @@ struct Checks {
         }
     }
 
+    /// Whether the log or the state of a member has every committed entry.
+    func holdsEverythingCommitted(_ raft: borrowing RaftNode) -> Bool {
+        let last = committed.last
+        return raft.base.position.index >= last || raft.term(at: last) == committed.term(at: last)
+    }
+
     // MARK: Clients
 
     mutating func answered(

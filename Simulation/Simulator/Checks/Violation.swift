@@ -33,6 +33,7 @@ package enum Invariant: String, Sendable, CaseIterable {
     case refusedToStart = "a member starts from what its disk holds"
     case fatal = "a member never stops by itself"
     case liveness = "R20 progress after healing"
+    case scenario = "a scenario's clients see what they were promised"
 }
 
 /// The first thing that did not hold.

@@ -1,6 +1,9 @@
 import Primitives
 
-extension Fault {
+extension Fault: CustomStringConvertible {
+    /// As a scenario file has it.
+    package var description: String { scenarioText }
+
     /// How long it lasts by its own word; nil: a moment, or until something else ends it.
     var length: TimeSpan? {
         switch self {

@@ -41,11 +41,17 @@ package struct Replay: Sendable {
         _ options: SimulationOptions, _ watch: Watch = Watch(), prepare: (World) -> Void = { _ in }
     ) -> Replay {
         let world = World(options, traceLines: watch.lines)
+        prepare(world)
+        return run(world, watch)
+    }
+
+    /// Runs a world that is ready to run, and lets go of it.
+    package static func run(_ world: World, _ watch: Watch) -> Replay {
+        world.trace.linesMax = watch.lines
         world.trace.isDetailed = watch.isDetailed
         world.trace.linesThrough = watch.through
         world.trace.recording = watch.recording
         world.trace.live = watch.live
-        prepare(world)
         var violation: Violation?
         do throws(Violation) {
             try world.run()
@@ -55,7 +61,7 @@ package struct Replay: Sendable {
         }
         world.end()
         return Replay(
-            options: options, lines: world.trace.lines.suffix(watch.lines), script: world.script,
+            options: world.options, lines: world.trace.lines.suffix(watch.lines), script: world.script,
             violation: violation, end: world.now, events: world.trace.events, hash: world.trace.hash,
             recording: world.trace.recording)
     }

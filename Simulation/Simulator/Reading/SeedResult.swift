@@ -42,7 +42,7 @@ package struct SeedResult: Hashable, Sendable {
         statistics = report.statistics
         faults = report.faults
         coverage = report.coverage.map(\.rawValue)
-        isDiscarded = false
+        isDiscarded = report.isDiscarded
         violation = report.violation
     }
 

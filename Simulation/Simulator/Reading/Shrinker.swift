@@ -58,6 +58,7 @@ package struct Shrinker {
             let before = shrinker.best.options
             shrinker.cutEnd()
             shrinker.switchOff()
+            shrinker.calmOptions()
             shrinker.shrinkSizes()
             shrinker.dropFaults()
             shrinker.plainFaults()
@@ -118,6 +119,26 @@ package struct Shrinker {
     private mutating func switchOff() {
         for cut in OptionCut.classes {
             _ = change("without \(cut.name)", cut.edit)
+        }
+    }
+
+    /// Options as a scenario has them unless it says otherwise: what is left differs for a reason.
+    private mutating func calmOptions() {
+        let quiet = SimulationOptions.quiet(seed: best.options.seed, members: best.options.members)
+        // The length is `cutEnd`'s business.
+        let names = ScenarioOption.all.filter { $0.name != "duration" && $0.text(best.options) != $0.text(quiet) }
+        func calm(_ some: [ScenarioOption], _ options: inout SimulationOptions) {
+            for option in some { _ = option.set(&options, option.text(quiet)[...]) }
+        }
+        if change("quiet options", { calm(names, &$0) }) { return }
+        // What does not change how it fails alone may do so with others: as few as possible stay as drawn.
+        let drawn = best.options
+        _ = DeltaDebugging.minimize(names) { kept in
+            change("\(kept.count) options as drawn") { options in
+                options = drawn
+                let keptNames = kept.map(\.name)
+                calm(names.filter { !keptNames.contains($0.name) }, &options)
+            }
         }
     }
 

@@ -71,20 +71,22 @@ extension Standing.Part {
 extension SimulatedMember.Process {
     /// As of now; copies nothing of the log.
     var standing: Standing {
-        let part: Standing.Part
-        if replica.raft.isRecovering {
-            part = .recovering
-        } else {
-            switch replica.raft.role {
-            case .leader: part = .leader
-            case .candidate: part = .candidate
-            case .preCandidate: part = .preCandidate
-            case .follower:
-                part = replica.raft.configuration.voters.contains(replica.raft.id) ? .follower : .learner
+        withReplica { replica in
+            let part: Standing.Part
+            if replica.raft.isRecovering {
+                part = .recovering
+            } else {
+                switch replica.raft.role {
+                case .leader: part = .leader
+                case .candidate: part = .candidate
+                case .preCandidate: part = .preCandidate
+                case .follower:
+                    part = replica.raft.configuration.voters.contains(replica.raft.id) ? .follower : .learner
+                }
             }
+            return Standing(
+                part, term: replica.raft.term.number, commit: replica.raft.commitIndex.number,
+                last: replica.raft.lastIndex.number)
         }
-        return Standing(
-            part, term: replica.raft.term.number, commit: replica.raft.commitIndex.number,
-            last: replica.raft.lastIndex.number)
     }
 }

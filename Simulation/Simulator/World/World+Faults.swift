@@ -38,6 +38,7 @@ extension World {
         }
         trace.detail(now, .member(to), .network, "<- m\(from.number) \(message.brief)")
         try tryStrangers(message, from: from, at: member, process)
+        if scene.timeoutNowTarget != nil, try strikes(message, at: member) { return }
         try step(member, process, [.peer(from, message)])
     }
 

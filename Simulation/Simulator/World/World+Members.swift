@@ -46,7 +46,7 @@ extension World {
             connect(member.id, other.id)
             connect(other.id, member.id)
         }
-        try step(member, process, [.sinkAttached(Clients.sink), .sinkAttached(Admin.sink)])
+        try step(member, process, [.sinkAttached(Clients.sink), .sinkAttached(Admin.sink), .sinkAttached(Scene.sink)])
     }
 
     /// The start of a process that ends within it, by a planned fault.
@@ -179,6 +179,9 @@ extension World {
         }
         trace.stands(now, member.id, process.standing)
         try checks.stepped(member, process, events, effects, at: now)
+        if scene.observes {
+            for batch in effects.stateBatches { try sceneSees(batch) }
+        }
         if effects.hasRecovered {
             statistics.recoveries += 1
             trace.line(now, .member(member.id), .life, "has got everything back")
@@ -196,6 +199,8 @@ extension World {
         for (sink, delivery) in effects.deliveries {
             if sink == Admin.sink {
                 adminDelivery(delivery, at: member)
+            } else if sink == Scene.sink {
+                try sceneDelivery(delivery, at: member)
             } else {
                 try clientDelivery(delivery, at: member)
             }
@@ -243,8 +248,9 @@ extension World {
         try startSnapshotWork(member)
     }
 
-    private func latency() -> TimeSpan {
-        options.diskLatencyMin + diskDraws.around(options.diskLatencyMean)
+    private func latency(_ member: SimulatedMember) -> TimeSpan {
+        if liveness.favours(member.id) { return .microseconds(diskDraws.within(50...1_000)) }
+        return options.diskLatencyMin + diskDraws.around(options.diskLatencyMean)
     }
 
     /// The work is done on the simulated disk at once and reported after the latency; a crash in between finds it done
@@ -259,7 +265,7 @@ extension World {
         do throws(StorageError) {
             let durable = try process.log.perform(jobs)
             checks.wrote(jobs, through: durable, isFull: process.log.isFull, by: member.id)
-            queue.add(.logDone(member.id, life: member.life, durable), at: now + latency())
+            queue.add(.logDone(member.id, life: member.life, durable), at: now + latency(member))
             watchDisk(of: member, process)
         } catch {
             try diskStopped(member, error)
@@ -293,7 +299,7 @@ extension World {
         for job in results.reads { events.append(.readFinished(job.id, process.reads.perform(job.work))) }
         if let damage = process.reads.damage { process.stateJobs.append(.damaged(damage)) }
         process.snapshotJobs += results.snapshots
-        queue.add(.stateDone(member.id, life: member.life, events), at: now + latency())
+        queue.add(.stateDone(member.id, life: member.life, events), at: now + latency(member))
         try startSnapshotWork(member)
     }
 
@@ -316,7 +322,7 @@ extension World {
             return try diskStopped(member, error)
         }
         if let violation = process.meanwhile { throw violation }
-        queue.add(.snapshotDone(member.id, life: member.life, events), at: now + latency())
+        queue.add(.snapshotDone(member.id, life: member.life, events), at: now + latency(member))
         try startStateWork(member)
     }
 
@@ -373,6 +379,7 @@ extension World {
         member.pausedUntil = .zero
         try rot(member, after: process)
         checks.died(member)
+        liveness.lastWords[member.id] = (process.replica.raft.configuration, process.replica.raft.commitIndex)
         clients.memberDied(member.id)
         if !powerLoss {
             // The kernel closes the dead process's connections; a host without power says nothing.
