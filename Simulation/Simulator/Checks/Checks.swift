@@ -17,6 +17,8 @@ struct Checks {
     var coverage = Coverage()
     var facts: [MemberFacts]
     var committed: CommittedLog
+    /// Only with hosts.
+    var agents: AgentChecks?
     /// Who led each term.
     var leaders: [Term: MemberID] = [:]
     /// What each candidate claimed to have when it asked for votes.
@@ -59,6 +61,7 @@ struct Checks {
 
     init(options: SimulationOptions, members: [MemberID]) {
         self.options = options
+        agents = options.hosts.map { AgentChecks($0, options) }
         facts = members.map { _ in MemberFacts() }
         committed = CommittedLog(founders: members)
     }
@@ -120,6 +123,7 @@ struct Checks {
         for batch in effects.stateBatches {
             try applied(batch, by: id, at: now)
             try history.record(batch, at: now, options: options)
+            try agents?.record(batch, at: now)
         }
         for (sink, delivery) in effects.deliveries {
             try delivered(delivery, sink: sink, by: id, at: now)

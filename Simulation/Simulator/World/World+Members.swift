@@ -46,7 +46,12 @@ extension World {
             connect(member.id, other.id)
             connect(other.id, member.id)
         }
-        try step(member, process, [.sinkAttached(Clients.sink), .sinkAttached(Admin.sink), .sinkAttached(Scene.sink)])
+        try step(
+            member, process,
+            [
+                .sinkAttached(Clients.sink), .sinkAttached(Admin.sink), .sinkAttached(Scene.sink),
+                .sinkAttached(Hosts.sink),
+            ])
     }
 
     /// The start of a process that ends within it, by a planned fault.
@@ -201,6 +206,8 @@ extension World {
                 adminDelivery(delivery, at: member)
             } else if sink == Scene.sink {
                 try sceneDelivery(delivery, at: member)
+            } else if sink == Hosts.sink {
+                hostDelivery(delivery, at: member)
             } else {
                 try clientDelivery(delivery, at: member)
             }
@@ -381,6 +388,7 @@ extension World {
         checks.died(member)
         liveness.lastWords[member.id] = (process.replica.raft.configuration, process.replica.raft.commitIndex)
         clients.memberDied(member.id)
+        hostsMemberDied(member.id, powerLoss: powerLoss)
         if !powerLoss {
             // The kernel closes the dead process's connections; a host without power says nothing.
             for other in members where other.id != member.id {
