@@ -181,8 +181,8 @@ extension World {
         }
         if let leadership = effects.leadership {
             trace.note(now, 2, member.id.number, UInt64(leadership.role.rawValue), leadership.term.number)
-            trace.line(now, .member(member.id), .role, "\(leadership.role) of term \(leadership.term.number)")
         }
+        trace.stands(now, member.id, process.standing)
         try checks.stepped(member, process, events, effects, at: now)
         if scene.observes {
             for batch in effects.stateBatches { try sceneSees(batch) }
@@ -372,7 +372,7 @@ extension World {
         statistics.crashes += 1
         if powerLoss { statistics.powerLosses += 1 }
         trace.note(now, 3, member.id.number, powerLoss ? 1 : 0)
-        trace.line(now, .member(member.id), .life, "\(powerLoss ? "loses power" : "is killed")")
+        trace.line(now, .member(member.id), .life, "\(powerLoss ? "loses power" : "is killed")", standing: .down)
         if powerLoss {
             // SQLite assumes that a torn sector spares older bytes; the log, which does not, has tests of its own for it.
             member.disk.crash(CrashPolicy(tearsOlderBytes: false), using: &member.generator)
