@@ -4,7 +4,7 @@ package import Primitives
 ///
 /// Values are far below production's: small segments, frequent compaction and short leases make rare code run every
 /// few simulated seconds.
-package struct SimulationOptions: Hashable, Sendable {
+package struct SimulationOptions: Sendable {
     package var seed: UInt64
     package var members: Int
     /// Simulated length of the phase with faults; a healing phase follows.
