@@ -46,7 +46,12 @@ extension World {
             connect(member.id, other.id)
             connect(other.id, member.id)
         }
-        try step(member, process, [.sinkAttached(Clients.sink), .sinkAttached(Admin.sink), .sinkAttached(Scene.sink)])
+        try step(
+            member, process,
+            [
+                .sinkAttached(Clients.sink), .sinkAttached(Admin.sink), .sinkAttached(Scene.sink),
+                .sinkAttached(Hosts.sink),
+            ])
     }
 
     /// The start of a process that ends within it, by a planned fault.
@@ -176,8 +181,8 @@ extension World {
         }
         if let leadership = effects.leadership {
             trace.note(now, 2, member.id.number, UInt64(leadership.role.rawValue), leadership.term.number)
-            trace.line(now, .member(member.id), .role, "\(leadership.role) of term \(leadership.term.number)")
         }
+        trace.stands(now, member.id, process.standing)
         try checks.stepped(member, process, events, effects, at: now)
         if scene.observes {
             for batch in effects.stateBatches { try sceneSees(batch) }
@@ -201,6 +206,8 @@ extension World {
                 adminDelivery(delivery, at: member)
             } else if sink == Scene.sink {
                 try sceneDelivery(delivery, at: member)
+            } else if sink == Hosts.sink {
+                hostDelivery(delivery, at: member)
             } else {
                 try clientDelivery(delivery, at: member)
             }
@@ -365,7 +372,7 @@ extension World {
         statistics.crashes += 1
         if powerLoss { statistics.powerLosses += 1 }
         trace.note(now, 3, member.id.number, powerLoss ? 1 : 0)
-        trace.line(now, .member(member.id), .life, "\(powerLoss ? "loses power" : "is killed")")
+        trace.line(now, .member(member.id), .life, "\(powerLoss ? "loses power" : "is killed")", standing: .down)
         if powerLoss {
             // SQLite assumes that a torn sector spares older bytes; the log, which does not, has tests of its own for it.
             member.disk.crash(CrashPolicy(tearsOlderBytes: false), using: &member.generator)
@@ -381,6 +388,7 @@ extension World {
         checks.died(member)
         liveness.lastWords[member.id] = (process.replica.raft.configuration, process.replica.raft.commitIndex)
         clients.memberDied(member.id)
+        hostsMemberDied(member.id, powerLoss: powerLoss)
         if !powerLoss {
             // The kernel closes the dead process's connections; a host without power says nothing.
             for other in members where other.id != member.id {

@@ -32,6 +32,7 @@ package final class World {
         case emptyDisk(MemberID)
         case retryDisk(MemberID, life: UInt64)
         case diskLow(MemberID, life: UInt64, Bool)
+        case host(HostEvent)
     }
 
     struct Frame {
@@ -51,6 +52,7 @@ package final class World {
     /// At place id - 1, founders first; those that are gone stay in the list.
     var members: [SimulatedMember] = []
     var admin = Admin()
+    var hosts: Hosts?
     var network: Network
     var clients: Clients
     var checks: Checks
@@ -85,6 +87,7 @@ package final class World {
         members = ids.map { SimulatedMember(id: $0, options: options) }
         network = Network(options: options, members: ids)
         clients = Clients(options: options)
+        hosts = options.hosts.map { Hosts($0, seed: options.seed) }
         checks = Checks(options: options, members: ids)
         blackBox = BlackBox(seed: options.seed)
         liveness = Liveness(seed: options.seed)
@@ -145,6 +148,7 @@ package final class World {
         } else {
             beginSwarm()
         }
+        try startHosts()
         try runUntil(calmFrom)
         try finishRun()
         (statistics.keysJudged, statistics.keysUnknown) = try blackBox.judge(at: now)
@@ -210,6 +214,7 @@ package final class World {
         case .diskLow(let id, let life, let isLow):
             guard let (member, process) = running(id, life) else { return }
             try step(member, process, [.diskLow(isLow)])
+        case .host(let event): try handle(event)
         case .emptyDisk(let id): members[index(id)].disk.capacity = .max
         case .retryDisk(let id, let life):
             guard let (member, process) = running(id, life) else { return }
