@@ -28,11 +28,20 @@ package enum Invariant: String, Sendable, CaseIterable {
     case serializableReads = "K8 a read equals the state at its revision"
     case noEarlyExpiry = "L1 no lease ends early"
     case renewedLeaseLives = "L5 a renewed lease existed"
+    case agentVisible = "A1 a healthy instance becomes visible in time"
+    case agentGone = "A2 a dead instance is gone in time"
+    case agentList = "A3 a backend list is the registry's state at a revision, and revisions only grow"
+    case agentConverged = "A4 at rest every HAProxy has what the registry has, and that is who is healthy"
+    case agentLastGood = "A5 no backend is lost because the registry is away"
+    case agentOwnership = "A6 no instance twice, and an agent removes only its own"
+    case agentDamping = "A7 reports are as far apart as rise and fall demand"
+    case agentReloads = "A8 reloads are rare, and only for what nothing else cures"
     case answers = "every request is answered at most once"
     case encoding = "members understand each other"
     case refusedToStart = "a member starts from what its disk holds"
     case fatal = "a member never stops by itself"
     case liveness = "R20 progress after healing"
+    case scenario = "a scenario's clients see what they were promised"
 }
 
 /// The first thing that did not hold.

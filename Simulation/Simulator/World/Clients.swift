@@ -31,7 +31,7 @@ struct Clients {
     var draws: SeededGenerator
     /// Open operations by serial; looked up, and walked in serial order only.
     private(set) var open: [UInt64: Operation] = [:]
-    private var lastSerial: UInt64 = 0
+    private(set) var lastSerial: UInt64 = 0
     private var lastToken: UInt64 = 0
     /// What each client holds: its lease, and when it sent the last acknowledged renewal.
     var leases: [LeaseID?]
@@ -48,6 +48,14 @@ struct Clients {
     }
 
     var firstOpen: UInt64? { open.keys.min() }
+
+    /// The first request not answered of those up to a serial at one of these members.
+    func firstOpen(through serial: UInt64, at members: [MemberID]) -> UInt64? {
+        open.keys.sorted().first { $0 <= serial && members.contains(open[$0]?.member ?? MemberID(0)) }
+    }
+
+    /// Whether a lease belongs to one of the clients.
+    func holds(_ lease: LeaseID) -> Bool { leases.contains(lease) }
 
     mutating func pause() -> TimeSpan { .microseconds(100) + draws.around(options.pauseMean) }
 

@@ -46,7 +46,12 @@ extension World {
             connect(member.id, other.id)
             connect(other.id, member.id)
         }
-        try step(member, process, [.sinkAttached(Clients.sink), .sinkAttached(Admin.sink)])
+        try step(
+            member, process,
+            [
+                .sinkAttached(Clients.sink), .sinkAttached(Admin.sink), .sinkAttached(Scene.sink),
+                .sinkAttached(Hosts.sink),
+            ])
     }
 
     /// The start of a process that ends within it, by a planned fault.
@@ -176,9 +181,12 @@ extension World {
         }
         if let leadership = effects.leadership {
             trace.note(now, 2, member.id.number, UInt64(leadership.role.rawValue), leadership.term.number)
-            trace.line(now, .member(member.id), .role, "\(leadership.role) of term \(leadership.term.number)")
         }
+        trace.stands(now, member.id, process.standing)
         try checks.stepped(member, process, events, effects, at: now)
+        if scene.observes {
+            for batch in effects.stateBatches { try sceneSees(batch) }
+        }
         if effects.hasRecovered {
             statistics.recoveries += 1
             trace.line(now, .member(member.id), .life, "has got everything back")
@@ -196,6 +204,10 @@ extension World {
         for (sink, delivery) in effects.deliveries {
             if sink == Admin.sink {
                 adminDelivery(delivery, at: member)
+            } else if sink == Scene.sink {
+                try sceneDelivery(delivery, at: member)
+            } else if sink == Hosts.sink {
+                hostDelivery(delivery, at: member)
             } else {
                 try clientDelivery(delivery, at: member)
             }
@@ -243,8 +255,9 @@ extension World {
         try startSnapshotWork(member)
     }
 
-    private func latency() -> TimeSpan {
-        options.diskLatencyMin + diskDraws.around(options.diskLatencyMean)
+    private func latency(_ member: SimulatedMember) -> TimeSpan {
+        if liveness.favours(member.id) { return .microseconds(diskDraws.within(50...1_000)) }
+        return options.diskLatencyMin + diskDraws.around(options.diskLatencyMean)
     }
 
     /// The work is done on the simulated disk at once and reported after the latency; a crash in between finds it done
@@ -259,7 +272,7 @@ extension World {
         do throws(StorageError) {
             let durable = try process.log.perform(jobs)
             checks.wrote(jobs, through: durable, isFull: process.log.isFull, by: member.id)
-            queue.add(.logDone(member.id, life: member.life, durable), at: now + latency())
+            queue.add(.logDone(member.id, life: member.life, durable), at: now + latency(member))
             watchDisk(of: member, process)
         } catch {
             try diskStopped(member, error)
@@ -293,7 +306,7 @@ extension World {
         for job in results.reads { events.append(.readFinished(job.id, process.reads.perform(job.work))) }
         if let damage = process.reads.damage { process.stateJobs.append(.damaged(damage)) }
         process.snapshotJobs += results.snapshots
-        queue.add(.stateDone(member.id, life: member.life, events), at: now + latency())
+        queue.add(.stateDone(member.id, life: member.life, events), at: now + latency(member))
         try startSnapshotWork(member)
     }
 
@@ -316,7 +329,7 @@ extension World {
             return try diskStopped(member, error)
         }
         if let violation = process.meanwhile { throw violation }
-        queue.add(.snapshotDone(member.id, life: member.life, events), at: now + latency())
+        queue.add(.snapshotDone(member.id, life: member.life, events), at: now + latency(member))
         try startStateWork(member)
     }
 
@@ -359,7 +372,7 @@ extension World {
         statistics.crashes += 1
         if powerLoss { statistics.powerLosses += 1 }
         trace.note(now, 3, member.id.number, powerLoss ? 1 : 0)
-        trace.line(now, .member(member.id), .life, "\(powerLoss ? "loses power" : "is killed")")
+        trace.line(now, .member(member.id), .life, "\(powerLoss ? "loses power" : "is killed")", standing: .down)
         if powerLoss {
             // SQLite assumes that a torn sector spares older bytes; the log, which does not, has tests of its own for it.
             member.disk.crash(CrashPolicy(tearsOlderBytes: false), using: &member.generator)
@@ -373,7 +386,9 @@ extension World {
         member.pausedUntil = .zero
         try rot(member, after: process)
         checks.died(member)
+        liveness.lastWords[member.id] = (process.replica.raft.configuration, process.replica.raft.commitIndex)
         clients.memberDied(member.id)
+        hostsMemberDied(member.id, powerLoss: powerLoss)
         if !powerLoss {
             // The kernel closes the dead process's connections; a host without power says nothing.
             for other in members where other.id != member.id {

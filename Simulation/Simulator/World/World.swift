@@ -32,6 +32,7 @@ package final class World {
         case emptyDisk(MemberID)
         case retryDisk(MemberID, life: UInt64)
         case diskLow(MemberID, life: UInt64, Bool)
+        case host(HostEvent)
     }
 
     struct Frame {
@@ -51,6 +52,7 @@ package final class World {
     /// At place id - 1, founders first; those that are gone stay in the list.
     var members: [SimulatedMember] = []
     var admin = Admin()
+    var hosts: Hosts?
     var network: Network
     var clients: Clients
     var checks: Checks
@@ -60,6 +62,10 @@ package final class World {
         get { checks.coverage }
         _modify { yield &checks.coverage }
     }
+    /// How the run ends.
+    var liveness: Liveness
+    /// Clients that a scenario brings along.
+    var scene: Scene
     /// Independent streams: switching one class of faults off does not shift the draws of the others.
     var swarm: Swarm
     var diskDraws: SeededGenerator
@@ -81,8 +87,11 @@ package final class World {
         members = ids.map { SimulatedMember(id: $0, options: options) }
         network = Network(options: options, members: ids)
         clients = Clients(options: options)
+        hosts = options.hosts.map { Hosts($0, seed: options.seed) }
         checks = Checks(options: options, members: ids)
         blackBox = BlackBox(seed: options.seed)
+        liveness = Liveness(seed: options.seed)
+        scene = Scene(seed: options.seed)
         swarm = Swarm(seed: options.seed)
         diskDraws = SeededGenerator(seed: options.seed, purpose: "disk")
         membershipDraws = SeededGenerator(seed: options.seed, purpose: "membership")
@@ -139,44 +148,25 @@ package final class World {
         } else {
             beginSwarm()
         }
+        try startHosts()
         try runUntil(calmFrom)
-        try becomeCalm()
+        try finishRun()
         (statistics.keysJudged, statistics.keysUnknown) = try blackBox.judge(at: now)
         statistics.simulated = now - .zero
     }
 
-    private func runUntil(_ end: Instant) throws(Violation) {
+    func runUntil(_ end: Instant) throws(Violation) {
         while let next = queue.nextTime, next <= end {
             guard let (at, event) = queue.pop() else { break }
             now = max(now, at)
+            if liveness.isFrozen, holdsBack(event) {
+                liveness.heldBack.append(event)
+                continue
+            }
             try handle(event)
             if !clients.orphans.isEmpty { try endOrphans() }
         }
         now = end
-    }
-
-    /// All members run, every link works: a leader within ten election timeouts, every open request answered, fresh ones
-    /// carried out, all members equal.
-    private func becomeCalm() throws(Violation) {
-        network.healAll()
-        for member in members {
-            member.disk.capacity = .max
-            member.pausedUntil = .zero
-            member.hangsUntil = .zero
-        }
-        trace.line(now, .world, .fault, "calm: everything heals")
-        for member in members where member.process == nil && !member.isAbsent { try start(member) }
-        try runUntil(now + options.election * 12 + .seconds(2))
-        guard members.contains(where: { $0.process?.replica.raft.isEstablishedLeader ?? false }) else {
-            throw Violation(
-                .liveness, "no leader \(options.election.milliseconds * 12 + 2_000) ms after healing", at: now)
-        }
-        clients.stopAfterCurrent = true
-        try runUntil(now + .seconds(20))
-        if let open = clients.firstOpen {
-            throw Violation(.liveness, "request \(open) is not answered 20 s after healing", at: now)
-        }
-        try checks.finish(members: members, clients: clients, at: now)
     }
 
     private func handle(_ event: Event) throws(Violation) {
@@ -224,6 +214,7 @@ package final class World {
         case .diskLow(let id, let life, let isLow):
             guard let (member, process) = running(id, life) else { return }
             try step(member, process, [.diskLow(isLow)])
+        case .host(let event): try handle(event)
         case .emptyDisk(let id): members[index(id)].disk.capacity = .max
         case .retryDisk(let id, let life):
             guard let (member, process) = running(id, life) else { return }
