@@ -13,12 +13,12 @@ struct Checks {
     /// Highest revision anybody was told of.
     private(set) var knownRevision = Revision.zero
     var history = History()
+    /// Only with hosts.
+    var agents: AgentChecks?
     /// The situations this run was in.
     var coverage = Coverage()
     var facts: [MemberFacts]
     var committed: CommittedLog
-    /// Only with hosts.
-    var agents: AgentChecks?
     /// Who led each term.
     var leaders: [Term: MemberID] = [:]
     /// What each candidate claimed to have when it asked for votes.

@@ -293,7 +293,6 @@ extension World {
         network.healAll()
         network.favour(liveness.core)
         trace.line(now, .world, .fault, "calm: everything heals")
-        calmFrom = now
         try calmHosts()
         for member in members { wake(member) }
         for event in liveness.heldBack { queue.add(event, at: now) }
@@ -307,6 +306,7 @@ extension World {
         }
         clients.stopAfterCurrent = true
         try runUntil(healedAt + options.election * 12)
+        try finishHosts()
         _ = try runUntil(within: .seconds(20)) { $0.clients.firstOpen == nil && $0.areMembersLevel }
         if let open = clients.firstOpen {
             throw Violation(.liveness, "request \(open) is not answered 20 s after healing", at: now)

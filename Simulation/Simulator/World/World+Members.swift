@@ -46,12 +46,8 @@ extension World {
             connect(member.id, other.id)
             connect(other.id, member.id)
         }
-        try step(
-            member, process,
-            [
-                .sinkAttached(Clients.sink), .sinkAttached(Admin.sink), .sinkAttached(Scene.sink),
-                .sinkAttached(Hosts.sink),
-            ])
+        let sinks = [Clients.sink, Admin.sink, Scene.sink, Hosts.sink]
+        try step(member, process, sinks.map { .sinkAttached($0) })
     }
 
     /// The start of a process that ends within it, by a planned fault.
@@ -204,10 +200,10 @@ extension World {
         for (sink, delivery) in effects.deliveries {
             if sink == Admin.sink {
                 adminDelivery(delivery, at: member)
-            } else if sink == Scene.sink {
-                try sceneDelivery(delivery, at: member)
             } else if sink == Hosts.sink {
                 hostDelivery(delivery, at: member)
+            } else if sink == Scene.sink {
+                try sceneDelivery(delivery, at: member)
             } else {
                 try clientDelivery(delivery, at: member)
             }
@@ -269,6 +265,7 @@ extension World {
         let jobs = process.logJobs
         process.logJobs = []
         process.isLogBusy = true
+        process.noteGroup(jobs)
         do throws(StorageError) {
             let durable = try process.log.perform(jobs)
             checks.wrote(jobs, through: durable, isFull: process.log.isFull, by: member.id)
