@@ -46,7 +46,8 @@ package struct PlanReport: Sendable {
 
     package var text: String {
         func ms(_ span: TimeSpan) -> String {
-            span >= .seconds(10) ? "\(span.milliseconds / 1_000) s" : "\(span.nanoseconds / 1_000_000) ms"
+            let tenths = span.nanoseconds / (span >= .seconds(10) ? 100_000_000 : 100_000)
+            return "\(tenths / 10).\(tenths % 10) \(span >= .seconds(10) ? "s" : "ms")"
         }
         func spread(_ spread: Spread) -> String {
             guard spread.count > 0 else { return "nothing to measure" }
