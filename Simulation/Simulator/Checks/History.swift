@@ -45,7 +45,8 @@ struct History {
     private mutating func record(_ row: RevisionRow, at now: Instant) throws(Violation) {
         let value = row.kind == .put ? row.kv.value : nil
         versions[row.kv.key, default: []].append(Version(revision: row.kv.modRevision, value: value))
-        guard let value else { return }
+        // Agents register with equal values.
+        guard let value, !AgentModel.isRegistration(row.kv.key) else { return }
         if let before = tokens[value] {
             throw Violation(
                 .atMostOnce, "one write took effect at revisions \(before.number) and \(row.kv.modRevision.number)",

@@ -15,6 +15,7 @@ extension World {
         }
         let operation = clients.begin(
             clients.next(number), client: number, at: member, now: now, known: checks.knownRevision)
+        blackBox.began(operation, at: now)
         trace.note(now, 7, UInt64(number), operation.serial)
         var request = operation.request
         if case .write(.leaseGrant) = request {
@@ -33,10 +34,12 @@ extension World {
         switch reply.outcome {
         case .success(let body):
             statistics.acknowledged += 1
+            blackBox.answered(operation, body, revision: reply.revision, at: now)
             try checks.answered(operation, body, revision: reply.revision, at: now)
             remember(operation, body, reply.revision)
         case .failure(let rejection):
             statistics.refused += 1
+            blackBox.refused(operation, rejection)
             try checks.refused(operation, rejection, at: now)
             if rejection.code == .leaseNotFound { clients.leases[operation.client] = nil }
         }
@@ -49,6 +52,7 @@ extension World {
         clients.orphans = []
         for serial in orphans {
             guard let operation = clients.end(serial) else { continue }
+            blackBox.lost(serial)
             statistics.unknown += 1
             queue.add(.client(operation.client), at: now + clients.pause())
         }

@@ -31,7 +31,7 @@ extension World {
         script.append(ScriptedFault(at: now - .zero, fault))
         statistics.faults[fault.name, default: 0] += 1
         trace.note(now, 20, UInt64(script.count))
-        trace.line(now, fault.lane, .fault, "\(fault)")
+        trace.line(now, fault.lane, .fault, fault.scenarioText)
         switch fault {
         case .crash(.member(let id), let powerLoss, let restart):
             try die(members[index(id)], powerLoss: powerLoss, restart: restart)
@@ -65,6 +65,7 @@ extension World {
         case .addMember(let learner): try addMember(learner: learner)
         case .removeMember(.member(let id)): try removeMember(id)
         case .transfer(to: .member(let id)): try transfer(to: id)
+        case .killInstance, .crashAgent, .cutHost: try injectHostFault(fault)
         default: break
         }
     }

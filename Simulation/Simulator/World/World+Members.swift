@@ -46,7 +46,12 @@ extension World {
             connect(member.id, other.id)
             connect(other.id, member.id)
         }
-        try step(member, process, [.sinkAttached(Clients.sink), .sinkAttached(Admin.sink), .sinkAttached(Scene.sink)])
+        try step(
+            member, process,
+            [
+                .sinkAttached(Clients.sink), .sinkAttached(Admin.sink), .sinkAttached(Scene.sink),
+                .sinkAttached(Hosts.sink),
+            ])
     }
 
     /// The start of a process that ends within it, by a planned fault.
@@ -140,6 +145,11 @@ extension World {
 
     func url(_ id: MemberID) -> String { "http://m\(id.number)" }
 
+    /// What the member's clocks show.
+    func moment(of member: SimulatedMember) -> Moment {
+        Moment(now: member.local(now), wallMilliseconds: wall(member))
+    }
+
     private func wall(_ member: SimulatedMember) -> Int64 {
         1_700_000_000_000 + (member.local(now) + member.wallOffset).nanoseconds / 1_000_000
     }
@@ -153,7 +163,7 @@ extension World {
             if !events.isEmpty { queue.add(.events(member.id, life: member.life, events), at: member.pausedUntil) }
             return
         }
-        let moment = Moment(now: member.local(now), wallMilliseconds: wall(member))
+        let moment = moment(of: member)
         process.stepsNow = process.steppedAt == now ? process.stepsNow + 1 : 0
         process.steppedAt = now
         if process.stepsNow > 10_000 {
@@ -171,9 +181,9 @@ extension World {
         }
         if let leadership = effects.leadership {
             trace.note(now, 2, member.id.number, UInt64(leadership.role.rawValue), leadership.term.number)
-            trace.line(now, .member(member.id), .role, "\(leadership.role) of term \(leadership.term.number)")
         }
-        try checks.stepped(member, process, effects, at: now)
+        trace.stands(now, member.id, process.standing)
+        try checks.stepped(member, process, events, effects, at: now)
         if scene.observes {
             for batch in effects.stateBatches { try sceneSees(batch) }
         }
@@ -196,6 +206,8 @@ extension World {
                 adminDelivery(delivery, at: member)
             } else if sink == Scene.sink {
                 try sceneDelivery(delivery, at: member)
+            } else if sink == Hosts.sink {
+                hostDelivery(delivery, at: member)
             } else {
                 try clientDelivery(delivery, at: member)
             }
@@ -259,7 +271,7 @@ extension World {
         process.isLogBusy = true
         do throws(StorageError) {
             let durable = try process.log.perform(jobs)
-            checks.wrote(jobs, by: member)
+            checks.wrote(jobs, through: durable, isFull: process.log.isFull, by: member.id)
             queue.add(.logDone(member.id, life: member.life, durable), at: now + latency(member))
             watchDisk(of: member, process)
         } catch {
@@ -289,9 +301,7 @@ extension World {
                 return try diskStopped(member, error)
             }
         }
-        for case .snapshotInstalled(let identity, _, _, _) in results.events {
-            checks.installed(identity.position, by: member)
-        }
+        for event in results.events { checks.stateWorked(event, by: member) }
         var events = results.events
         for job in results.reads { events.append(.readFinished(job.id, process.reads.perform(job.work))) }
         if let damage = process.reads.damage { process.stateJobs.append(.damaged(damage)) }
@@ -362,7 +372,7 @@ extension World {
         statistics.crashes += 1
         if powerLoss { statistics.powerLosses += 1 }
         trace.note(now, 3, member.id.number, powerLoss ? 1 : 0)
-        trace.line(now, .member(member.id), .life, "\(powerLoss ? "loses power" : "is killed")")
+        trace.line(now, .member(member.id), .life, "\(powerLoss ? "loses power" : "is killed")", standing: .down)
         if powerLoss {
             // SQLite assumes that a torn sector spares older bytes; the log, which does not, has tests of its own for it.
             member.disk.crash(CrashPolicy(tearsOlderBytes: false), using: &member.generator)
@@ -378,6 +388,7 @@ extension World {
         checks.died(member)
         liveness.lastWords[member.id] = (process.replica.raft.configuration, process.replica.raft.commitIndex)
         clients.memberDied(member.id)
+        hostsMemberDied(member.id, powerLoss: powerLoss)
         if !powerLoss {
             // The kernel closes the dead process's connections; a host without power says nothing.
             for other in members where other.id != member.id {

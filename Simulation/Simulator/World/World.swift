@@ -32,6 +32,7 @@ package final class World {
         case emptyDisk(MemberID)
         case retryDisk(MemberID, life: UInt64)
         case diskLow(MemberID, life: UInt64, Bool)
+        case host(HostEvent)
     }
 
     struct Frame {
@@ -51,9 +52,16 @@ package final class World {
     /// At place id - 1, founders first; those that are gone stay in the list.
     var members: [SimulatedMember] = []
     var admin = Admin()
+    var hosts: Hosts?
     var network: Network
     var clients: Clients
     var checks: Checks
+    var blackBox: BlackBox
+    /// The situations this run was in.
+    package internal(set) var coverage: Coverage {
+        get { checks.coverage }
+        _modify { yield &checks.coverage }
+    }
     /// How the run ends.
     var liveness: Liveness
     /// Clients that a scenario brings along.
@@ -79,7 +87,9 @@ package final class World {
         members = ids.map { SimulatedMember(id: $0, options: options) }
         network = Network(options: options, members: ids)
         clients = Clients(options: options)
+        hosts = options.hosts.map { Hosts($0, seed: options.seed) }
         checks = Checks(options: options, members: ids)
+        blackBox = BlackBox(seed: options.seed)
         liveness = Liveness(seed: options.seed)
         scene = Scene(seed: options.seed)
         swarm = Swarm(seed: options.seed)
@@ -119,6 +129,9 @@ package final class World {
         package var recoveries = 0
         package var lostMembers = 0
         package var fullDisks = 0
+        /// Keys whose histories were judged without looking at revisions, and for how many that took too long.
+        package var keysJudged = 0
+        package var keysUnknown = 0
         package var simulated = TimeSpan.zero
     }
 
@@ -135,8 +148,10 @@ package final class World {
         } else {
             beginSwarm()
         }
+        try startHosts()
         try runUntil(calmFrom)
         try finishRun()
+        (statistics.keysJudged, statistics.keysUnknown) = try blackBox.judge(at: now)
         statistics.simulated = now - .zero
     }
 
@@ -199,6 +214,7 @@ package final class World {
         case .diskLow(let id, let life, let isLow):
             guard let (member, process) = running(id, life) else { return }
             try step(member, process, [.diskLow(isLow)])
+        case .host(let event): try handle(event)
         case .emptyDisk(let id): members[index(id)].disk.capacity = .max
         case .retryDisk(let id, let life):
             guard let (member, process) = running(id, life) else { return }
