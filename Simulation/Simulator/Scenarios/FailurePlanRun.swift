@@ -228,12 +228,12 @@ final class PlanStage {
 
     func report(_ world: World, _ violation: Violation?) -> PlanReport {
         let scene = world.scene
-        let gap = scene.probes.writeGap(until: world.calmFrom)
+        let gap = scene.probes.writeGap(until: .zero + plan.duration)
         return PlanReport(
             hash: world.trace.hash, simulated: plan.duration, members: plan.memberCount,
             hosts: scene.watchers.count, instances: scene.fleet.count, registered: figures.registered,
             writes: scene.probes.writes.count, writeGap: gap.length, writeGapAt: gap.from - .zero,
-            readGap: ProbeRecord.gap(scene.probes.reads, until: world.calmFrom).length,
+            readGap: ProbeRecord.gap(scene.probes.reads, until: .zero + plan.duration).length,
             leaderChanges: scene.leaders.changes, propagation: .init(scene.watchers.flatMap(\.latencies)),
             staleness: .init(scene.watchers.flatMap(\.stale)),
             endedEarly: violation?.invariant == .noEarlyExpiry ? 1 : 0, endedAlive: figures.endedAlive,
