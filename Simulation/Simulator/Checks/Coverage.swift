@@ -57,6 +57,17 @@ package enum Sometimes: String, CaseIterable, Hashable, Sendable {
     case renewalOfEndedLease = "renewal of a lease that was gone"
     case keyMovedBetweenLeases = "key moved between leases"
     case unknownLeaseRevoked = "unknown lease revoked"
+    // MARK: hosts
+    case agentLastGoodUsed = "synapse used its last good set"
+    case agentRegisteredAnew = "nerve registered anew under another lease"
+    case agentBackendKept = "synapse kept a registration that was missing without proof"
+    case agentUpdatedWithoutReload = "HAProxy changed without a reload"
+    case agentReloaded = "HAProxy was reloaded"
+    case agentRegistryDark = "synapse lost sight of the registry"
+    case agentRegistryRestarted = "synapse found a registry without its history"
+    case agentServerLingered = "HAProxy would not delete a server yet"
+    case agentCheckConfirmed = "a failed check was confirmed quickly"
+    case agentWriteUnanswered = "a registration went unanswered"
 }
 
 /// Which situations one run was in.

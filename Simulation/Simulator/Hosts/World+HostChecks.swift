@@ -76,7 +76,21 @@ extension World {
         try runUntil(now + .milliseconds(500))
     }
 
-    func noteCoverage(_ decision: Decision) {}
+    func noteCoverage(_ decision: Decision) {
+        switch decision.code {
+        case .usingLastGood: checks.coverage.hit(.agentLastGoodUsed)
+        case .leaseLost: checks.coverage.hit(.agentRegisteredAnew)
+        case .backendKept: checks.coverage.hit(.agentBackendKept)
+        case .applied: checks.coverage.hit(.agentUpdatedWithoutReload)
+        case .reloadFinished: checks.coverage.hit(.agentReloaded)
+        case .registryDark: checks.coverage.hit(.agentRegistryDark)
+        case .registryRestarted: checks.coverage.hit(.agentRegistryRestarted)
+        case .serverLingers: checks.coverage.hit(.agentServerLingered)
+        case .checkConfirming: checks.coverage.hit(.agentCheckConfirmed)
+        case .registrationFailed: checks.coverage.hit(.agentWriteUnanswered)
+        default: break
+        }
+    }
 }
 
 /// Whether the registry serves, from above.
