@@ -10,7 +10,7 @@ struct Checks {
     let options: SimulationOptions
     /// Highest revision anybody was told of.
     private(set) var knownRevision = Revision.zero
-    var history = History()
+    var history: History
     private var facts: [MemberFacts]
     /// Who led each term.
     private var leaders: [Term: MemberID] = [:]
@@ -41,6 +41,7 @@ struct Checks {
 
     init(options: SimulationOptions, members: [MemberID]) {
         self.options = options
+        history = History(options: options)
         facts = members.map { _ in MemberFacts() }
     }
 
@@ -129,7 +130,7 @@ struct Checks {
         }
         try advanced(member.id, raft: raft, at: now)
         try applied(member.id, process.replica, at: now)
-        for batch in effects.stateBatches { try history.record(batch, at: now, options: options) }
+        for batch in effects.stateBatches { try history.record(batch, by: member.id, at: now) }
     }
 
     private mutating func appended(
@@ -255,6 +256,9 @@ struct Checks {
                         + "\(raft.configuration.voters.map(\.number))", at: now)
             }
             committed.append(term)
+            for entry in raft.entries(from: index, through: index) {
+                try history.committed(entry, leader: leaders[term], at: now)
+            }
         }
     }
 
@@ -296,12 +300,19 @@ struct Checks {
     mutating func answered(
         _ operation: Operation, _ body: ReplyBody, revision: Revision, at now: Instant
     ) throws(Violation) {
-        try history.answered(operation, body, revision: revision, at: now, options: options)
+        try history.answered(operation, body, revision: revision, at: now)
         knownRevision = max(knownRevision, revision)
     }
 
-    mutating func refused(_ operation: Operation, _ rejection: Rejection, at now: Instant) throws(Violation) {
-        try history.refused(operation, rejection, at: now)
+    mutating func refused(
+        _ operation: Operation, _ rejection: Rejection, revision: Revision, at now: Instant
+    ) throws(Violation) {
+        try history.refused(operation, rejection, revision: revision, at: now)
+    }
+
+    /// Somebody was told of a revision.
+    mutating func told(_ revision: Revision) {
+        knownRevision = max(knownRevision, revision)
     }
 
     /// Everything is quiet: all members stand at the same state, and it is the model's.

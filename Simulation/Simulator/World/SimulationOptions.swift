@@ -61,6 +61,7 @@ package struct SimulationOptions: Sendable {
     package var fullDiskEvery: TimeSpan?
     /// The leader answers reads by its lease; the members allow for the drift that the clocks have.
     package var leaseReads: Bool
+    package var load: LoadOptions
 
     /// - Parameter members: nil draws 1, 3, 4 or 5.
     package init(seed: UInt64, members fixed: Int? = nil) {
@@ -105,6 +106,7 @@ package struct SimulationOptions: Sendable {
         rot = draw.chance(1, in: 2) && members >= 3 ? draw.below(257) : 0
         fullDiskEvery = draw.chance(1, in: 4) ? span(1_000_000, 8_000_000) : nil
         leaseReads = draw.chance(1, in: 2) && !earlyElection
+        load = LoadOptions(seed: seed)
     }
 }
 
@@ -122,7 +124,8 @@ extension SimulationOptions: CustomStringConvertible {
             snapshot=\(snapshotCount) trailing=\(trailingEntries) clients=\(clients) pause=\(text(pauseMean)) \
             keys=\(keys) value<=\(valueBytesMax) ttl=\(leaseTTLMilliseconds)ms \
             membership=\(text(membershipEvery)) digests=\(text(digestInterval)) rot=\(rot)/256 \
-            full=\(text(fullDiskEvery)) leaseReads=\(leaseReads)
+            full=\(text(fullDiskEvery)) leaseReads=\(leaseReads) \
+            \(load)
             """
     }
 }

@@ -40,7 +40,8 @@ extension World {
             connect(member.id, other.id)
             connect(other.id, member.id)
         }
-        try step(member, process, [.sinkAttached(Clients.sink), .sinkAttached(Admin.sink)])
+        try step(
+            member, process, [.sinkAttached(Clients.sink), .sinkAttached(Admin.sink), .sinkAttached(Watchers.sink)])
     }
 
     private func foundation(of member: SimulatedMember) throws -> SimulatedMember.Process {
@@ -80,6 +81,10 @@ extension World {
             configuration.snapshotCount = options.snapshotCount
             configuration.minLeaseTTLMilliseconds = 100
             configuration.digestInterval = options.digestInterval
+            configuration.watchLimits = options.load.watchLimits
+            configuration.storeLimits.windowRevisionsMax = options.load.windowRevisionsMax
+            configuration.storeLimits.largeKeys = options.load.largeKeys
+            configuration.watchProgressInterval = options.load.watchPauseMax * 2
             let replica = try MemberReplica(
                 configuration: configuration, log: stores.recovered.log, state: stores.restored,
                 at: Moment(now: member.local(now), wallMilliseconds: wall(member)))
@@ -140,6 +145,7 @@ extension World {
             throw Violation(.fatal, "m\(member.id.number) stops: \(reason)", at: now)
         }
         if let leadership = effects.leadership {
+            checks.history.leases.led(by: member.id, leadership.isEstablished, at: now)
             trace.note(now, 2, member.id.number, UInt64(leadership.role.rawValue), leadership.term.number)
             trace.line(now, .member(member.id), .role, "\(leadership.role) of term \(leadership.term.number)")
         }
@@ -162,6 +168,8 @@ extension World {
         for (sink, delivery) in effects.deliveries {
             if sink == Admin.sink {
                 adminDelivery(delivery, at: member)
+            } else if sink == Watchers.sink {
+                try watchDelivery(delivery, at: member)
             } else {
                 try clientDelivery(delivery, at: member)
             }
@@ -286,6 +294,7 @@ extension World {
         rot(member, after: process)
         checks.died(member)
         clients.memberDied(member.id)
+        watchersLost(member.id)
         if !powerLoss {
             // The kernel closes the dead process's connections; a host without power says nothing.
             for other in members where other.id != member.id {

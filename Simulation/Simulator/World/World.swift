@@ -33,6 +33,7 @@ package final class World {
         case emptyDisk(MemberID)
         case retryDisk(MemberID, life: UInt64)
         case diskLow(MemberID, life: UInt64, Bool)
+        case load(LoadEvent)
     }
 
     struct Frame {
@@ -54,6 +55,7 @@ package final class World {
     var admin = Admin()
     var network: Network
     var clients: Clients
+    var watchers: Watchers
     var checks: Checks
     /// Independent streams: switching one class of faults off does not shift the draws of the others.
     var crashDraws: SeededGenerator
@@ -75,6 +77,7 @@ package final class World {
         members = ids.map { SimulatedMember(id: $0, options: options) }
         network = Network(options: options, members: ids)
         clients = Clients(options: options)
+        watchers = Watchers(options: options.load, seed: options.seed)
         checks = Checks(options: options, members: ids)
         crashDraws = SeededGenerator(seed: options.seed, purpose: "crash")
         partitionDraws = SeededGenerator(seed: options.seed, purpose: "partition")
@@ -105,6 +108,8 @@ package final class World {
         package var reads = 0
         package var snapshotsInstalled = 0
         package var leasesExpired = 0
+        package var watchEvents = 0
+        package var watchesCompacted = 0
         package var membersAdded = 0
         package var membersRemoved = 0
         package var rots = 0
@@ -127,6 +132,7 @@ package final class World {
         if let every = options.membershipEvery {
             queue.add(.reconfigure, at: now + .seconds(1) + membershipDraws.around(every))
         }
+        startLoad()
         try runUntil(calmFrom)
         try becomeCalm()
         statistics.simulated = now - .zero
@@ -154,12 +160,15 @@ package final class World {
             throw Violation(
                 .liveness, "no leader \(options.election.milliseconds * 12 + 2_000) ms after healing", at: now)
         }
+        checks.history.leases.calmSince = now
+        try runUntil(now + .seconds(1))
         clients.stopAfterCurrent = true
         try runUntil(now + .seconds(20))
         if let open = clients.firstOpen {
             throw Violation(.liveness, "request \(open) is not answered 20 s after healing", at: now)
         }
         try checks.finish(members: members, clients: clients, at: now)
+        try finishLoad()
     }
 
     private func handle(_ event: Event) throws(Violation) {
@@ -202,6 +211,7 @@ package final class World {
         case .client(let number): try act(number)
         case .reconfigure: try reconfigure()
         case .retire(let id): retire(id)
+        case .load(let event): try handle(event)
         case .scripted(let action): try action(self)
         case .diskLow(let id, let life, let isLow):
             guard let (member, process) = running(id, life) else { return }
