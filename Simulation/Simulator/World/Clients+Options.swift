@@ -56,7 +56,7 @@ package struct LoadOptions: Sendable {
         watchesPerStreamMax = Int(draw.within(1...4))
         watchPauseMax = draw.span(.milliseconds(50), .milliseconds(1_500))
         readDelayMax = draw.span(.milliseconds(5), .seconds(2))
-        outstandingEventsMax = small(4_096, 1, 40)
+        outstandingEventsMax = small(4_096, 4, 40)
         catchUpEventsMax = small(1_000, 1, 30)
         windowRevisionsMax = small(10_000, 5, 150)
         largeKeys = small(1_000, 2, 20)

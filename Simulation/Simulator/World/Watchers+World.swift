@@ -209,7 +209,10 @@ extension World {
         guard !watchers.streams[stream].isReading else { return }
         watchers.streams[stream].isReading = true
         let number = watchers.streams[stream].number
-        queue.add(.load(.read(stream, number)), at: now + .milliseconds(2) + watchers.streams[stream].slowness)
+        // At the end everybody reads at once: what is owed then is owed by the members.
+        let patience = TimeSpan.milliseconds(2) + watchers.streams[stream].slowness
+        let delay = clients.stopAfterCurrent ? TimeSpan.microseconds(200) : patience
+        queue.add(.load(.read(stream, number)), at: now + delay)
     }
 
     func watcherRead(_ stream: Int, _ number: UInt64) throws(Violation) {
