@@ -89,7 +89,7 @@ struct RotTests {
                 let victim = world.members.first(where: { $0.id != RotTests.lagging && $0.leads == hitsLeader })
             else { return }
             world.rotten = victim.id
-            world.die(victim, powerLoss: false)
+            try world.die(victim, powerLoss: false, restart: world.restartDelay())
             let home = "\(SimulatedMember.path)/member"
             let names = ["\(home)/log", home].flatMap { directory in
                 ((try? victim.disk.list(directory)) ?? []).map { "\(directory)/\($0)" }

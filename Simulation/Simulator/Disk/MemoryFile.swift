@@ -33,7 +33,13 @@ final class MemoryFile: StorageFile {
         guard !bytes.isEmpty else { return }
         try disk.grow(by: Int(offset) + bytes.count - node.content.count, path)
         try disk.begin(.write, path, bytes: bytes.count)
-        node.write([UInt8](bytes), at: Int(offset))
+        var target = Int(offset)
+        if let planned = disk.misdirected, path.contains(planned.path) {
+            disk.misdirected = nil
+            // Within the file; what should have been overwritten stays as it was.
+            if target + planned.by + bytes.count <= node.content.count { target += planned.by }
+        }
+        node.write([UInt8](bytes), at: target)
     }
 
     func allocate(_ size: Int64) throws(StorageError) {

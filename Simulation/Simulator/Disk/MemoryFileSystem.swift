@@ -35,6 +35,10 @@ package final class MemoryFileSystem: FileSystem, @unchecked Sendable {
     package var ignoresSync = false
     /// Parts of files that the disk cannot read any more: reads that touch them fail.
     package var unreadable: [(path: String, bytes: Range<Int>)] = []
+    /// The next write of a file whose path contains the text lands so many bytes further on.
+    package var misdirected: (path: String, by: Int)?
+    /// Called before each operation: what other threads do meanwhile.
+    package var between: (() -> Void)?
     /// Bytes all files may have together.
     package var capacity = Int.max
 
@@ -59,6 +63,8 @@ package final class MemoryFileSystem: FileSystem, @unchecked Sendable {
         life += 1
         locks.removeAll()
         operationsLeft = nil
+        misdirected = nil
+        between = nil
     }
 
     /// Bytes of all files.
@@ -154,6 +160,7 @@ package final class MemoryFileSystem: FileSystem, @unchecked Sendable {
 
     /// Counts the operation and lets the power fail or a fault strike first.
     func begin(_ kind: DiskOperation.Kind, _ path: String, bytes: Int = 0) throws(StorageError) {
+        between?()
         if let left = operationsLeft {
             guard left > 0 else { throw StorageError(.io, "\(kind)", path, "the power is off") }
             operationsLeft = left - 1

@@ -6,8 +6,9 @@ struct Network {
     private let options: SimulationOptions
     private var members: [MemberID]
     private var draws: SeededGenerator
-    /// Which links are cut, by (from, to); looked up only.
-    private var cut: Set<Link> = []
+    /// Until when links are cut, and slow; looked up only.
+    private var cut: [Link: Instant] = [:]
+    private var slow: [Link: (by: TimeSpan, until: Instant)] = [:]
     /// The life of each stream: frames of an earlier one are dropped.
     private var connections: [Link: UInt64] = [:]
     private var lastArrival: [Link: Instant] = [:]
@@ -41,15 +42,17 @@ struct Network {
     mutating func send(from: MemberID, to: MemberID, at now: Instant) -> Passage {
         let link = Link(from: from, to: to)
         let connection = connections[link] ?? 0
-        if cut.contains(link) { return Passage(arrivals: [], connection: connection) }
+        if isCut(from: from, to: to, at: now) { return Passage(arrivals: [], connection: connection) }
+        var extra = TimeSpan.zero
+        if let slow = slow[link], slow.until > now { extra = slow.by }
         if options.streams {
             // In order: never before the frame sent earlier.
-            let arrival = max(now + delay(), lastArrival[link] ?? .zero)
+            let arrival = max(now + extra + delay(), lastArrival[link] ?? .zero)
             lastArrival[link] = arrival
             return Passage(arrivals: [arrival], connection: connection)
         }
         if draws.chance(options.loss, in: 1_000) { return Passage(arrivals: [], connection: connection) }
-        var arrivals = [now + delay()]
+        var arrivals = [now + extra + delay()]
         if draws.chance(options.reordering, in: 1_000) {
             arrivals[0] = arrivals[0] + draws.span(.zero, options.heartbeat * 5)
         }
@@ -60,61 +63,45 @@ struct Network {
     }
 
     /// Whether a frame sent on `connection` still arrives.
-    func carries(from: MemberID, to: MemberID, connection: UInt64) -> Bool {
-        let link = Link(from: from, to: to)
-        return !cut.contains(link) && (!options.streams || connections[link] ?? 0 == connection)
+    func carries(from: MemberID, to: MemberID, connection: UInt64, at now: Instant) -> Bool {
+        !isCut(from: from, to: to, at: now)
+            && (!options.streams || connections[Link(from: from, to: to)] ?? 0 == connection)
     }
 
-    func isCut(from: MemberID, to: MemberID) -> Bool { cut.contains(Link(from: from, to: to)) }
+    func isCut(from: MemberID, to: MemberID, at now: Instant) -> Bool {
+        (cut[Link(from: from, to: to)] ?? .zero) > now
+    }
+
+    /// Nothing passes in this direction until then.
+    mutating func cut(from: MemberID, to: MemberID, until: Instant) {
+        let link = Link(from: from, to: to)
+        cut[link] = max(cut[link] ?? .zero, until)
+    }
+
+    /// What passes takes longer until then.
+    mutating func slow(from: MemberID, to: MemberID, by: TimeSpan, until: Instant) {
+        slow[Link(from: from, to: to)] = (by, until)
+    }
 
     /// The stream breaks: whatever is in flight is lost.
     mutating func breakLink(from: MemberID, to: MemberID) {
         connections[Link(from: from, to: to), default: 0] += 1
     }
 
-    /// One of the usual shapes: a member alone, two groups, a single link, one direction only.
-    mutating func partition(using draws: inout SeededGenerator) -> String {
-        cut.removeAll()
-        guard members.count > 1 else { return "nobody to part" }
-        let oneWay = draws.chance(1, in: 4)
-        switch draws.below(4) {
-        case 0:
-            let alone = members[Int(draws.below(UInt64(members.count)))]
-            for other in members where other != alone { cutLink(alone, other, oneWay: oneWay) }
-            return "m\(alone.number) alone\(oneWay ? ", one way" : "")"
-        case 1:
-            var shuffled = members
-            draws.shuffle(&shuffled)
-            let size = 1 + Int(draws.below(UInt64(members.count - 1)))
-            for one in shuffled[..<size] {
-                for two in shuffled[size...] { cutLink(one, two, oneWay: oneWay) }
-            }
-            return "\(shuffled[..<size].map(\.number)) from the rest\(oneWay ? ", one way" : "")"
-        case 2:
-            var shuffled = members
-            draws.shuffle(&shuffled)
-            cutLink(shuffled[0], shuffled[1], oneWay: oneWay)
-            return "m\(shuffled[0].number) from m\(shuffled[1].number)\(oneWay ? ", one way" : "")"
-        default:
-            for one in members {
-                for two in members where one < two && draws.chance(1, in: 3) { cutLink(one, two, oneWay: oneWay) }
-            }
-            return "random links"
+    /// Cuts every link of a member, both ways.
+    mutating func isolate(_ member: MemberID) {
+        for other in members where other != member {
+            cut(from: member, to: other, until: .distantFuture)
+            cut(from: other, to: member, until: .distantFuture)
         }
     }
 
-    /// Cuts every link of a member, both ways.
-    mutating func isolate(_ member: MemberID) {
-        for other in members where other != member { cutLink(member, other, oneWay: false) }
-    }
-
+    /// Nothing is cut from now on.
     mutating func heal() { cut.removeAll() }
 
-    /// No loss, no cuts, no long delays from now on.
-    mutating func healAll() { cut.removeAll() }
-
-    private mutating func cutLink(_ one: MemberID, _ two: MemberID, oneWay: Bool) {
-        cut.insert(Link(from: one, to: two))
-        if !oneWay { cut.insert(Link(from: two, to: one)) }
+    /// Nothing is cut or slow from now on.
+    mutating func healAll() {
+        cut.removeAll()
+        slow.removeAll()
     }
 }

@@ -28,6 +28,11 @@ final class SimulatedMember {
         var isRetryPlanned = false
         /// The newest life heard of each sender: as on a connection, nothing of an earlier one arrives after it.
         var livesHeard: [MemberID: UInt64] = [:]
+        /// What the replica said last.
+        var nextDeadline = Instant.distantFuture
+        var aimedCommit = LogIndex.zero
+        /// What went wrong in work that went on while another lane's was under way.
+        var meanwhile: Violation?
         /// When the replica is to be woken, to drop earlier alarms.
         var wakeAt = Instant.distantFuture
         var effects = ReplicaEffects()
@@ -44,6 +49,11 @@ final class SimulatedMember {
             reads = ReadWork(directory: directory)
             snapshots = SnapshotWork(directory: directory)
         }
+
+        /// Without a copy of the replica, which reading a property of it through this class would make.
+        func withReplica<Result>(_ body: (inout MemberReplica) -> Result) -> Result { body(&replica) }
+
+        var term: Term { withReplica { $0.raft.term } }
 
         /// Lets go of every file; the disk decides what was durable.
         func abandon() {
@@ -63,6 +73,16 @@ final class SimulatedMember {
     var introduction: [MemberDescription]?
     /// Proposed, but not there yet, or gone for good.
     var isAbsent = false
+    /// The process stands still until then.
+    var pausedUntil = Instant.zero
+    /// No disk work begins or ends until then.
+    var hangsUntil = Instant.zero
+    /// How long to stay down after a planned loss of power within a write: nil, for good; nothing planned: as drawn.
+    var plannedRestart: TimeSpan??
+    /// How far the wall clock has jumped.
+    var wallOffset = TimeSpan.zero
+    /// A sync failed on purpose: the process may end by itself.
+    private(set) var hasFailedSync = false
     /// Counts processes: events meant for an earlier one are dropped.
     var life: UInt64 = 0
     var generator: SeededGenerator
@@ -81,6 +101,19 @@ final class SimulatedMember {
     var leads: Bool { process?.replica.raft.role == .leader }
     /// Runs, and still misses entries that it had acknowledged.
     var isRecovering: Bool { process?.replica.raft.isRecovering ?? false }
+
+    /// The next sync fails, once, whatever the file.
+    func failNextSync() {
+        disk.fault = { [unowned self] operation in
+            guard operation.kind == .sync else { return nil }
+            disk.fault = nil
+            hasFailedSync = true
+            return StorageError(.io, "sync", operation.path, "input/output error", code: 5)
+        }
+    }
+
+    /// The process that met the failed sync is gone.
+    func forgetFailedSync() { hasFailedSync = false }
 
     /// The member's monotonic clock at a moment of the world.
     func local(_ world: Instant) -> Instant {

@@ -61,6 +61,28 @@ package struct SimulationOptions: Sendable {
     package var fullDiskEvery: TimeSpan?
     /// The leader answers reads by its lease; the members allow for the drift that the clocks have.
     package var leaseReads: Bool
+    /// Bounds of the leader's windows, far below production's in a part of the seeds.
+    package var appendBytesMax: Int
+    package var windowMessagesMax: Int
+    package var windowBytesMax: Int
+    package var requestTimeout: TimeSpan
+    /// How long an operator waits for a change of the membership before asking somebody else for another.
+    package var adminPatience: TimeSpan
+    /// Mean time between processes that stand still for up to `pauseMax`.
+    package var pauseEvery: TimeSpan?
+    package var pauseMax: TimeSpan
+    /// Mean time between disks that do nothing for up to `hangMax`.
+    package var hangEvery: TimeSpan?
+    package var hangMax: TimeSpan
+    package var slowLinkEvery: TimeSpan?
+    package var failedSyncEvery: TimeSpan?
+    package var misdirectEvery: TimeSpan?
+    package var clockJumpEvery: TimeSpan?
+    package var transferEvery: TimeSpan?
+    /// In 1000ths of the moments worth it: a fault strikes there and then.
+    package var aimed: UInt64
+    /// Faults to do at their times in place of the swarm's; nil: the seed's.
+    package var script: [ScriptedFault]?
     package var load: LoadOptions
 
     /// - Parameter members: nil draws 1, 3, 4 or 5.
@@ -75,7 +97,7 @@ package struct SimulationOptions: Sendable {
         duration = span(10_000_000, 30_000_000)
         heartbeat = span(20_000, 60_000)
         election = heartbeat * draw.within(6...12)
-        earlyElection = draw.chance(3, in: 4)
+        earlyElection = draw.chance(1, in: 2)
         streams = draw.chance(1, in: 2)
         delayMin = span(50, 2_000)
         delayMean = span(100, 15_000)
@@ -106,7 +128,43 @@ package struct SimulationOptions: Sendable {
         rot = draw.chance(1, in: 2) && members >= 3 ? draw.below(257) : 0
         fullDiskEvery = draw.chance(1, in: 4) ? span(1_000_000, 8_000_000) : nil
         leaseReads = draw.chance(1, in: 2) && !earlyElection
+        appendBytesMax = draw.chance(1, in: 3) ? Int(draw.within(64...2_000)) : 8 * 1024
+        windowMessagesMax = draw.chance(1, in: 3) ? Int(draw.within(1...4)) : 256
+        windowBytesMax = draw.chance(1, in: 4) ? Int(draw.within(500...20_000)) : 8 * 1024 * 1024
+        requestTimeout = draw.chance(1, in: 3) ? span(500_000, 6_000_000) : .seconds(6)
+        adminPatience = draw.chance(1, in: 2) ? span(100_000, 2_000_000) : .seconds(8)
+        pauseEvery = draw.chance(1, in: 2) ? span(1_000_000, 10_000_000) : nil
+        pauseMax = election * draw.within(1...8)
+        hangEvery = draw.chance(1, in: 3) ? span(1_000_000, 10_000_000) : nil
+        hangMax = election * draw.within(1...8)
+        slowLinkEvery = draw.chance(1, in: 3) ? span(500_000, 5_000_000) : nil
+        failedSyncEvery = draw.chance(1, in: 4) ? span(2_000_000, 10_000_000) : nil
+        misdirectEvery = draw.chance(1, in: 4) ? span(2_000_000, 10_000_000) : nil
+        clockJumpEvery = draw.chance(1, in: 3) ? span(1_000_000, 10_000_000) : nil
+        transferEvery = draw.chance(4, in: 10) ? span(500_000, 8_000_000) : nil
+        aimed = draw.chance(1, in: 2) ? UInt64(draw.within(5...150)) : 0
+        script = nil
         load = LoadOptions(seed: seed)
+    }
+}
+
+extension SimulationOptions {
+    /// Mean time between two faults of a kind; nil: none.
+    func every(_ kind: Swarm.Kind) -> TimeSpan? {
+        switch kind {
+        case .crash: crashEvery
+        case .partition: partitionEvery
+        case .linkBreak: linkBreakEvery
+        case .slowLink: slowLinkEvery
+        case .pause: pauseEvery
+        case .hang: hangEvery
+        case .fullDisk: fullDiskEvery
+        case .failedSync: failedSyncEvery
+        case .misdirect: misdirectEvery
+        case .clockJump: clockJumpEvery
+        case .membership: membershipEvery
+        case .transfer: transferEvery
+        }
     }
 }
 
@@ -124,7 +182,11 @@ extension SimulationOptions: CustomStringConvertible {
             snapshot=\(snapshotCount) trailing=\(trailingEntries) clients=\(clients) pause=\(text(pauseMean)) \
             keys=\(keys) value<=\(valueBytesMax) ttl=\(leaseTTLMilliseconds)ms \
             membership=\(text(membershipEvery)) digests=\(text(digestInterval)) rot=\(rot)/256 \
-            full=\(text(fullDiskEvery)) leaseReads=\(leaseReads) \
+            full=\(text(fullDiskEvery)) leaseReads=\(leaseReads) pauses=\(text(pauseEvery))x\(text(pauseMax)) \
+            hangs=\(text(hangEvery))x\(text(hangMax)) slow=\(text(slowLinkEvery)) failedSyncs=\(text(failedSyncEvery)) \
+            misdirected=\(text(misdirectEvery)) clockJumps=\(text(clockJumpEvery)) transfers=\(text(transferEvery)) \
+            aimed=\(aimed)/1000 append<=\(appendBytesMax) window<=\(windowMessagesMax)/\(windowBytesMax) \
+            timeout=\(text(requestTimeout)) patience=\(text(adminPatience)) \
             \(load)
             """
     }

@@ -32,7 +32,7 @@ extension World {
             try createWaiting(number, member, process)
         case 5..<7: try cancelWatch(number, member, process)
         case 7..<13:
-            watchers.streams[number].owedProgress = true
+            watchers.streams[number].owedProgress += 1
             try askWatch(.watchProgress(streamID(number)), member, process)
         case 13, 14:
             // Moves on, as clients do when they balance or lose patience.
@@ -101,7 +101,7 @@ extension World {
         watchers.streams[number].home = nil
         watchers.streams[number].unread = 0
         watchers.streams[number].isReading = false
-        watchers.streams[number].owedProgress = false
+        watchers.streams[number].owedProgress = 0
         // A cancellation on its way is as good as done.
         watchers.streams[number].watches.removeAll {
             if case .canceling = $0.state { return true }
@@ -189,11 +189,11 @@ extension World {
 
     /// One word for all watches of a stream.
     private func bookmarkStream(_ stream: Int, _ revision: Revision) throws(Violation) {
-        guard watchers.streams[stream].owedProgress else {
+        guard watchers.streams[stream].owedProgress > 0 else {
             throw Violation(.watchBookmarks, "stream \(stream) gets a bookmark that it did not ask for", at: now)
         }
         trace.note(now, 23, UInt64(stream), UInt64(bitPattern: revision.number))
-        watchers.streams[stream].owedProgress = false
+        watchers.streams[stream].owedProgress -= 1
         for place in watchers.streams[stream].watches.indices where watchers.streams[stream].watches[place].id != nil {
             let name = watchers.name(stream, place)
             try watchers.streams[stream].watches[place].cursor.bookmarked(

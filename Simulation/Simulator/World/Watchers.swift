@@ -41,8 +41,8 @@ struct Watchers {
         var isReading = false
         /// How long it takes to read; zero: at once.
         var slowness: TimeSpan
-        /// A progress request without its answer.
-        var owedProgress = false
+        /// Progress requests on this connection that may still be answered; several may share an answer.
+        var owedProgress = 0
         /// Where its watches were last, for coverage.
         var lastMember: MemberID?
     }

@@ -8,11 +8,10 @@ import Storage
 /// Disks that rot, and disks that fill.
 extension World {
     /// A few bytes of a dead member's disk change: anything it wrote, wherever it lies.
-    func rot(_ member: SimulatedMember, after process: SimulatedMember.Process) {
+    func rot(_ member: SimulatedMember, after process: SimulatedMember.Process) throws(Violation) {
         // Two voters cannot make each other's losses good.
-        guard now < calmFrom, options.rot > 0, rotten == nil || rotten == member.id,
-            process.replica.raft.configuration.voters.count >= 3,
-            rotDraws.chance(options.rot, in: 256)
+        guard now < calmFrom, options.script == nil, options.rot > 0, rotten == nil || rotten == member.id,
+            process.withReplica({ $0.raft.configuration.voters.count }) >= 3, rotDraws.chance(options.rot, in: 256)
         else { return }
         let home = "\(SimulatedMember.path)/member"
         let files = ["\(home)/log", home].flatMap { directory in
@@ -20,18 +19,21 @@ extension World {
         }
         let filled = files.sorted().filter { !(member.disk.content($0) ?? []).isEmpty }
         guard !filled.isEmpty else { return }
-        rotten = member.id
-        statistics.rots += 1
         // One place a file: small records are kept in copies for exactly this.
         for path in filled where rotDraws.chance(1, in: 3) {
             guard let content = member.disk.content(path),
                 let used = content.lastIndex(where: { $0 != 0 })
             else { continue }
             let offset = Int(rotDraws.below(UInt64(used + 1)))
-            member.disk.corrupt(path, at: offset, mask: UInt8(1 + rotDraws.below(255)))
-            trace.note(now, 10, member.id.number, UInt64(offset))
-            trace.line(now, .member(member.id), .disk, "\(path) rots at \(offset) of \(used + 1)")
+            let mask = UInt8(1 + rotDraws.below(255))
+            let file = String(path.dropFirst(SimulatedMember.path.count + 1))
+            try inject(.rot(.member(member.id), file: file, offset: offset, mask: mask))
         }
+    }
+
+    /// Whether others could make good what this member's disk loses.
+    func mayRot(_ id: MemberID) -> Bool {
+        options.rot > 0 && (members[index(id)].process?.withReplica { $0.raft.configuration.voters.count } ?? 0) >= 3
     }
 
     /// Damage that a running member found, or that its peers saw: marked by the shipped code, rebuilt at the next start.
@@ -44,18 +46,7 @@ extension World {
         } catch {
             trace.line(now, .member(member.id), .disk, "cannot mark its state: \(error)")
         }
-        die(member, powerLoss: false)
-    }
-
-    func fillDisk() {
-        guard now < calmFrom, let every = options.fullDiskEvery else { return }
-        queue.add(.fillDisk, at: now + .milliseconds(100) + diskDraws.around(every))
-        let victims = members.filter { $0.process != nil }
-        guard let victim = diskDraws.pick(victims), victim.disk.capacity == .max else { return }
-        victim.disk.capacity = victim.disk.bytesUsed + Int(diskDraws.below(100_000))
-        statistics.fullDisks += 1
-        trace.line(now, .member(victim.id), .disk, "the disk fills up")
-        queue.add(.emptyDisk(victim.id), at: now + diskDraws.span(.milliseconds(100), .seconds(4)))
+        try die(member, powerLoss: false, restart: restartDelay())
     }
 
     /// What a lane could not write it tries again, and the replica is told.

@@ -10,6 +10,7 @@ import Storage
 extension World {
     /// Builds a process from what the disk holds, as the server does.
     func start(_ member: SimulatedMember) throws(Violation) {
+        guard member.pausedUntil <= now else { return queue.add(.start(member.id), at: member.pausedUntil) }
         member.life += 1
         let process: SimulatedMember.Process
         do {
@@ -19,6 +20,11 @@ extension World {
             trace.line(now, .member(member.id), .disk, "finds no room to start: \(error)")
             queue.add(.start(member.id), at: now + .milliseconds(200))
             return
+        } catch let error as StorageError where member.disk.operationsLeft == 0 || member.hasFailedSync {
+            // The planned end of power, or the planned error, came while it recovered.
+            statistics.recoveryCrashes += 1
+            trace.line(now, .member(member.id), .life, "does not get through its start: \(error)")
+            return endStart(of: member)
         } catch let error as StorageError where error.isDamage && rotten == member.id {
             // It says what to do, and there it stays: the operator will have to replace it.
             statistics.lostMembers += 1
@@ -42,6 +48,19 @@ extension World {
         }
         try step(
             member, process, [.sinkAttached(Clients.sink), .sinkAttached(Admin.sink), .sinkAttached(Watchers.sink)])
+    }
+
+    /// The start of a process that ends within it, by a planned fault.
+    private func endStart(of member: SimulatedMember) {
+        let isPowerLoss = member.disk.operationsLeft == 0
+        if isPowerLoss {
+            member.disk.crash(CrashPolicy(tearsOlderBytes: false), using: &member.generator)
+        } else {
+            member.disk.killProcess()
+        }
+        member.forgetFailedSync()
+        if let delay = member.plannedRestart ?? restartDelay() { queue.add(.start(member.id), at: now + delay) }
+        member.plannedRestart = nil
     }
 
     private func foundation(of member: SimulatedMember) throws -> SimulatedMember.Process {
@@ -77,7 +96,10 @@ extension World {
             configuration.timings.leaseReads = options.leaseReads
             configuration.timings.clockErrorPermille = options.clockDriftMax / 1_000 + 1
             configuration.limits.trailingEntries = options.trailingEntries
-            configuration.limits.appendBytesMax = 8 * 1024
+            configuration.limits.appendBytesMax = options.appendBytesMax
+            configuration.limits.windowMessagesMax = options.windowMessagesMax
+            configuration.limits.windowBytesMax = options.windowBytesMax
+            configuration.requestTimeout = options.requestTimeout
             configuration.snapshotCount = options.snapshotCount
             configuration.minLeaseTTLMilliseconds = 100
             configuration.digestInterval = options.digestInterval
@@ -124,22 +146,30 @@ extension World {
     func url(_ id: MemberID) -> String { "http://m\(id.number)" }
 
     private func wall(_ member: SimulatedMember) -> Int64 {
-        1_700_000_000_000 + member.local(now).nanoseconds / 1_000_000
+        1_700_000_000_000 + (member.local(now) + member.wallOffset).nanoseconds / 1_000_000
     }
 
     /// One step of the shipped replica and everything it orders.
     func step(
         _ member: SimulatedMember, _ process: SimulatedMember.Process, _ events: [ReplicaEvent]
     ) throws(Violation) {
+        if member.pausedUntil > now {
+            // What comes to a process that stands still waits for it.
+            if !events.isEmpty { queue.add(.events(member.id, life: member.life, events), at: member.pausedUntil) }
+            return
+        }
         let moment = Moment(now: member.local(now), wallMilliseconds: wall(member))
         process.stepsNow = process.steppedAt == now ? process.stepsNow + 1 : 0
         process.steppedAt = now
         if process.stepsNow > 10_000 {
             throw Violation(.liveness, "m\(member.id.number) is busy without time passing", at: now)
         }
-        process.replica.step(events, at: moment, into: &process.effects)
         var effects = ReplicaEffects()
         swap(&effects, &process.effects)
+        process.nextDeadline = process.withReplica { replica in
+            replica.step(events, at: moment, into: &effects)
+            return replica.nextDeadline
+        }
         if let reason = effects.fatal {
             if effects.needsRebuild, rotten == member.id { return try rebuild(member, process, effects, reason) }
             throw Violation(.fatal, "m\(member.id.number) stops: \(reason)", at: now)
@@ -160,9 +190,8 @@ extension World {
         process.logJobs += orders.log
         process.stateJobs += orders.state
         process.snapshotJobs += orders.snapshots
-        try startLogWork(member)
-        try startStateWork(member)
-        try startSnapshotWork(member)
+        aim(at: member, process, effects)
+        try startLanes(member)
         var answers: [ReplicaEvent] = []
         for job in orders.reads { answers.append(.readFinished(job.id, process.reads.perform(job.work))) }
         for (sink, delivery) in effects.deliveries {
@@ -180,13 +209,42 @@ extension World {
 
     private func scheduleWake(_ member: SimulatedMember) {
         guard let process = member.process else { return }
-        let deadline = max(member.world(process.replica.nextDeadline), now)
+        let deadline = max(member.world(process.nextDeadline), now)
         guard deadline < process.wakeAt, deadline != .distantFuture else { return }
         process.wakeAt = deadline
         queue.add(.wake(member.id, life: member.life), at: deadline)
     }
 
+    /// Looks for a moment worth a fault.
+    private func aim(at member: SimulatedMember, _ process: SimulatedMember.Process, _ effects: ReplicaEffects) {
+        guard options.aimed > 0, options.script == nil else { return }
+        if let leadership = effects.leadership {
+            if leadership.role == .leader { aim(at: .elected, member.id) }
+            if leadership.role == .candidate { aim(at: .candidate, member.id) }
+        }
+        for order in effects.snapshots {
+            if case .open = order { aim(at: .snapshotOrdered, member.id) }
+            if case .install = order { aim(at: .snapshotOrdered, member.id) }
+        }
+        if effects.logBatches.contains(where: { $0.entries.contains { $0.kind == .configuration } }) {
+            aim(at: .reconfigured, member.id)
+        }
+        let commit = process.withReplica { $0.raft.commitIndex }
+        if commit > process.aimedCommit {
+            process.aimedCommit = commit
+            if commit.number % 16 == 0 { aim(at: .committed, member.id) }
+        }
+    }
+
     // MARK: Lanes
+
+    func startLanes(_ member: SimulatedMember) throws(Violation) {
+        let heldUp = max(member.pausedUntil, member.hangsUntil)
+        if heldUp > now { return queue.add(.lanes(member.id, life: member.life), at: heldUp) }
+        try startLogWork(member)
+        try startStateWork(member)
+        try startSnapshotWork(member)
+    }
 
     private func latency() -> TimeSpan {
         options.diskLatencyMin + diskDraws.around(options.diskLatencyMean)
@@ -246,6 +304,8 @@ extension World {
 
     func startSnapshotWork(_ member: SimulatedMember) throws(Violation) {
         guard let process = member.process, !process.isSnapshotBusy, !process.snapshotJobs.isEmpty else { return }
+        try meanwhile(member, process)
+        defer { member.disk.between = nil }
         let orders = process.snapshotJobs
         process.snapshotJobs = []
         process.isSnapshotBusy = true
@@ -260,24 +320,46 @@ extension World {
         } catch {
             return try diskStopped(member, error)
         }
+        if let violation = process.meanwhile { throw violation }
         queue.add(.snapshotDone(member.id, life: member.life, events), at: now + latency())
         try startStateWork(member)
     }
 
-    /// Disk work ended by an error: the planned end of power, or a bug.
+    /// The lanes are threads: while a snapshot is written, the state goes on.
+    private func meanwhile(_ member: SimulatedMember, _ process: SimulatedMember.Process) throws(Violation) {
+        guard diskDraws.chance(1, in: 2) else { return }
+        var operations = Int(diskDraws.below(8))
+        member.disk.between = { [unowned self, unowned member] in
+            operations -= 1
+            guard operations < 0, !process.stateJobs.isEmpty else { return }
+            member.disk.between = nil
+            process.isStateBusy = false
+            do throws(Violation) {
+                try startStateWork(member)
+            } catch {
+                process.meanwhile = error
+            }
+        }
+    }
+
+    /// Disk work ended by an error: a planned one, or a bug.
     private func diskStopped(_ member: SimulatedMember, _ error: StorageError) throws(Violation) {
         if error.isDamage, rotten == member.id {
             trace.line(now, .member(member.id), .disk, "finds damage: \(error)")
-            return die(member, powerLoss: false)
+            return try die(member, powerLoss: false, restart: restartDelay())
         }
-        guard member.disk.operationsLeft == 0 else {
-            throw Violation(.fatal, "m\(member.id.number): \(error)", at: now)
+        if member.disk.operationsLeft == 0 {
+            let restart = member.plannedRestart ?? restartDelay()
+            return try die(member, powerLoss: true, restart: restart)
         }
-        die(member, powerLoss: true)
+        guard member.hasFailedSync else { throw Violation(.fatal, "m\(member.id.number): \(error)", at: now) }
+        trace.line(now, .member(member.id), .disk, "ends: \(error)")
+        try die(member, powerLoss: false, restart: restartDelay())
     }
 
     /// The process ends here and now; the disk keeps what its model says.
-    func die(_ member: SimulatedMember, powerLoss: Bool) {
+    /// - Parameter restart: when it starts again; nil: not by itself.
+    func die(_ member: SimulatedMember, powerLoss: Bool, restart: TimeSpan?) throws(Violation) {
         guard let process = member.process else { return }
         statistics.crashes += 1
         if powerLoss { statistics.powerLosses += 1 }
@@ -291,7 +373,10 @@ extension World {
         }
         member.process = nil
         process.abandon()
-        rot(member, after: process)
+        member.forgetFailedSync()
+        member.plannedRestart = nil
+        member.pausedUntil = .zero
+        try rot(member, after: process)
         checks.died(member)
         clients.memberDied(member.id)
         watchersLost(member.id)
@@ -302,8 +387,8 @@ extension World {
                 queue.add(event, at: now + network.delay())
             }
         }
-        guard !member.isAbsent else { return }
-        queue.add(.start(member.id), at: now + crashDraws.span(.zero, options.restartAfterMax))
+        guard !member.isAbsent, let restart else { return }
+        queue.add(.start(member.id), at: now + restart)
     }
 }
 

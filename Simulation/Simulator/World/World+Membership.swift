@@ -5,7 +5,6 @@ import Replica
 /// The operator: one change of the membership at a time, through whichever member answers.
 struct Admin {
     static let sink: UInt32 = 2
-    private static let patience = TimeSpan.seconds(8)
 
     enum Change {
         case add(MemberID)
@@ -13,57 +12,72 @@ struct Admin {
     }
 
     private var lastSerial: UInt64 = 0
-    private var open: (serial: UInt64, change: Change, until: Instant)?
+    /// Not decided, the last one asked for last. Who lost patience may ask for another; answers still count.
+    private var open: [(serial: UInt64, change: Change)] = []
+    private var busyUntil = Instant.zero
 
-    /// Whether the last change is decided, or given up as unknown.
-    func isFree(at now: Instant) -> Bool {
-        open.map { $0.until <= now } ?? true
+    /// Whether the last change is decided, or somebody lost patience.
+    func isFree(at now: Instant) -> Bool { open.isEmpty || busyUntil <= now }
+
+    /// A number for a request whose answer nobody waits for.
+    mutating func draw() -> UInt64 {
+        lastSerial += 1
+        return lastSerial
     }
 
-    mutating func begin(_ change: Change, at now: Instant) -> UInt64 {
+    mutating func begin(_ change: Change, patience: TimeSpan, at now: Instant) -> UInt64 {
         lastSerial += 1
-        open = (lastSerial, change, now + Admin.patience)
+        if open.count > 8 { open.removeFirst() }
+        open.append((lastSerial, change))
+        busyUntil = now + patience
         return lastSerial
     }
 
     mutating func end(_ serial: UInt64) -> Change? {
-        guard let open, open.serial == serial else { return nil }
-        self.open = nil
-        return open.change
+        guard let place = open.firstIndex(where: { $0.serial == serial }) else { return nil }
+        return open.remove(at: place).change
     }
 }
 
 extension World {
-    /// Asks for another member, or for one less.
-    func reconfigure() throws(Violation) {
-        guard now < calmFrom, let every = options.membershipEvery else { return }
-        queue.add(.reconfigure, at: now + .milliseconds(50) + membershipDraws.around(every))
+    /// Another member, or one less.
+    func reconfiguration() -> Fault? {
         let present = members.filter { !$0.isAbsent }
-        guard admin.isFree(at: now), let door = membershipDraws.pick(present.filter { $0.process != nil }),
-            let process = door.process
-        else { return }
+        guard admin.isFree(at: now) else { return nil }
         let isAddition =
-            present.count < 2 || (present.count < options.members + 2 && membershipDraws.chance(1, in: 2))
-        let request: Request
-        let serial: UInt64
-        if isAddition {
-            let id = MemberID(UInt64(members.count + 1))
-            let newcomer = SimulatedMember(id: id, options: options)
-            newcomer.isAbsent = true
-            members.append(newcomer)
-            network.add(id)
-            checks.add(id)
-            let description = MemberDescription(
-                id: id, name: "", peerURLs: [url(id)], clientURLs: [], isLearner: membershipDraws.chance(1, in: 4))
-            serial = admin.begin(.add(id), at: now)
-            request = .write(.memberAdd(description))
-        } else {
-            guard let leaver = membershipDraws.pick(present) else { return }
-            serial = admin.begin(.remove(leaver.id), at: now)
-            request = .write(.memberRemove(leaver.id))
-        }
+            present.count < 2
+            || (present.count < options.members + 2 && swarm[.membership].chance(1, in: 2))
+        if isAddition { return .addMember(learner: swarm[.membership].chance(1, in: 4)) }
+        return swarm[.membership].pick(present).map { .removeMember(.member($0.id)) }
+    }
+
+    /// Asks for another member.
+    func addMember(learner: Bool) throws(Violation) {
+        guard admin.isFree(at: now) else { return }
+        let id = MemberID(UInt64(members.count + 1))
+        let newcomer = SimulatedMember(id: id, options: options)
+        newcomer.isAbsent = true
+        members.append(newcomer)
+        network.add(id)
+        checks.add(id)
+        let description = MemberDescription(
+            id: id, name: "", peerURLs: [url(id)], clientURLs: [], isLearner: learner)
+        try ask(.memberAdd(description), admin.begin(.add(id), patience: options.adminPatience, at: now))
+    }
+
+    /// Asks for one less.
+    func removeMember(_ id: MemberID) throws(Violation) {
+        guard admin.isFree(at: now) else { return }
+        try ask(.memberRemove(id), admin.begin(.remove(id), patience: options.adminPatience, at: now))
+    }
+
+    private func ask(_ operation: Command.Operation, _ serial: UInt64) throws(Violation) {
+        let present = members.filter { !$0.isAbsent && $0.process != nil }
+        guard let door = membershipDraws.pick(present), let process = door.process else { return }
         trace.note(now, 9, door.id.number, serial)
-        try step(door, process, [.request(request, RequestToken(sink: Admin.sink, serial: serial), RequestContext())])
+        try step(
+            door, process,
+            [.request(.write(operation), RequestToken(sink: Admin.sink, serial: serial), RequestContext())])
     }
 
     func adminDelivery(_ delivery: Delivery, at member: SimulatedMember) {
@@ -87,11 +101,11 @@ extension World {
     }
 
     /// Switched off for good.
-    func retire(_ id: MemberID) {
+    func retire(_ id: MemberID) throws(Violation) {
         let member = members[index(id)]
         guard !member.isAbsent else { return }
         member.isAbsent = true
         trace.line(now, .member(id), .life, "is switched off")
-        if member.process != nil { die(member, powerLoss: false) }
+        if member.process != nil { try die(member, powerLoss: false, restart: nil) }
     }
 }

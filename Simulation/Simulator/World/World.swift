@@ -21,15 +21,14 @@ package final class World {
         case linkUp(MemberID, from: MemberID, life: UInt64)
         case linkClosed(MemberID, by: MemberID, life: UInt64)
         case start(MemberID)
-        case crash
-        case partition
-        case heal
-        case breakLink
+        case swarm(Swarm.Kind)
+        /// The lanes look for work again.
+        case lanes(MemberID, life: UInt64)
+        /// Events that a process that stood still takes in late.
+        case events(MemberID, life: UInt64, [ReplicaEvent])
         case client(Int)
-        case reconfigure
         case retire(MemberID)
         case scripted((World) throws(Violation) -> Void)
-        case fillDisk
         case emptyDisk(MemberID)
         case retryDisk(MemberID, life: UInt64)
         case diskLow(MemberID, life: UInt64, Bool)
@@ -58,13 +57,14 @@ package final class World {
     var watchers: Watchers
     var checks: Checks
     /// Independent streams: switching one class of faults off does not shift the draws of the others.
-    var crashDraws: SeededGenerator
-    var partitionDraws: SeededGenerator
+    var swarm: Swarm
     var diskDraws: SeededGenerator
     var membershipDraws: SeededGenerator
     var rotDraws: SeededGenerator
     /// The only member whose disk may rot, chosen when it first does.
     var rotten: MemberID?
+    /// The faults that struck, in order.
+    package internal(set) var script: [ScriptedFault] = []
     /// Faults happen only before this instant.
     var calmFrom: Instant
     private let registration: UInt64
@@ -79,8 +79,7 @@ package final class World {
         clients = Clients(options: options)
         watchers = Watchers(options: options.load, seed: options.seed)
         checks = Checks(options: options, members: ids)
-        crashDraws = SeededGenerator(seed: options.seed, purpose: "crash")
-        partitionDraws = SeededGenerator(seed: options.seed, purpose: "partition")
+        swarm = Swarm(seed: options.seed)
         diskDraws = SeededGenerator(seed: options.seed, purpose: "disk")
         membershipDraws = SeededGenerator(seed: options.seed, purpose: "membership")
         rotDraws = SeededGenerator(seed: options.seed, purpose: "rot")
@@ -95,7 +94,10 @@ package final class World {
 
     /// What happened, in numbers.
     package struct Statistics {
+        /// Injected, by class.
+        package var faults: [String: Int] = [:]
         package var crashes = 0
+        package var recoveryCrashes = 0
         package var powerLosses = 0
         package var partitions = 0
         package var linkBreaks = 0
@@ -125,12 +127,12 @@ package final class World {
     package func run() throws(Violation) {
         for member in members { queue.add(.start(member.id), at: now) }
         for client in 0..<options.clients { queue.add(.client(client), at: now + .milliseconds(10)) }
-        if let every = options.crashEvery { queue.add(.crash, at: now + crashDraws.around(every)) }
-        if let every = options.partitionEvery { queue.add(.partition, at: now + partitionDraws.around(every)) }
-        if let every = options.linkBreakEvery { queue.add(.breakLink, at: now + partitionDraws.around(every)) }
-        if let every = options.fullDiskEvery { queue.add(.fillDisk, at: now + diskDraws.around(every)) }
-        if let every = options.membershipEvery {
-            queue.add(.reconfigure, at: now + .seconds(1) + membershipDraws.around(every))
+        if let script = options.script {
+            for line in script {
+                self.script(at: line.at) { world throws(Violation) in try world.inject(line.fault) }
+            }
+        } else {
+            beginSwarm()
         }
         startLoad()
         try runUntil(calmFrom)
@@ -152,7 +154,11 @@ package final class World {
     /// carried out, all members equal.
     private func becomeCalm() throws(Violation) {
         network.healAll()
-        for member in members { member.disk.capacity = .max }
+        for member in members {
+            member.disk.capacity = .max
+            member.pausedUntil = .zero
+            member.hangsUntil = .zero
+        }
         trace.line(now, .world, .fault, "calm: everything heals")
         for member in members where member.process == nil && !member.isAbsent { try start(member) }
         try runUntil(now + options.election * 12 + .seconds(2))
@@ -172,6 +178,7 @@ package final class World {
     }
 
     private func handle(_ event: Event) throws(Violation) {
+        if isHeldUp(event) { return }
         switch event {
         case .frame(let frame): try deliver(frame)
         case .wake(let id, let life):
@@ -202,21 +209,20 @@ package final class World {
         case .start(let id):
             guard members[index(id)].process == nil, !members[index(id)].isAbsent else { return }
             try start(members[index(id)])
-        case .crash: try crashSome()
-        case .partition: partition()
-        case .heal:
-            network.heal()
-            trace.line(now, .world, .fault, "partition heals")
-        case .breakLink: try breakLink()
+        case .swarm(let kind): try strike(kind)
+        case .lanes(let id, let life):
+            guard let (member, _) = running(id, life) else { return }
+            try startLanes(member)
+        case .events(let id, let life, let events):
+            guard let (member, process) = running(id, life) else { return }
+            try step(member, process, events)
         case .client(let number): try act(number)
-        case .reconfigure: try reconfigure()
-        case .retire(let id): retire(id)
+        case .retire(let id): try retire(id)
         case .load(let event): try handle(event)
         case .scripted(let action): try action(self)
         case .diskLow(let id, let life, let isLow):
             guard let (member, process) = running(id, life) else { return }
             try step(member, process, [.diskLow(isLow)])
-        case .fillDisk: fillDisk()
         case .emptyDisk(let id): members[index(id)].disk.capacity = .max
         case .retryDisk(let id, let life):
             guard let (member, process) = running(id, life) else { return }

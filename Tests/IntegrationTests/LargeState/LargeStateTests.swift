@@ -39,7 +39,9 @@ extension RealProcesses {
                 pause(2)
                 let leader = try Cluster.leader(of: present)
 
-                let usual = measure(writers, leader, meter) { pause(Self.measuredSeconds) }
+                // About as long as the snapshot will take: a disk that stalls now and then does so in both.
+                let usually = max(Self.measuredSeconds, Double(mebibytes) / 50)
+                let usual = measure(writers, leader, meter) { pause(usually) }
                 let turns = try present.map { try milliseconds($0.metric(.longestStep)) }
                 var seconds = 0.0
                 let during = try measure(writers, leader, meter) { seconds = try catchUp(away, leader) }

@@ -1,0 +1,199 @@
+import MemberLanes
+import Primitives
+import Raft
+import RegistryModel
+import Replica
+import Storage
+
+/// Faults, carried out.
+extension World {
+    /// Who that is now; nil when nobody is.
+    func resolve(_ target: FaultTarget) -> MemberID? {
+        switch target {
+        case .member(let id): members.indices.contains(index(id)) ? id : nil
+        case .leader: leader?.id
+        case .follower(let number):
+            members.filter { $0.process != nil && !$0.isAbsent && !$0.leads }.dropFirst(max(0, number - 1)).first?.id
+        }
+    }
+
+    /// The running leader of the highest term.
+    private var leader: SimulatedMember? {
+        members.filter(\.leads).max { one, two in
+            (one.process?.term ?? .zero) < (two.process?.term ?? .zero)
+        }
+    }
+
+    /// Does what the fault says, and writes it down with its targets named. A fault without a target does nothing.
+    package func inject(_ fault: Fault) throws(Violation) {
+        guard let fault = resolved(fault) else { return }
+        script.append(ScriptedFault(at: now - .zero, fault))
+        statistics.faults[fault.name, default: 0] += 1
+        trace.note(now, 20, UInt64(script.count))
+        trace.line(now, fault.lane, .fault, "\(fault)")
+        switch fault {
+        case .crash(.member(let id), let powerLoss, let restart):
+            try die(members[index(id)], powerLoss: powerLoss, restart: restart)
+        case .crashWithin(.member(let id), let operations, let restart):
+            members[index(id)].disk.operationsLeft = operations
+            members[index(id)].plannedRestart = .some(restart)
+        case .start(.member(let id)): queue.add(.start(id), at: now)
+        case .pause(.member(let id), let span):
+            members[index(id)].pausedUntil = max(members[index(id)].pausedUntil, now + span)
+        case .cut(let links, let span): cut(links, span)
+        case .heal:
+            network.heal()
+        case .breakLink(.member(let one), .member(let other), let closed):
+            try breakLink(members[index(one)], members[index(other)], closed: closed)
+        case .slow(let link, let by, let span):
+            if case (.member(let from), .member(let to)) = (link.from, link.to) {
+                network.slow(from: from, to: to, by: by, until: now + span)
+            }
+        case .hangDisk(.member(let id), let span):
+            members[index(id)].hangsUntil = max(members[index(id)].hangsUntil, now + span)
+        case .failSync(.member(let id)): members[index(id)].failNextSync()
+        case .fillDisk(.member(let id), let room, let span): fillDisk(members[index(id)], room: room, span)
+        case .rot(.member(let id), let file, let offset, let mask):
+            rotten = id
+            statistics.rots += 1
+            members[index(id)].disk.corrupt("\(SimulatedMember.path)/\(file)", at: offset, mask: mask)
+        case .misdirect(.member(let id), let file, let by):
+            rotten = id
+            members[index(id)].disk.misdirected = (file, by * CrashPolicy.sectorBytes)
+        case .clockJump(.member(let id), let span): members[index(id)].wallOffset = members[index(id)].wallOffset + span
+        case .addMember(let learner): try addMember(learner: learner)
+        case .removeMember(.member(let id)): try removeMember(id)
+        case .transfer(to: .member(let id)): try transfer(to: id)
+        default: break
+        }
+    }
+
+    /// The same fault with members for parts; nil when somebody it speaks of is not there.
+    private func resolved(_ fault: Fault) -> Fault? {
+        func member(_ target: FaultTarget) -> FaultTarget? { resolve(target).map { .member($0) } }
+        func link(_ link: FaultLink) -> FaultLink? {
+            guard let from = member(link.from), let to = member(link.to), from != to else { return nil }
+            return FaultLink(from, to)
+        }
+        switch fault {
+        case .crash(let target, let powerLoss, let restart):
+            return member(target).map { .crash($0, powerLoss: powerLoss, restart: restart) }
+        case .crashWithin(let target, let operations, let restart):
+            return member(target).map { .crashWithin($0, operations: operations, restart: restart) }
+        case .start(let target): return member(target).map { .start($0) }
+        case .pause(let target, let span): return member(target).map { .pause($0, span) }
+        case .cut(let links, let span):
+            let known = links.compactMap { link($0) }
+            return known.isEmpty ? nil : .cut(known, span)
+        case .breakLink(let one, let other, let closed):
+            return link(FaultLink(one, other)).map { .breakLink($0.from, $0.to, closed: closed) }
+        case .slow(let slow, let by, let span): return link(slow).map { .slow($0, by: by, span) }
+        case .hangDisk(let target, let span): return member(target).map { .hangDisk($0, span) }
+        case .failSync(let target): return member(target).map { .failSync($0) }
+        case .fillDisk(let target, let room, let span): return member(target).map { .fillDisk($0, room: room, span) }
+        case .rot(let target, let file, let offset, let mask):
+            // One member's disk at a time: the others must be able to make it good.
+            guard let id = resolve(target), rotten == nil || rotten == id else { return nil }
+            return .rot(.member(id), file: file, offset: offset, mask: mask)
+        case .misdirect(let target, let file, let by):
+            guard let id = resolve(target), rotten == nil || rotten == id else { return nil }
+            return .misdirect(.member(id), file: file, by: by)
+        case .clockJump(let target, let span): return member(target).map { .clockJump($0, span) }
+        case .removeMember(let target): return member(target).map { .removeMember($0) }
+        case .transfer(let target): return member(target).map { .transfer(to: $0) }
+        case .heal, .addMember, .killInstance, .crashAgent, .cutHost: return fault
+        }
+    }
+
+    private func cut(_ links: [FaultLink], _ span: TimeSpan?) {
+        statistics.partitions += 1
+        for link in links {
+            guard case (.member(let from), .member(let to)) = (link.from, link.to) else { continue }
+            network.cut(from: from, to: to, until: span.map { now + $0 } ?? .distantFuture)
+        }
+    }
+
+    private func breakLink(_ from: SimulatedMember, _ to: SimulatedMember, closed: Bool) throws(Violation) {
+        statistics.linkBreaks += 1
+        connect(from.id, to.id)
+        // Both ends notice that it ended; as if the other host had closed it, or not.
+        for (one, other) in [(from, to), (to, from)] {
+            guard let process = one.process else { continue }
+            try step(one, process, [closed ? .linkClosed(other.id) : .unreachable(other.id)])
+        }
+    }
+
+    private func fillDisk(_ member: SimulatedMember, room: Int, _ span: TimeSpan?) {
+        guard member.disk.capacity == .max else { return }
+        member.disk.capacity = member.disk.bytesUsed + room
+        statistics.fullDisks += 1
+        if let span { queue.add(.emptyDisk(member.id), at: now + span) }
+    }
+
+    private func transfer(to id: MemberID) throws(Violation) {
+        guard let leader, let process = leader.process, leader.id != id else { return }
+        let token = RequestToken(sink: Admin.sink, serial: admin.draw())
+        try step(leader, process, [.request(.moveLeader(id), token, RequestContext())])
+    }
+
+    // MARK: Standing still
+
+    /// A process that stands still takes nothing in: the event comes again when it goes on. So does the end of disk work
+    /// on a disk that hangs.
+    func isHeldUp(_ event: Event) -> Bool {
+        let until: Instant
+        switch event {
+        case .frame(let frame): until = members[index(frame.to)].pausedUntil
+        case .wake(let id, _), .linkUp(let id, _, _), .linkClosed(let id, _, _), .diskLow(let id, _, _),
+            .retryDisk(let id, _), .events(let id, _, _):
+            until = members[index(id)].pausedUntil
+        case .logDone(let id, _, _), .stateDone(let id, _, _), .snapshotDone(let id, _, _), .lanes(let id, _):
+            until = max(members[index(id)].pausedUntil, members[index(id)].hangsUntil)
+        default: return false
+        }
+        guard until > now else { return false }
+        queue.add(event, at: until)
+        return true
+    }
+}
+
+extension Fault {
+    /// Its class, for counting.
+    package var name: String {
+        switch self {
+        case .crash(_, let powerLoss, _): powerLoss ? "power-loss" : "kill"
+        case .crashWithin: "power-loss-within-write"
+        case .start: "start"
+        case .pause: "pause"
+        case .cut: "partition"
+        case .heal: "heal"
+        case .breakLink: "link-break"
+        case .slow: "slow-link"
+        case .hangDisk: "hung-disk"
+        case .failSync: "failed-sync"
+        case .fillDisk: "full-disk"
+        case .rot: "rot"
+        case .misdirect: "misdirected-write"
+        case .clockJump: "clock-jump"
+        case .addMember: "add-member"
+        case .removeMember: "remove-member"
+        case .transfer: "transfer"
+        case .killInstance: "instance-death"
+        case .crashAgent: "agent-crash"
+        case .cutHost: "host-cut"
+        }
+    }
+
+    /// Whose lane it belongs to.
+    var lane: TraceLane {
+        switch self {
+        case .crash(.member(let id), _, _), .crashWithin(.member(let id), _, _), .start(.member(let id)),
+            .pause(.member(let id), _), .hangDisk(.member(let id), _), .failSync(.member(let id)),
+            .fillDisk(.member(let id), _, _), .rot(.member(let id), _, _, _), .misdirect(.member(let id), _, _),
+            .clockJump(.member(let id), _), .removeMember(.member(let id)), .transfer(to: .member(let id)):
+            .member(id)
+        case .cutHost(let number, _): .host(number)
+        default: .world
+        }
+    }
+}
