@@ -188,13 +188,20 @@ let package = Package(
             swiftSettings: strict, linkerSettings: programLinking),
 
         // Simulation
+        .target(name: "Linearizability", path: "Simulation/Linearizability", swiftSettings: pure),
         .target(
             name: "Simulator",
-            dependencies: ["MemberLanes", "Replica", "Raft", "KVStore", "Storage", "RegistryModel", "Primitives"],
+            dependencies: [
+                "AgentCore", "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "Linearizability",
+                "RegistryModel", "Primitives",
+            ],
             path: "Simulation/Simulator", swiftSettings: strict),
         .testTarget(
             name: "SimulatorTests",
-            dependencies: ["Simulator", "MemberLanes", "Primitives"],
+            dependencies: [
+                "Simulator", "AgentCore", "Linearizability", "MemberLanes", "Replica", "Raft", "KVStore", "Watch",
+                "Storage", "RegistryModel", "Primitives",
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "simulate", dependencies: ["Simulator", arguments], path: "Simulation/simulate",

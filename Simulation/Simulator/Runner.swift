@@ -10,8 +10,13 @@ package struct RunReport: Sendable {
     package var statistics: String
     /// nil: everything held.
     package var violation: String?
+    /// Why the end of the run could demand nothing of a part of the members; nil: it did.
+    package var discarded: String?
+    package var isDiscarded: Bool { discarded != nil }
     /// The last lines before a violation.
     package var trace: [String]
+    /// The situations it was in.
+    package var coverage: [Sometimes]
 
     package var hashText: String {
         let digits = String(hash, radix: 16)
@@ -40,11 +45,14 @@ package enum Runner {
             breaks=\(numbers.linkBreaks) frames=\(numbers.framesSent) lost=\(numbers.framesLost) \
             acknowledged=\(numbers.acknowledged) refused=\(numbers.refused) unknown=\(numbers.unknown) \
             snapshots=\(numbers.snapshotsInstalled) joined=\(numbers.membersAdded) left=\(numbers.membersRemoved) \
-            rots=\(numbers.rots) recovered=\(numbers.recoveries) lost=\(numbers.lostMembers) full=\(numbers.fullDisks)
+            rots=\(numbers.rots) recovered=\(numbers.recoveries) lost=\(numbers.lostMembers) full=\(numbers.fullDisks) \
+            keysJudged=\(numbers.keysJudged) keysUnknown=\(numbers.keysUnknown)
             """
         return RunReport(
             seed: seed, options: options.description, hash: world.trace.hash, events: world.trace.events,
             simulatedSeconds: world.now.nanoseconds / 1_000_000_000, statistics: statistics, violation: violation,
-            trace: violation == nil ? [] : world.trace.lines.suffix(traceLines).map(\.description))
+            discarded: world.liveness.discarded,
+            trace: violation == nil ? [] : world.trace.lines.suffix(traceLines).map(\.description),
+            coverage: world.coverage.names)
     }
 }

@@ -1,4 +1,4 @@
-import Primitives
+package import Primitives
 
 // Everything that goes to the log lane passes here, and every gate comes from here.
 extension RaftNode {
@@ -79,8 +79,9 @@ extension RaftNode {
         effects.batches[batch].resetTo = base
     }
 
-    /// The batch after which this member's promise for entries up to `index` in the present term is durable.
-    mutating func gate(for index: LogIndex) -> BatchNumber {
+    /// The batch after which this member's promise for entries up to `index` in the present term is durable; `index`
+    /// must not be beyond the log's end.
+    package mutating func gate(for index: LogIndex) -> BatchNumber {
         max(writes.gate(for: index), writes.pending(hardStateBatch))
     }
 

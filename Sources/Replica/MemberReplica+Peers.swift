@@ -53,7 +53,9 @@ extension MemberReplica {
         into effects: inout ReplicaEffects
     ) {
         if identity.position.index <= store.applied.index {
-            effects.sends.append(PeerSend(to: member, message: .snapshotInstalled(identity)))
+            // A commit that others' disks decided may be applied before it is on this one: the leader counts on the answer.
+            let gate = raft.gate(for: identity.position.index)
+            send(PeerSend(to: member, message: .snapshotInstalled(identity), gate: gate), &effects)
             return
         }
         guard !snapshots.isInstalling else { return }

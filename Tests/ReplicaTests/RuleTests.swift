@@ -52,6 +52,44 @@ struct ReplicaRuleTests {
         #expect(replica.store.applied.index == LogIndex(1))
     }
 
+    @Test("A snapshot that is older than the state is answered only once this disk holds its entry as well")
+    func appliedBeforeDurable() throws {
+        let ids = [1, 2, 3].map { MemberID($0) }
+        let base = LogBase(
+            position: LogPosition(index: LogIndex(1), term: Term(1)), configuration: Configuration(voters: ids))
+        let description = MemberDescription(id: ids[0], name: "", peerURLs: ["http://m1"], clientURLs: [])
+        var state = RestoredState(header: .initial, live: [], leases: [], members: [description])
+        state.header.configuration = base.configuration.encoded()
+        state.header = try RegistryStore(restoring: state).header
+        state.header.applied = base.position
+        var replica = try MemberReplica(
+            configuration: ReplicaConfiguration(
+                member: ids[0], cluster: ClusterID(1), incarnation: Incarnation(1), description: description, seed: 1),
+            log: RestoredLog(base: base, entries: [], hardState: HardState(term: Term(1), commit: LogIndex(1))),
+            state: state, at: Moment(now: .zero, wallMilliseconds: 0))
+        let moment = Moment(now: Instant.zero + .milliseconds(1), wallMilliseconds: 0)
+
+        // The leader and the third member hold the entry; here its write is still under way.
+        let noop = Entry(index: LogIndex(2), term: Term(2), kind: .noop, payload: [])
+        let append = Message(
+            from: ids[1], to: ids[0], term: Term(2),
+            body: .append(previous: base.position, entries: [noop], commit: LogIndex(2), readPosition: 0))
+        var effects = ReplicaEffects()
+        replica.step([.peer(ids[1], .raft(append))], at: moment, into: &effects)
+        #expect(replica.store.applied.index == LogIndex(2))
+        let batch = try #require(effects.logBatches.last).number
+
+        let identity = SnapshotIdentity(position: noop.position, digest: Digest128(), bytes: 8)
+        effects = ReplicaEffects()
+        replica.step(
+            [.peer(ids[1], .snapshotChunk(identity, offset: 0, bytes: [1]))], at: moment, into: &effects)
+        let answer = PeerMessage.snapshotInstalled(identity)
+        #expect(!effects.sends.contains { $0.message == answer })
+        effects = ReplicaEffects()
+        replica.step([.logDurable(batch)], at: moment, into: &effects)
+        #expect(effects.sends.contains { $0.message == answer })
+    }
+
     @Test("While the cluster is corrupt no lease ends; when that is over, those that are due do")
     func corruptLeases() throws {
         var cluster = try ready(1)

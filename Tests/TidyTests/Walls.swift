@@ -52,9 +52,10 @@ struct Wall {
         Wall("registryctl", .program, ["CtlCommands"]),
         Wall("nerve", .program, ["AgentShell"]),
         Wall("synapse", .program, ["AgentShell"]),
+        Wall("Linearizability", .pure, testedBy: "SimulatorTests"),
         Wall(
             "Simulator", .shell,
-            ["MemberLanes", "Replica", "Raft", "KVStore", "Storage", "RegistryModel", "Primitives"]),
+            ["MemberLanes", "Replica", "Raft", "KVStore", "Storage", "Linearizability", "RegistryModel", "Primitives"]),
         Wall("simulate", .program, ["Simulator", "ArgumentParser"]),
     ]
 

@@ -5,69 +5,62 @@ import Raft
 /// What one member's disk holds for certain: the writes that were followed by a sync. Kept beside the code under test,
 /// from the orders it gave, not from what it believes.
 struct DurableModel {
-    private(set) var base = LogPosition.zero
-    private(set) var last = LogIndex.zero
+    private(set) var log = TermLog()
     private(set) var hardState = HardState()
-    private var terms: [UInt64: Term] = [:]
     /// A snapshot was installed: the state contains everything up to here, whatever the log holds.
-    private var installed = LogPosition.zero
-
-    /// Starts from a recovered log: nothing is sent before recovery has made all of it durable.
-    init(recovered log: RestoredLog) {
-        base = log.base.position
-        last = base.index
-        hardState = log.hardState
-        for entry in log.entries {
-            terms[entry.index.number] = entry.term
-            last = entry.index
-        }
-    }
+    private(set) var installed = LogPosition.zero
+    /// How far the state store was last said to be durable.
+    private(set) var state = LogIndex.zero
 
     init() {}
 
+    /// Starts anew from a recovered log: nothing is sent before recovery has made all of it durable.
+    mutating func recovered(_ log: RestoredLog) {
+        self.log = TermLog(log)
+        hardState = log.hardState
+        installed = .zero
+    }
+
+    /// The state was lost with the disk's bytes: it is what the log begins with.
+    mutating func stateLost() {
+        state = .zero
+    }
+
     mutating func write(_ batch: LogBatch) {
-        if let reset = batch.resetTo, term(at: reset.position.index) != reset.position.term {
-            terms = [:]
-            base = reset.position
-            last = base.index
-        }
-        if let from = batch.truncateFrom {
-            for index in stride(from: from.number, through: max(last.number, from.number), by: 1) { terms[index] = nil }
-            last = min(last, from.previous)
-        }
-        for entry in batch.entries {
-            terms[entry.index.number] = entry.term
-            last = entry.index
+        if let reset = batch.resetTo, !log.contains(reset.position) { log.reset(to: reset.position) }
+        if let from = batch.truncateFrom { log.truncate(from: from) }
+        for entry in batch.entries where !log.append(entry.position) {
+            // A write that overlaps what is there; the checks of the order have spoken already.
+            log.truncate(from: entry.index)
+            _ = log.append(entry.position)
         }
         if let hardState = batch.hardState { self.hardState = hardState }
     }
 
     mutating func compact(to position: LogPosition) {
-        guard position.index > base.index else { return }
-        for index in stride(from: base.index.number, through: position.index.number, by: 1) { terms[index] = nil }
-        base = position
-        last = max(last, base.index)
+        log.compact(to: position)
     }
 
     mutating func install(_ position: LogPosition) {
         installed = position
+        state = max(state, position.index)
     }
 
-    /// The term of the durable entry at `index`; nil when there is none or it is compacted away.
-    func term(at index: LogIndex) -> Term? {
-        index == base.index ? base.term : terms[index.number]
+    mutating func stateDurable(_ index: LogIndex) {
+        state = max(state, index)
     }
 
     /// Whether the entry is durable here, in the log or in the state below it.
     func has(_ position: LogPosition) -> Bool {
-        position.index < base.index || term(at: position.index) == position.term
+        position.index < log.base.index || log.contains(position)
             || position.index < installed.index || position == installed
     }
 }
 
 extension DurableModel: CustomStringConvertible {
     var description: String {
-        "durable: base \(base.index.number) of term \(base.term.number), last \(last.number) of term "
-            + "\(term(at: last)?.number ?? 0), hard state term \(hardState.term.number)"
+        "durable: base \(log.base.index.number) of term \(log.base.term.number), last \(log.last.number) of term "
+            + "\(log.lastPosition.term.number), state \(installed.index.number), hard state term "
+            + "\(hardState.term.number)"
     }
 }

@@ -28,6 +28,8 @@ struct History {
     /// Stored rows were compared up to here, and in the revision after it up to a place.
     private var verified = Revision.initial
     private var verifiedRows = 0
+    /// What was seen on the way, each once.
+    private(set) var sightings: [Sometimes] = []
 
     init(options: SimulationOptions) {
         self.options = options
@@ -36,6 +38,9 @@ struct History {
 
     /// Everything committed so far.
     var lastIndex: LogIndex { LogIndex(UInt64(revisions.count - 1)) }
+
+    /// Whether a client's request was committed.
+    func isInLog(_ serial: UInt64) -> Bool { outcomes[serial] != nil }
 
     // MARK: Commits
 
@@ -49,6 +54,7 @@ struct History {
         let before = model.revision
         let outcome = model.apply(command, at: entry.index, term: entry.term)
         note(command.operation, from: before)
+        sight(command.operation, outcome)
         try leases.committed(
             command, outcome, entry: entry.position, leader: leader, at: now)
         // Clients of the simulation sign their requests where a client's address stands.
@@ -89,6 +95,22 @@ struct History {
         default: cause = .transaction
         }
         for _ in before.number..<model.revision.number { causes.append(cause) }
+    }
+
+    private mutating func sight(_ operation: Command.Operation, _ outcome: Model.Outcome) {
+        func add(_ name: Sometimes) {
+            if !sightings.contains(name) { sightings.append(name) }
+        }
+        switch (operation, outcome.result) {
+        case (.leaseExpire, .failure): add(.oldExpiryIgnored)
+        case (.leaseExpire(let ids, _), .success) where ids.count >= 50: add(.leasesExpiredTogether)
+        case (.leaseRevoke, .failure): add(.unknownLeaseRevoked)
+        case (.put(let put), .success) where put.lease != .none:
+            let before = model.events(of: outcome.revision).first?.previous?.lease ?? .none
+            if before != .none, before != put.lease { add(.keyMovedBetweenLeases) }
+        case (.compact, .success): add(.compactedUnderLoad)
+        default: break
+        }
     }
 
     // MARK: What members store

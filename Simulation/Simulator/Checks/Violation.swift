@@ -13,6 +13,13 @@ package enum Invariant: String, Sendable, CaseIterable {
     case applyOnce = "R9 entries are applied once and in order"
     case honesty = "R10 what a message claims is durable when it leaves"
     case nothingCommittedTruncated = "R11 nothing committed or acknowledged is truncated"
+    case configurations = "R12 whoever decides meets whoever may decide"
+    case snapshots = "R13 a snapshot is the state at its entry, with no gap to the log"
+    case matches = "R14 a leader counts on nothing that a member does not hold"
+    case readIndexes = "R15 a read sees every commit before it began"
+    case strangers = "R16 messages for others have no effect"
+    case bounds = "R17 logs, windows and messages stay within their bounds"
+    case roles = "R18 roles change legally, and only for those who may"
     case equalStates = "R19 equal states at equal indexes"
     case acknowledgedWrites = "K1 an acknowledged write is in the log once"
     case linearizableReads = "K2 linearizable reads"
@@ -47,6 +54,7 @@ package enum Invariant: String, Sendable, CaseIterable {
     case refusedToStart = "a member starts from what its disk holds"
     case fatal = "a member never stops by itself"
     case liveness = "R20 progress after healing"
+    case scenario = "a scenario's clients see what they were promised"
 }
 
 /// The first thing that did not hold.

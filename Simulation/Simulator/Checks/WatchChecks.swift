@@ -180,6 +180,10 @@ struct WatchCursor {
         next = revision
     }
 
+    func isServed(in model: Model) -> Bool {
+        next == .zero || firstWanted(from: next, through: model.revision, in: model) == nil
+    }
+
     /// At rest nothing is owed.
     func finish(_ name: String, in model: Model, at now: Instant) throws(Violation) {
         guard next != .zero, let owed = firstWanted(from: next, through: model.revision, in: model) else { return }

@@ -67,11 +67,15 @@ package final class MemoryFileSystem: FileSystem, @unchecked Sendable {
         between = nil
     }
 
+    /// Some of its bytes changed by themselves, some time.
+    package private(set) var isDamaged = false
+
     /// Bytes of all files.
     package var bytesUsed: Int { root.bytes }
 
     /// Flips bits of a byte on the disk; nothing when the file or the byte is not there.
     package func corrupt(_ path: String, at offset: Int, mask: UInt8) {
+        isDamaged = true
         if case .file(let node) = entry(path) { node.corrupt(at: offset, mask: mask) }
     }
 

@@ -13,10 +13,12 @@ extension World {
         switch reply.outcome {
         case .success(let body):
             statistics.acknowledged += 1
+            blackBox.answered(operation, body, at: now)
             try checks.answered(operation, body, revision: reply.revision, at: now)
             try remember(operation, body, reply.revision, at: member)
         case .failure(let rejection):
             statistics.refused += 1
+            blackBox.refused(operation, rejection)
             try checks.refused(operation, rejection, revision: reply.revision, at: now)
             if rejection.isUncertain { clients.uncertain(operation) }
             if rejection.code == .leaseNotFound { clients.forgetLeases(operation) }
@@ -34,6 +36,7 @@ extension World {
     /// No answer will come.
     func lose(_ serial: UInt64) throws(Violation) {
         guard let operation = clients.end(serial) else { return }
+        blackBox.lost(serial)
         statistics.unknown += 1
         clients.uncertain(operation)
         goOn(operation)
@@ -108,6 +111,7 @@ extension Clients {
 
     /// The outcome is unknown. Some ask for the very same again, elsewhere: what they ask for must bear that.
     mutating func uncertain(_ operation: Operation) {
+        unlearned.append(operation.serial)
         if case .increment = operation.purpose { memories[operation.client].uncertain += 1 }
         guard options.load.repeats > 0, waiting[operation.client] == operation.serial,
             draws.chance(options.load.repeats, in: 256)

@@ -111,7 +111,7 @@ struct Clients {
     var draws: SeededGenerator
     /// Open operations by serial; looked up, and walked in serial order only.
     private(set) var open: [UInt64: Operation] = [:]
-    private var lastSerial: UInt64 = 0
+    private(set) var lastSerial: UInt64 = 0
     private var lastToken: UInt64 = 0
     var memories: [ClientMemory]
     /// How far each client's clock is off, in millionths.
@@ -124,6 +124,8 @@ struct Clients {
     var fenced = 0
     /// Operations begun on each slot of the key space: a key is left for a new one after a number of them.
     var slotCounts: [Int]
+    /// Requests whose outcome their clients never learned, in order.
+    var unlearned: [UInt64] = []
     /// No new operations.
     var stopAfterCurrent = false
 
@@ -140,6 +142,16 @@ struct Clients {
 
     var keyCount: Int { options.keys }
     var firstOpen: UInt64? { open.keys.min() }
+
+    /// The first request not answered of those up to a serial at one of these members.
+    func firstOpen(through serial: UInt64, at members: [MemberID]) -> UInt64? {
+        open.keys.sorted().first { $0 <= serial && members.contains(open[$0]?.member ?? MemberID(0)) }
+    }
+
+    /// Whether a lease belongs to one of the clients.
+    func holds(_ lease: LeaseID) -> Bool {
+        memories.contains { $0.leases.contains(lease) || $0.lock?.lease == lease }
+    }
 
     /// Time on a client's own clock.
     func elapsed(_ client: Int, _ span: TimeSpan) -> TimeSpan {

@@ -28,6 +28,16 @@ struct EventQueue<Event> {
         }
     }
 
+    /// Events that would come later come at `time`, where `isMoved` says so; their order among each other stays.
+    mutating func hasten(to time: Instant, where isMoved: (Event, Instant) -> Bool) {
+        items.sort { $0.isBefore($1) }
+        for place in items.indices where items[place].at > time && isMoved(items[place].event, items[place].at) {
+            items[place].at = time
+        }
+        // Sorted is heap enough.
+        items.sort { $0.isBefore($1) }
+    }
+
     mutating func pop() -> (at: Instant, event: Event)? {
         guard let first = items.first else { return nil }
         let last = items.removeLast()

@@ -6,6 +6,8 @@ struct Network {
     private let options: SimulationOptions
     private var members: [MemberID]
     private var draws: SeededGenerator
+    /// Members between whom everything is fast; looked up only.
+    private var favoured: Set<MemberID> = []
     /// Until when links are cut, and slow; looked up only.
     private var cut: [Link: Instant] = [:]
     private var slow: [Link: (by: TimeSpan, until: Instant)] = [:]
@@ -43,6 +45,11 @@ struct Network {
         let link = Link(from: from, to: to)
         let connection = connections[link] ?? 0
         if isCut(from: from, to: to, at: now) { return Passage(arrivals: [], connection: connection) }
+        if !favoured.isEmpty, favoured.contains(from), favoured.contains(to) {
+            let arrival = max(now + .microseconds(draws.within(100...8_000)), lastArrival[link] ?? .zero)
+            lastArrival[link] = arrival
+            return Passage(arrivals: [arrival], connection: connection)
+        }
         var extra = TimeSpan.zero
         if let slow = slow[link], slow.until > now { extra = slow.by }
         if options.streams {
@@ -94,6 +101,23 @@ struct Network {
             cut(from: member, to: other, until: .distantFuture)
             cut(from: other, to: member, until: .distantFuture)
         }
+    }
+
+    /// Links among these members work, fast and without loss, from now on.
+    mutating func favour(_ members: [MemberID]) {
+        favoured = Set(members)
+        for one in members {
+            for two in members where one != two {
+                cut[Link(from: one, to: two)] = nil
+                slow[Link(from: one, to: two)] = nil
+            }
+        }
+    }
+
+    /// Cuts that would end go on for ever.
+    mutating func freeze(at now: Instant) {
+        cut = cut.filter { $0.value > now }.mapValues { _ in .distantFuture }
+        slow = slow.filter { $0.value.until > now }.mapValues { ($0.by, .distantFuture) }
     }
 
     /// Nothing is cut from now on.

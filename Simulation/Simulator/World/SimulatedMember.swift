@@ -17,6 +17,8 @@ final class SimulatedMember {
         let state: StateWork
         let reads: ReadWork
         let snapshots: SnapshotWork
+        /// What the start found in the log.
+        let recovered: RecoveredLog
         /// Jobs that wait while the lane's earlier work is under way.
         var logJobs: [LogJob] = []
         var stateJobs: [StateJob] = []
@@ -44,6 +46,7 @@ final class SimulatedMember {
             self.replica = replica
             self.directory = directory
             self.vfs = vfs
+            recovered = stores.recovered
             log = LogWork(log: stores.log)
             state = StateWork(store: stores.state, directory: directory)
             reads = ReadWork(directory: directory)

@@ -33,6 +33,7 @@ extension World {
         case 5..<7: try cancelWatch(number, member, process)
         case 7..<13:
             watchers.streams[number].owedProgress += 1
+            watchers.streams[number].askedProgressAt = now
             try askWatch(.watchProgress(streamID(number)), member, process)
         case 13, 14:
             // Moves on, as clients do when they balance or lose patience.
@@ -64,6 +65,10 @@ extension World {
         watchers.streams[number].number = watchers.nextNumber()
         trace.note(now, 20, UInt64(number), member.id.number)
         trace.line(now, .member(member.id), .client, "watch stream \(number) connects")
+        if let last = watchers.streams[number].lastMember, last != member.id {
+            checks.coverage.hit(
+                .watchResumedElsewhere, if: watchers.streams[number].watches.contains { $0.cursor.eventsSeen > 0 })
+        }
         watchers.streams[number].lastMember = member.id
         try createWaiting(number, member, process)
     }
@@ -163,6 +168,8 @@ extension World {
         case .events(let events):
             trace.note(now, 22, UInt64(stream), UInt64(bitPattern: delivery.revision.number), UInt64(events.count))
             statistics.watchEvents += events.count
+            let watch = watchers.streams[stream].watches[place]
+            checks.coverage.hit(.watchBeganInFuture, if: watch.beganInFuture && watch.cursor.eventsSeen == 0)
             try watchers.streams[stream].watches[place].cursor.delivered(
                 events, header: delivery.revision, name, in: checks.history.model, at: now)
             checks.told(delivery.revision)
@@ -177,6 +184,7 @@ extension World {
                 try watchers.streams[stream].watches[place].cursor.compacted(
                     to: compacted, name, in: checks.history.model, at: now)
                 statistics.watchesCompacted += 1
+                checks.coverage.hit(.watchCompacted)
                 watchers.streams[stream].watches[place].state = .waiting
             } else {
                 guard case .canceling = watchers.streams[stream].watches[place].state else {
@@ -194,11 +202,28 @@ extension World {
         }
         trace.note(now, 23, UInt64(stream), UInt64(bitPattern: revision.number))
         watchers.streams[stream].owedProgress -= 1
+        checks.coverage.hit(.bookmarkDelayed, if: watchers.streams[stream].askedProgressAt < now)
         for place in watchers.streams[stream].watches.indices where watchers.streams[stream].watches[place].id != nil {
             let name = watchers.name(stream, place)
             try watchers.streams[stream].watches[place].cursor.bookmarked(
                 revision, name, in: checks.history.model, at: now)
         }
+    }
+
+    /// A snapshot takes the place of a member's state.
+    func watchersSaw(snapshotAt member: MemberID) {
+        let isWatched = watchers.streams.contains { $0.home?.member == member && !$0.watches.isEmpty }
+        checks.coverage.hit(.snapshotUnderWatch, if: isWatched)
+    }
+
+    /// Situations that are known only in the end.
+    private func noteLoad() {
+        for serial in clients.unlearned {
+            let isThere = checks.history.isInLog(serial)
+            checks.coverage.hit(isThere ? .unknownCarriedOut : .unknownNotCarriedOut)
+        }
+        checks.coverage.hit(.staleHolderFenced, if: clients.fenced > 0)
+        for name in checks.history.sightings { checks.coverage.hit(name) }
     }
 
     // MARK: Reading
@@ -219,6 +244,7 @@ extension World {
         guard watchers.streams[stream].number == number,
             let (member, process) = watchers.streams[stream].home.flatMap({ running($0.member, $0.life) })
         else { return }
+        checks.coverage.hit(.watchFellBehind, if: process.replica.gauges.catchingUp > 0)
         let events = watchers.streams[stream].unread
         watchers.streams[stream].unread = 0
         watchers.streams[stream].isReading = false
@@ -227,10 +253,25 @@ extension World {
 
     /// At rest: every watch has everything, every silent holder's lease is gone.
     func finishLoad() throws(Violation) {
-        let leader = members.first { $0.process?.replica.raft.isEstablishedLeader ?? false }
-        try finishWatchers(present: leader?.process?.replica.store.members.map(\.id) ?? [])
+        try finishWatchers(present: presentMembers)
         try checks.history.leases.finish(checks.history.model, at: now)
         try clients.finishCounting(checks.history.model, at: now)
+        noteLoad()
+    }
+
+    private var presentMembers: [MemberID] {
+        let leader = members.first { $0.process?.replica.raft.isEstablishedLeader ?? false }
+        return leader?.process?.replica.store.members.map(\.id) ?? []
+    }
+
+    /// Nothing is owed to a watch, and no lease is left.
+    var isLoadServed: Bool {
+        guard checks.history.model.leases.isEmpty else { return false }
+        let present = presentMembers
+        return watchers.streams.allSatisfy { stream in
+            guard let home = stream.home, present.contains(home.member) else { return true }
+            return stream.watches.allSatisfy { $0.cursor.isServed(in: checks.history.model) }
+        }
     }
 
     private func finishWatchers(present: [MemberID]) throws(Violation) {

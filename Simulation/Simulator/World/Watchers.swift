@@ -43,6 +43,7 @@ struct Watchers {
         var slowness: TimeSpan
         /// Progress requests on this connection that may still be answered; several may share an answer.
         var owedProgress = 0
+        var askedProgressAt = Instant.zero
         /// Where its watches were last, for coverage.
         var lastMember: MemberID?
     }

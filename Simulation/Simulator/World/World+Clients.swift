@@ -35,8 +35,12 @@ extension World {
         var draws = SeededGenerator(seed: options.seed, purpose: "mass leases")
         let half = TimeSpan(nanoseconds: options.duration.nanoseconds / 2)
         queue.add(.load(.grantMany), at: now + .seconds(1) + draws.span(.zero, half))
-        // Once more when nothing goes wrong any longer: then they have to end in time.
-        queue.add(.load(.grantMany), at: calmFrom + options.election * 12 + .milliseconds(500))
+    }
+
+    /// Nothing goes wrong any longer, and somebody leads: from now on what was promised must come in time.
+    func loadIsCalm() throws(Violation) {
+        checks.history.leases.calmSince = now
+        if options.load.massLeases > 0 { try grantMany() }
     }
 
     var view: WorldView {
@@ -68,6 +72,7 @@ extension World {
 
     private func begin(_ wish: Wish, client: Int, at member: SimulatedMember) -> UInt64 {
         let operation = clients.begin(wish, client: client, at: member, now: now, view: view)
+        blackBox.began(operation, at: now)
         trace.note(now, 7, UInt64(client), operation.serial)
         return operation.serial
     }

@@ -36,6 +36,8 @@ extension World {
         } catch {
             throw Violation(.encoding, "m\(to.number) cannot read what m\(from.number) sent: \(error)", at: now)
         }
+        try tryStrangers(message, from: from, at: member, process)
+        if scene.timeoutNowTarget != nil, try strikes(message, at: member) { return }
         try step(member, process, [.peer(from, message)])
     }
 

@@ -26,11 +26,12 @@ extension World {
 
     /// Does what the fault says, and writes it down with its targets named. A fault without a target does nothing.
     package func inject(_ fault: Fault) throws(Violation) {
-        guard let fault = resolved(fault) else { return }
+        // Who is well by then stays well.
+        guard liveness.core.isEmpty, let fault = resolved(fault) else { return }
         script.append(ScriptedFault(at: now - .zero, fault))
         statistics.faults[fault.name, default: 0] += 1
         trace.note(now, 20, UInt64(script.count))
-        trace.line(now, fault.lane, .fault, "\(fault)")
+        trace.line(now, fault.lane, .fault, fault.scenarioText)
         switch fault {
         case .crash(.member(let id), let powerLoss, let restart):
             try die(members[index(id)], powerLoss: powerLoss, restart: restart)
@@ -141,19 +142,26 @@ extension World {
     /// A process that stands still takes nothing in: the event comes again when it goes on. So does the end of disk work
     /// on a disk that hangs.
     func isHeldUp(_ event: Event) -> Bool {
-        let until: Instant
+        guard let until = heldUpUntil(event), until > now else { return false }
+        if until == .distantFuture {
+            liveness.heldBack.append(event)
+        } else {
+            queue.add(event, at: until)
+        }
+        return true
+    }
+
+    /// nil: the event waits for nobody.
+    func heldUpUntil(_ event: Event) -> Instant? {
         switch event {
-        case .frame(let frame): until = members[index(frame.to)].pausedUntil
+        case .frame(let frame): members[index(frame.to)].pausedUntil
         case .wake(let id, _), .linkUp(let id, _, _), .linkClosed(let id, _, _), .diskLow(let id, _, _),
             .retryDisk(let id, _), .events(let id, _, _):
-            until = members[index(id)].pausedUntil
+            members[index(id)].pausedUntil
         case .logDone(let id, _, _), .stateDone(let id, _, _), .snapshotDone(let id, _, _), .lanes(let id, _):
-            until = max(members[index(id)].pausedUntil, members[index(id)].hangsUntil)
-        default: return false
+            max(members[index(id)].pausedUntil, members[index(id)].hangsUntil)
+        default: nil
         }
-        guard until > now else { return false }
-        queue.add(event, at: until)
-        return true
     }
 }
 

@@ -46,8 +46,8 @@ extension World {
             connect(member.id, other.id)
             connect(other.id, member.id)
         }
-        try step(
-            member, process, [.sinkAttached(Clients.sink), .sinkAttached(Admin.sink), .sinkAttached(Watchers.sink)])
+        let sinks = [Clients.sink, Admin.sink, Scene.sink, Watchers.sink]
+        try step(member, process, sinks.map { .sinkAttached($0) })
     }
 
     /// The start of a process that ends within it, by a planned fault.
@@ -145,6 +145,11 @@ extension World {
 
     func url(_ id: MemberID) -> String { "http://m\(id.number)" }
 
+    /// What the member's clocks show.
+    func moment(of member: SimulatedMember) -> Moment {
+        Moment(now: member.local(now), wallMilliseconds: wall(member))
+    }
+
     private func wall(_ member: SimulatedMember) -> Int64 {
         1_700_000_000_000 + (member.local(now) + member.wallOffset).nanoseconds / 1_000_000
     }
@@ -158,7 +163,7 @@ extension World {
             if !events.isEmpty { queue.add(.events(member.id, life: member.life, events), at: member.pausedUntil) }
             return
         }
-        let moment = Moment(now: member.local(now), wallMilliseconds: wall(member))
+        let moment = moment(of: member)
         process.stepsNow = process.steppedAt == now ? process.stepsNow + 1 : 0
         process.steppedAt = now
         if process.stepsNow > 10_000 {
@@ -179,7 +184,10 @@ extension World {
             trace.note(now, 2, member.id.number, UInt64(leadership.role.rawValue), leadership.term.number)
             trace.line(now, .member(member.id), .role, "\(leadership.role) of term \(leadership.term.number)")
         }
-        try checks.stepped(member, process, effects, at: now)
+        try checks.stepped(member, process, events, effects, at: now)
+        if scene.observes {
+            for batch in effects.stateBatches { try sceneSees(batch) }
+        }
         if effects.hasRecovered {
             statistics.recoveries += 1
             trace.line(now, .member(member.id), .life, "has got everything back")
@@ -199,6 +207,8 @@ extension World {
                 adminDelivery(delivery, at: member)
             } else if sink == Watchers.sink {
                 try watchDelivery(delivery, at: member)
+            } else if sink == Scene.sink {
+                try sceneDelivery(delivery, at: member)
             } else {
                 try clientDelivery(delivery, at: member)
             }
@@ -246,8 +256,9 @@ extension World {
         try startSnapshotWork(member)
     }
 
-    private func latency() -> TimeSpan {
-        options.diskLatencyMin + diskDraws.around(options.diskLatencyMean)
+    private func latency(_ member: SimulatedMember) -> TimeSpan {
+        if liveness.favours(member.id) { return .microseconds(diskDraws.within(50...1_000)) }
+        return options.diskLatencyMin + diskDraws.around(options.diskLatencyMean)
     }
 
     /// The work is done on the simulated disk at once and reported after the latency; a crash in between finds it done
@@ -261,8 +272,8 @@ extension World {
         process.isLogBusy = true
         do throws(StorageError) {
             let durable = try process.log.perform(jobs)
-            checks.wrote(jobs, by: member)
-            queue.add(.logDone(member.id, life: member.life, durable), at: now + latency())
+            checks.wrote(jobs, through: durable, isFull: process.log.isFull, by: member.id)
+            queue.add(.logDone(member.id, life: member.life, durable), at: now + latency(member))
             watchDisk(of: member, process)
         } catch {
             try diskStopped(member, error)
@@ -285,20 +296,19 @@ extension World {
         if results.replaced {
             process.reads.reopen()
             statistics.snapshotsInstalled += 1
+            watchersSaw(snapshotAt: member.id)
             do throws(StorageError) {
                 try process.snapshots.tidy()
             } catch {
                 return try diskStopped(member, error)
             }
         }
-        for case .snapshotInstalled(let identity, _, _, _) in results.events {
-            checks.installed(identity.position, by: member)
-        }
+        for event in results.events { checks.stateWorked(event, by: member) }
         var events = results.events
         for job in results.reads { events.append(.readFinished(job.id, process.reads.perform(job.work))) }
         if let damage = process.reads.damage { process.stateJobs.append(.damaged(damage)) }
         process.snapshotJobs += results.snapshots
-        queue.add(.stateDone(member.id, life: member.life, events), at: now + latency())
+        queue.add(.stateDone(member.id, life: member.life, events), at: now + latency(member))
         try startSnapshotWork(member)
     }
 
@@ -321,7 +331,7 @@ extension World {
             return try diskStopped(member, error)
         }
         if let violation = process.meanwhile { throw violation }
-        queue.add(.snapshotDone(member.id, life: member.life, events), at: now + latency())
+        queue.add(.snapshotDone(member.id, life: member.life, events), at: now + latency(member))
         try startStateWork(member)
     }
 
@@ -378,6 +388,7 @@ extension World {
         member.pausedUntil = .zero
         try rot(member, after: process)
         checks.died(member)
+        liveness.lastWords[member.id] = (process.replica.raft.configuration, process.replica.raft.commitIndex)
         clients.memberDied(member.id)
         watchersLost(member.id)
         if !powerLoss {

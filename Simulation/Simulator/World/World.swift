@@ -56,6 +56,16 @@ package final class World {
     var clients: Clients
     var watchers: Watchers
     var checks: Checks
+    var blackBox: BlackBox
+    /// The situations this run was in.
+    package internal(set) var coverage: Coverage {
+        get { checks.coverage }
+        _modify { yield &checks.coverage }
+    }
+    /// How the run ends.
+    var liveness: Liveness
+    /// Clients that a scenario brings along.
+    var scene: Scene
     /// Independent streams: switching one class of faults off does not shift the draws of the others.
     var swarm: Swarm
     var diskDraws: SeededGenerator
@@ -79,6 +89,9 @@ package final class World {
         clients = Clients(options: options)
         watchers = Watchers(options: options.load, seed: options.seed)
         checks = Checks(options: options, members: ids)
+        blackBox = BlackBox(seed: options.seed)
+        liveness = Liveness(seed: options.seed)
+        scene = Scene(seed: options.seed)
         swarm = Swarm(seed: options.seed)
         diskDraws = SeededGenerator(seed: options.seed, purpose: "disk")
         membershipDraws = SeededGenerator(seed: options.seed, purpose: "membership")
@@ -118,6 +131,9 @@ package final class World {
         package var recoveries = 0
         package var lostMembers = 0
         package var fullDisks = 0
+        /// Keys whose histories were judged without looking at revisions, and for how many that took too long.
+        package var keysJudged = 0
+        package var keysUnknown = 0
         package var simulated = TimeSpan.zero
     }
 
@@ -136,45 +152,23 @@ package final class World {
         }
         startLoad()
         try runUntil(calmFrom)
-        try becomeCalm()
+        try finishRun()
+        (statistics.keysJudged, statistics.keysUnknown) = try blackBox.judge(at: now)
         statistics.simulated = now - .zero
     }
 
-    private func runUntil(_ end: Instant) throws(Violation) {
+    func runUntil(_ end: Instant) throws(Violation) {
         while let next = queue.nextTime, next <= end {
             guard let (at, event) = queue.pop() else { break }
             now = max(now, at)
+            if liveness.isFrozen, holdsBack(event) {
+                liveness.heldBack.append(event)
+                continue
+            }
             try handle(event)
             if !clients.orphans.isEmpty { try endOrphans() }
         }
         now = end
-    }
-
-    /// All members run, every link works: a leader within ten election timeouts, every open request answered, fresh ones
-    /// carried out, all members equal.
-    private func becomeCalm() throws(Violation) {
-        network.healAll()
-        for member in members {
-            member.disk.capacity = .max
-            member.pausedUntil = .zero
-            member.hangsUntil = .zero
-        }
-        trace.line(now, .world, .fault, "calm: everything heals")
-        for member in members where member.process == nil && !member.isAbsent { try start(member) }
-        try runUntil(now + options.election * 12 + .seconds(2))
-        guard members.contains(where: { $0.process?.replica.raft.isEstablishedLeader ?? false }) else {
-            throw Violation(
-                .liveness, "no leader \(options.election.milliseconds * 12 + 2_000) ms after healing", at: now)
-        }
-        checks.history.leases.calmSince = now
-        try runUntil(now + .seconds(1))
-        clients.stopAfterCurrent = true
-        try runUntil(now + .seconds(20))
-        if let open = clients.firstOpen {
-            throw Violation(.liveness, "request \(open) is not answered 20 s after healing", at: now)
-        }
-        try checks.finish(members: members, clients: clients, at: now)
-        try finishLoad()
     }
 
     private func handle(_ event: Event) throws(Violation) {

@@ -1,0 +1,197 @@
+"""A copy of the sources in which every mutant is compiled in, switched by a number in the environment."""
+
+import json
+import pathlib
+import re
+import subprocess
+
+PACKAGE = "mutants"
+VARIABLE = "MUTANT"
+SWITCH_FILE = "MutantSwitch.swift"
+SWITCH = f"""import Glibc
+
+private let chosenMutant: Int = {{
+    guard let text = getenv("{VARIABLE}") else {{ return 0 }}
+    return Int(String(cString: text)) ?? 0
+}}()
+
+@inline(__always) func isMutant(_ number: Int) -> Bool {{ chosenMutant == number }}
+"""
+ERROR = re.compile(r"^(/.*?\.swift):(\d+):\d+: error: (.*)$", re.MULTILINE)
+ROUNDS_MAX = 60
+
+
+class BuildFailed(Exception):
+    """The copy does not compile, and no mutant is to blame."""
+
+
+def run(command, **options):
+    return subprocess.run(command, text=True, capture_output=True, check=False, **options)
+
+
+class Manifest:
+    """The package as SwiftPM reads it."""
+
+    def __init__(self, root):
+        self.root = root
+        done = run(["swift", "package", "--package-path", str(root), "dump-package"])
+        if done.returncode != 0:
+            raise BuildFailed(f"cannot read {root}/Package.swift: {done.stderr.strip()}")
+        self.package = json.loads(done.stdout)
+        self.targets = {target["name"]: target for target in self.package["targets"]}
+
+    def folder(self, name):
+        target = self.targets[name]
+        return target.get("path") or ("Tests/" if target["type"] == "test" else "Sources/") + name
+
+    def needed(self, names):
+        """The targets that `names` are built from, themselves included."""
+        found, waiting = [], list(names)
+        while waiting:
+            name = waiting.pop()
+            if name in found:
+                continue
+            found.append(name)
+            for dependency in self.targets[name]["dependencies"]:
+                if "byName" in dependency:
+                    waiting.append(dependency["byName"][0])
+        return [target["name"] for target in self.package["targets"] if target["name"] in found]
+
+    def text(self, names):
+        """A manifest of only `names`, with the same language settings; warnings are no errors here."""
+        identities = set()
+        lines = []
+        for name in names:
+            target = self.targets[name]
+            folder = self.folder(name)
+            if target["type"] == "system":
+                library = f', pkgConfig: "{target["pkgConfig"]}"' if "pkgConfig" in target else ""
+                lines.append(f'    .systemLibrary(name: "{name}", path: "{folder}"{library}),')
+                continue
+            needs = []
+            for dependency in target["dependencies"]:
+                if "product" in dependency:
+                    identities.add(dependency["product"][1])
+                    needs.append('.product(name: "{}", package: "{}")'.format(*dependency["product"][:2]))
+                else:
+                    needs.append(f'"{dependency["byName"][0]}"')
+            features = [
+                f'.enableUpcomingFeature("{setting["kind"]["enableUpcomingFeature"]["_0"]}")'
+                for setting in target["settings"] if "enableUpcomingFeature" in setting["kind"]
+            ]
+            kind = {"test": "testTarget", "executable": "executableTarget"}.get(target["type"], "target")
+            exclude = "".join(f'"{path}", ' for path in target["exclude"])
+            lines.append(
+                f'    .{kind}(name: "{name}", dependencies: [{", ".join(needs)}], path: "{folder}", '
+                f'exclude: [{exclude}], swiftSettings: [{", ".join(features)}]),')
+        packages = []
+        for dependency in self.package["dependencies"]:
+            source = dependency["sourceControl"][0]
+            if source["identity"] in identities:
+                lowest = source["requirement"]["range"][0]["lowerBound"]
+                url = source["location"]["remote"][0]["urlString"]
+                packages.append(f'    .package(url: "{url}", from: "{lowest}"),')
+        return "\n".join(
+            ["// swift-tools-version: 6.2", "import PackageDescription", "", "let package = Package(",
+             f'    name: "{PACKAGE}",', "    dependencies: [", *packages, "    ],", "    targets: [", *lines, "    ])", ""])
+
+
+def write(path, text):
+    """Leaves a file alone that says the same already: the build then does nothing for it."""
+    if path.exists() and path.read_text() == text:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+class Scratch:
+    """The copy, its build and the mutants in it. `mutants` maps a number, from 1, to its site."""
+
+    def __init__(self, root, folder, modules, tests, programs, jobs):
+        self.tree = folder / "tree"
+        self.build_path = folder / "build"
+        self.modules = modules
+        self.jobs = jobs
+        self.mutants = {}
+        manifest = Manifest(root)
+        names = manifest.needed([*modules, *tests, *programs])
+        self.originals = {}
+        for name in names:
+            for path in sorted((root / manifest.folder(name)).rglob("*")):
+                if path.is_file():
+                    self.originals[str(path.relative_to(root))] = path.read_text()
+        self.switches = [f"{manifest.folder(module)}/{SWITCH_FILE}" for module in modules]
+        self.sources = {
+            module: [
+                path for path in self.originals
+                if path.startswith(manifest.folder(module) + "/") and path.endswith(".swift")
+            ]
+            for module in modules
+        }
+        write(self.tree / "Package.swift", manifest.text(names))
+        resolved = root / "Package.resolved"
+        if resolved.exists() and not (self.tree / "Package.resolved").exists():
+            write(self.tree / "Package.resolved", resolved.read_text())
+        kept = {*self.originals, *self.switches}
+        for path in list(self.tree.rglob("*.swift")):
+            if str(path.relative_to(self.tree)) not in {*kept, "Package.swift"}:
+                path.unlink()
+
+    def apply(self):
+        by_path = {}
+        for number, site in self.mutants.items():
+            by_path.setdefault(site.path, []).append((number, site))
+        for path, text in self.originals.items():
+            lines = text.split("\n")
+            for number, site in by_path.get(path, []):
+                line = lines[site.line - 1]
+                lines[site.line - 1] = (
+                    line[:site.start] + site.switched(f"isMutant({number})") + line[site.end:])
+            write(self.tree / path, "\n".join(lines))
+        for path in self.switches:
+            write(self.tree / path, SWITCH)
+
+    def build(self, log):
+        """Compiles; takes mutants out until it works. Returns how many were taken out."""
+        removed = 0
+        for _ in range(ROUNDS_MAX):
+            self.apply()
+            done = run(
+                ["swift", "build", "--package-path", str(self.tree), "--scratch-path", str(self.build_path),
+                 "--configuration", "release", "--build-tests", "--jobs", str(self.jobs),
+                 "-Xswiftc", "-enable-testing", "-Xswiftc", "-suppress-warnings"])
+            if done.returncode == 0:
+                return removed
+            output = done.stdout + done.stderr
+            guilty = self.guilty(output)
+            if not guilty:
+                raise BuildFailed("the copy does not compile:\n" + "\n".join(output.splitlines()[-40:]))
+            log(f"{len(guilty)} mutants do not compile and are left out")
+            for number in guilty:
+                del self.mutants[number]
+            removed += len(guilty)
+        raise BuildFailed(f"still errors after {ROUNDS_MAX} rounds")
+
+    def guilty(self, output):
+        """The mutants on the lines of the compiler's errors, or nearest to them."""
+        found = set()
+        tree = str(self.tree.resolve()) + "/"
+        for match in ERROR.finditer(output):
+            path, line = match.group(1).removeprefix(tree), int(match.group(2))
+            near = sorted(
+                (abs(site.line - line), number) for number, site in self.mutants.items() if site.path == path)
+            # An error elsewhere (something is used before it is initialized) comes from the next mutant above or below.
+            if near:
+                found.add(near[0][1])
+        return found
+
+    def program(self, name):
+        return self.build_path / "release" / name
+
+    @property
+    def tests(self):
+        return self.build_path / "release" / f"{PACKAGE}PackageTests.xctest"
+
+
+def folder_of(root):
+    return pathlib.Path(root) / ".build-mutants"

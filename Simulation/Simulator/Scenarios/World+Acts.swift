@@ -1,0 +1,62 @@
+import KVStore
+import Primitives
+import Raft
+import RegistryModel
+import Replica
+
+/// What a scenario does beside faults of members.
+extension World {
+    func perform(_ act: SceneAct) throws(Violation) {
+        switch act {
+        case .startInstances(let count, let ttl, let over):
+            startInstances(count, service: "web", ttl: ttl, over: over)
+        case .loseInstances(let count): loseInstances(scene.fleet.oldest(count))
+        case .stopInstances(let count, let over): stopInstances(scene.fleet.oldest(count), over: over)
+        case .pauseInstances(let count, let span): pauseInstances(scene.fleet.oldest(count), span)
+        case .startWatchers(let count, let slow): startWatchers(count, slow: slow)
+        case .compact(let keep): try compact(keep: keep)
+        case .crashAtTimeoutNow(let target, let restart):
+            guard let id = resolve(target) else { return }
+            scene.timeoutNowTarget = (id, restart)
+        case .flipLogBit(let target, let restart): try flipLogBit(target, restart: restart)
+        }
+    }
+
+    private func compact(keep: Int64) throws(Violation) {
+        guard let door = doors.first, let process = door.process else { return }
+        let revision = process.replica.store.revision.number - keep
+        guard revision > process.replica.store.compactRevision.number else { return }
+        try ask(.write(.compact(Revision(revision))), .compact, at: door)
+    }
+
+    /// Whether the member dies of the message that has just reached it.
+    func strikes(_ message: PeerMessage, at member: SimulatedMember) throws(Violation) -> Bool {
+        guard let target = scene.timeoutNowTarget, target.member == member.id,
+            case .raft(let raft) = message, case .timeoutNow = raft.body
+        else { return false }
+        scene.timeoutNowTarget = nil
+        scene.strikes += 1
+        try inject(.crash(.member(member.id), powerLoss: false, restart: target.restart))
+        return true
+    }
+
+    /// One bit changes in an entry that the member is not alone to have; found when it starts again.
+    private func flipLogBit(_ target: FaultTarget, restart: TimeSpan) throws(Violation) {
+        guard let id = resolve(target) else { return }
+        let member = members[index(id)]
+        let directory = "\(SimulatedMember.path)/member/log"
+        let names = ((try? member.disk.list(directory)) ?? []).filter { $0.hasSuffix(".segment") }.sorted()
+        // Entries lie behind the headers and the slots, an eighth of the file.
+        for name in names {
+            guard let content = member.disk.content("\(directory)/\(name)") else { continue }
+            let begin = 8192 + content.count / 8 + 4096
+            guard let last = content.lastIndex(where: { $0 != 0 }), last > begin else { continue }
+            // The first half: what has long been committed everywhere.
+            let offset = begin + Int(scene.draws.below(UInt64((last - begin) / 2 + 1)))
+            let mask = UInt8(1) << UInt8(scene.draws.below(8))
+            scene.strikes += 1
+            try inject(.crash(.member(id), powerLoss: false, restart: restart))
+            return try inject(.rot(.member(id), file: "member/log/\(name)", offset: offset, mask: mask))
+        }
+    }
+}
