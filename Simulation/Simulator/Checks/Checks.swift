@@ -17,6 +17,8 @@ struct Checks {
     var coverage = Coverage()
     var facts: [MemberFacts]
     var committed: CommittedLog
+    /// Only with hosts.
+    var agents: AgentChecks?
     /// Who led each term.
     var leaders: [Term: MemberID] = [:]
     /// What each candidate claimed to have when it asked for votes.
@@ -29,6 +31,10 @@ struct Checks {
     var openReads: [RequestToken: OpenRead] = [:]
     /// Likewise for reads that members forward to their leader.
     var forwardedReads: [ForwardedRead: LogIndex] = [:]
+    // For coverage alone.
+    var openRenewals: [RequestToken: (member: MemberID, lease: LeaseID)] = [:]
+    var openRevocations: Set<RequestToken> = []
+    var leaseOfKey: [Key: LeaseID] = [:]
     /// Messages that arrived, so that some can be tried with a wrong address.
     var framesHeard: UInt64 = 0
     /// Whom a leader ordered to campaign, by its term.
@@ -60,6 +66,7 @@ struct Checks {
     init(options: SimulationOptions, members: [MemberID]) {
         self.options = options
         history = History(options: options)
+        agents = options.hosts.map { AgentChecks($0, options) }
         facts = members.map { _ in MemberFacts() }
         committed = CommittedLog(founders: members)
     }
@@ -121,6 +128,7 @@ struct Checks {
         for batch in effects.stateBatches {
             try applied(batch, by: id, at: now)
             try history.record(batch, by: id, at: now)
+            try agents?.record(batch, at: now)
         }
         for (sink, delivery) in effects.deliveries {
             try delivered(delivery, sink: sink, by: id, at: now)

@@ -51,6 +51,13 @@ package enum Sometimes: String, CaseIterable, Hashable, Sendable {
     case noSpaceRaised = "space alarm raised"
     case noSpaceCleared = "space alarm cleared"
 
+    // MARK: Leases
+    case leaseEnded = "lease ended"
+    case leaseEndedDuringRenewal = "lease ended while a renewal was under way"
+    case renewalOfEndedLease = "renewal of a lease that was gone"
+    case keyMovedBetweenLeases = "key moved between leases"
+    case unknownLeaseRevoked = "unknown lease revoked"
+
     // MARK: Watches, leases and clients
     case watchFellBehind = "watch served from history"
     case watchCompacted = "watch ended by a compaction"
@@ -60,8 +67,6 @@ package enum Sometimes: String, CaseIterable, Hashable, Sendable {
     case bookmarkDelayed = "bookmark waited for a watch that was behind"
     case oldExpiryIgnored = "expiry of an earlier term ignored"
     case leasesExpiredTogether = "fifty leases expired in one entry"
-    case unknownLeaseRevoked = "unknown lease revoked"
-    case keyMovedBetweenLeases = "key moved between leases"
     case compactedUnderLoad = "history compacted by a client"
     case staleHolderFenced = "holder of a lost lock fenced off"
     case unknownCarriedOut = "request of unknown outcome carried out"

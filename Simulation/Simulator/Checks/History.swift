@@ -39,6 +39,9 @@ struct History {
     /// Everything committed so far.
     var lastIndex: LogIndex { LogIndex(UInt64(revisions.count - 1)) }
 
+    /// The last revision that some member has stored.
+    var revision: Revision { verified }
+
     /// Whether a client's request was committed.
     func isInLog(_ serial: UInt64) -> Bool { outcomes[serial] != nil }
 
@@ -104,10 +107,6 @@ struct History {
         switch (operation, outcome.result) {
         case (.leaseExpire, .failure): add(.oldExpiryIgnored)
         case (.leaseExpire(let ids, _), .success) where ids.count >= 50: add(.leasesExpiredTogether)
-        case (.leaseRevoke, .failure): add(.unknownLeaseRevoked)
-        case (.put(let put), .success) where put.lease != .none:
-            let before = model.events(of: outcome.revision).first?.previous?.lease ?? .none
-            if before != .none, before != put.lease { add(.keyMovedBetweenLeases) }
         case (.compact, .success): add(.compactedUnderLoad)
         default: break
         }

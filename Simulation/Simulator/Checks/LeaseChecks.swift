@@ -16,6 +16,8 @@ struct LeaseChecks {
         var removedAt: Instant?
         /// By the leader, not by a client's wish.
         var hasExpired = false
+        /// Of a simulated client, whose renewals are all seen here.
+        var isClients: Bool
 
         mutating func renewed(sentAt: Instant, now: Instant) {
             self.sentAt = max(self.sentAt ?? .zero, sentAt)
@@ -49,7 +51,9 @@ struct LeaseChecks {
             if facts[id] != nil {
                 throw Violation(.leaseIDs, "lease \(id.hexadecimal) is granted again", at: now)
             }
-            facts[id] = Fact(ttl: .milliseconds(milliseconds), grantedAt: now, touchedAt: now)
+            facts[id] = Fact(
+                ttl: .milliseconds(milliseconds), grantedAt: now, touchedAt: now,
+                isClients: UInt64(command.origin.peer) != nil)
         case (.leaseRevoke(let id), _):
             facts[id]?.removedAt = now
         case (.leaseExpire, .leasesExpired(let ids)):
@@ -197,7 +201,7 @@ struct LeaseChecks {
     }
 
     private func judgeOverrun(_ lease: LeaseID, at now: Instant) throws(Violation) {
-        guard let calmSince, let fact = facts[lease] else { return }
+        guard let calmSince, let fact = facts[lease], fact.isClients else { return }
         if now > latest(fact, calmSince: calmSince) {
             throw Violation(
                 .boundedOverrun,
@@ -206,11 +210,16 @@ struct LeaseChecks {
         }
     }
 
+    /// No client's lease is left.
+    func isQuiet(_ model: Model) -> Bool {
+        !model.leases.keys.contains { facts[$0]?.isClients ?? false }
+    }
+
     /// Nothing is left that should be gone.
     func finish(_ model: Model, at now: Instant) throws(Violation) {
         guard let calmSince else { return }
         for id in model.leases.keys.sorted() {
-            guard let fact = facts[id], now > latest(fact, calmSince: calmSince) else { continue }
+            guard let fact = facts[id], fact.isClients, now > latest(fact, calmSince: calmSince) else { continue }
             throw Violation(
                 .boundedOverrun,
                 "lease \(id.hexadecimal) of \(fact.ttl.milliseconds) ms is still there, "

@@ -2,7 +2,7 @@ package import Primitives
 import Watch
 
 /// What a run's clients do, drawn from its seed in a stream of its own.
-package struct LoadOptions: Sendable {
+package struct LoadOptions: Hashable, Sendable {
     package var watchStreams: Int
     package var watchesPerStreamMax: Int
     package var watchPauseMax: TimeSpan

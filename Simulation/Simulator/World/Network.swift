@@ -79,6 +79,11 @@ struct Network {
         (cut[Link(from: from, to: to)] ?? .zero) > now
     }
 
+    /// Whether frames are cut off or slowed down.
+    func isDisturbed(from: MemberID, to: MemberID, at now: Instant) -> Bool {
+        isCut(from: from, to: to, at: now) || (slow[Link(from: from, to: to)]?.until ?? .zero) > now
+    }
+
     /// Nothing passes in this direction until then.
     mutating func cut(from: MemberID, to: MemberID, until: Instant) {
         let link = Link(from: from, to: to)

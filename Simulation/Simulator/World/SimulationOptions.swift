@@ -4,7 +4,7 @@ package import Primitives
 ///
 /// Values are far below production's: small segments, frequent compaction and short leases make rare code run every
 /// few simulated seconds.
-package struct SimulationOptions: Sendable {
+package struct SimulationOptions: Hashable, Sendable {
     package var seed: UInt64
     package var members: Int
     /// Simulated length of the phase with faults; a healing phase follows.
@@ -61,6 +61,8 @@ package struct SimulationOptions: Sendable {
     package var fullDiskEvery: TimeSpan?
     /// The leader answers reads by its lease; the members allow for the drift that the clocks have.
     package var leaseReads: Bool
+    /// nil: no hosts beside the members.
+    package var hosts: HostOptions?
     /// Bounds of the leader's windows, far below production's in a part of the seeds.
     package var appendBytesMax: Int
     package var windowMessagesMax: Int
@@ -128,6 +130,7 @@ package struct SimulationOptions: Sendable {
         rot = draw.chance(1, in: 2) && members >= 3 ? draw.below(257) : 0
         fullDiskEvery = draw.chance(1, in: 4) ? span(1_000_000, 8_000_000) : nil
         leaseReads = draw.chance(1, in: 2) && !earlyElection
+        hosts = HostOptions(seed: seed, clockDriftMax: clockDriftMax)
         appendBytesMax = draw.chance(1, in: 3) ? Int(draw.within(64...2_000)) : 8 * 1024
         windowMessagesMax = draw.chance(1, in: 3) ? Int(draw.within(1...4)) : 256
         windowBytesMax = draw.chance(1, in: 4) ? Int(draw.within(500...20_000)) : 8 * 1024 * 1024
@@ -187,6 +190,7 @@ extension SimulationOptions: CustomStringConvertible {
             misdirected=\(text(misdirectEvery)) clockJumps=\(text(clockJumpEvery)) transfers=\(text(transferEvery)) \
             aimed=\(aimed)/1000 append<=\(appendBytesMax) window<=\(windowMessagesMax)/\(windowBytesMax) \
             timeout=\(text(requestTimeout)) patience=\(text(adminPatience)) \
+            \(hosts?.description ?? "no hosts") \
             \(load)
             """
     }

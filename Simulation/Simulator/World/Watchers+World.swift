@@ -266,7 +266,7 @@ extension World {
 
     /// Nothing is owed to a watch, and no lease is left.
     var isLoadServed: Bool {
-        guard checks.history.model.leases.isEmpty else { return false }
+        guard checks.history.leases.isQuiet(checks.history.model) else { return false }
         let present = presentMembers
         return watchers.streams.allSatisfy { stream in
             guard let home = stream.home, present.contains(home.member) else { return true }

@@ -65,6 +65,7 @@ extension World {
         case .addMember(let learner): try addMember(learner: learner)
         case .removeMember(.member(let id)): try removeMember(id)
         case .transfer(to: .member(let id)): try transfer(to: id)
+        case .killInstance, .crashAgent, .cutHost: try injectHostFault(fault)
         default: break
         }
     }

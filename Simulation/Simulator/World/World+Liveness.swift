@@ -293,6 +293,8 @@ extension World {
         network.healAll()
         network.favour(liveness.core)
         trace.line(now, .world, .fault, "calm: everything heals")
+        calmFrom = now
+        try calmHosts()
         for member in members { wake(member) }
         for event in liveness.heldBack { queue.add(event, at: now) }
         liveness.heldBack = []
@@ -312,6 +314,7 @@ extension World {
         if let open = clients.firstOpen {
             throw Violation(.liveness, "request \(open) is not answered 20 s after healing", at: now)
         }
+        try finishHosts()
         try checks.finish(members: members, clients: clients, at: now)
         try finishLoad()
     }

@@ -46,7 +46,7 @@ extension World {
             connect(member.id, other.id)
             connect(other.id, member.id)
         }
-        let sinks = [Clients.sink, Admin.sink, Scene.sink, Watchers.sink]
+        let sinks = [Clients.sink, Admin.sink, Scene.sink, Watchers.sink, Hosts.sink]
         try step(member, process, sinks.map { .sinkAttached($0) })
     }
 
@@ -182,8 +182,8 @@ extension World {
         if let leadership = effects.leadership {
             checks.history.leases.led(by: member.id, leadership.isEstablished, at: now)
             trace.note(now, 2, member.id.number, UInt64(leadership.role.rawValue), leadership.term.number)
-            trace.line(now, .member(member.id), .role, "\(leadership.role) of term \(leadership.term.number)")
         }
+        trace.stands(now, member.id, process.standing)
         try checks.stepped(member, process, events, effects, at: now)
         if scene.observes {
             for batch in effects.stateBatches { try sceneSees(batch) }
@@ -209,6 +209,8 @@ extension World {
                 try watchDelivery(delivery, at: member)
             } else if sink == Scene.sink {
                 try sceneDelivery(delivery, at: member)
+            } else if sink == Hosts.sink {
+                hostDelivery(delivery, at: member)
             } else {
                 try clientDelivery(delivery, at: member)
             }
@@ -374,7 +376,7 @@ extension World {
         statistics.crashes += 1
         if powerLoss { statistics.powerLosses += 1 }
         trace.note(now, 3, member.id.number, powerLoss ? 1 : 0)
-        trace.line(now, .member(member.id), .life, "\(powerLoss ? "loses power" : "is killed")")
+        trace.line(now, .member(member.id), .life, "\(powerLoss ? "loses power" : "is killed")", standing: .down)
         if powerLoss {
             // SQLite assumes that a torn sector spares older bytes; the log, which does not, has tests of its own for it.
             member.disk.crash(CrashPolicy(tearsOlderBytes: false), using: &member.generator)
@@ -391,6 +393,7 @@ extension World {
         liveness.lastWords[member.id] = (process.replica.raft.configuration, process.replica.raft.commitIndex)
         clients.memberDied(member.id)
         watchersLost(member.id)
+        hostsMemberDied(member.id, powerLoss: powerLoss)
         if !powerLoss {
             // The kernel closes the dead process's connections; a host without power says nothing.
             for other in members where other.id != member.id {

@@ -33,6 +33,7 @@ package final class World {
         case retryDisk(MemberID, life: UInt64)
         case diskLow(MemberID, life: UInt64, Bool)
         case load(LoadEvent)
+        case host(HostEvent)
     }
 
     struct Frame {
@@ -52,6 +53,7 @@ package final class World {
     /// At place id - 1, founders first; those that are gone stay in the list.
     var members: [SimulatedMember] = []
     var admin = Admin()
+    var hosts: Hosts?
     var network: Network
     var clients: Clients
     var watchers: Watchers
@@ -88,6 +90,7 @@ package final class World {
         network = Network(options: options, members: ids)
         clients = Clients(options: options)
         watchers = Watchers(options: options.load, seed: options.seed)
+        hosts = options.hosts.map { Hosts($0, seed: options.seed) }
         checks = Checks(options: options, members: ids)
         blackBox = BlackBox(seed: options.seed)
         liveness = Liveness(seed: options.seed)
@@ -151,6 +154,7 @@ package final class World {
             beginSwarm()
         }
         startLoad()
+        try startHosts()
         try runUntil(calmFrom)
         try finishRun()
         (statistics.keysJudged, statistics.keysUnknown) = try blackBox.judge(at: now)
@@ -217,6 +221,7 @@ package final class World {
         case .diskLow(let id, let life, let isLow):
             guard let (member, process) = running(id, life) else { return }
             try step(member, process, [.diskLow(isLow)])
+        case .host(let event): try handle(event)
         case .emptyDisk(let id): members[index(id)].disk.capacity = .max
         case .retryDisk(let id, let life):
             guard let (member, process) = running(id, life) else { return }

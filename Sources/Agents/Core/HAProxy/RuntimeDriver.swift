@@ -45,7 +45,7 @@ package struct RuntimeDriver: Sendable {
         case applying([RuntimeCommand])
     }
 
-    /// Readings in one run before what still differs is given up to a reload.
+    /// Readings in one run, since the last change of what is wanted, before what still differs is given up to a reload.
     static let attemptsMax = 4
 
     private var phase = Phase.idle
@@ -140,6 +140,8 @@ package struct RuntimeDriver: Sendable {
     private mutating func read(markerOnly: Bool = false) -> [String] {
         if !markerOnly {
             for name in dirty.keys where !scope.contains(name) { scope.append(name) }
+            // What is new since the last reading has not been said yet, so nothing is known about its effect.
+            if !dirty.isEmpty { attempt = min(attempt, 1) }
             dirty = SortedMap()
         }
         attempt += 1

@@ -1,0 +1,75 @@
+import Testing
+
+@testable import AgentCore
+
+@Suite("Runs over the runtime socket")
+struct RuntimeDriverTests {
+    private func backend(_ servers: [Int]) -> DesiredBackend {
+        DesiredBackend(
+            name: "b",
+            servers: servers.map { number in
+                DesiredServer(
+                    name: "s\(number)", host: "10.0.0.1", port: "\(number)", id: number, writesID: true, cookie: nil,
+                    options: [], weight: nil, isDraining: false, hasLiteralAddress: true)
+            })
+    }
+
+    private func running() -> FakeHAProxy {
+        var haproxy = FakeHAProxy()
+        haproxy.load("global\n\tsetenv SYNAPSE_CONFIGURATION x.1\nbackend b\n\tserver s1 10.0.0.1:1 id 1\n")
+        return haproxy
+    }
+
+    @Test("Changes that arrive with every reading are made one after the other; none is given up to a reload")
+    func changesDuringARun() throws {
+        var haproxy = running()
+        var driver = RuntimeDriver()
+        driver.want(backend([1, 2]))
+        var commands = driver.start()
+        var newest = 2
+        for _ in 0..<40 {
+            let replies = commands.compactMap { haproxy.reply(to: $0) }
+            // Another server before every answer, and the oldest but one goes.
+            if newest < 12 {
+                newest += 1
+                driver.want(backend([1, newest - 1, newest]))
+            }
+            switch try driver.repliesReceived(replies) {
+            case .send(let next): commands = next
+            case .finished(let verdict):
+                #expect(verdict.blocked == [])
+                if newest == 12, !driver.hasWork {
+                    #expect(haproxy.backends[0].servers.filter { $0.admin == 0 }.map(\.name) == ["s1", "s11", "s12"])
+                    return
+                }
+                commands = driver.start()
+            }
+        }
+        Issue.record("the driver does not come to an end")
+    }
+
+    @Test("A command without effect is given up after four readings")
+    func noEffect() throws {
+        var haproxy = running()
+        var driver = RuntimeDriver()
+        driver.want(backend([1, 2]))
+        var commands = driver.start()
+        var readings = 0
+        for _ in 0..<20 {
+            if commands.first?.hasPrefix("show") ?? false { readings += 1 }
+            // HAProxy says that it was done, and does not do it.
+            let replies = commands.map { command in
+                command.hasPrefix("add") ? "New server registered.\n" : haproxy.reply(to: command) ?? ""
+            }
+            switch try driver.repliesReceived(replies) {
+            case .send(let next): commands = next
+            case .finished(let verdict):
+                #expect(verdict.blocked.count == 2)
+                #expect(verdict.blocked.allSatisfy { $0.hasSuffix("has no effect") })
+                #expect(readings == RuntimeDriver.attemptsMax)
+                return
+            }
+        }
+        Issue.record("the driver does not come to an end")
+    }
+}
