@@ -65,18 +65,6 @@ struct ScenarioOption {
     }
 
     /// Hosts beside the members, as the seed draws them, or a few.
-    private init(hosts name: String) {
-        self.name = name
-        expects = "'on' or 'off'"
-        text = { $0.hosts == nil ? "off" : "on" }
-        set = { options, word in
-            guard word == "on" || word == "off" else { return false }
-            let drawn = HostOptions(seed: options.seed, clockDriftMax: options.clockDriftMax)
-            options.hosts = word == "on" ? drawn ?? HostOptions(hosts: 3, services: 2, instances: 6) : nil
-            return true
-        }
-    }
-
     /// Every field but the seed, the number of members and the script, which have lines of their own.
     static var all: [ScenarioOption] {
         [
@@ -103,7 +91,6 @@ struct ScenarioOption {
             number("aimed", \.aimed), number("append-bytes-max", \.appendBytesMax),
             number("window-messages-max", \.windowMessagesMax), number("window-bytes-max", \.windowBytesMax),
             span("request-timeout", \.requestTimeout), span("admin-patience", \.adminPatience),
-            ScenarioOption(hosts: "hosts"),
         ]
     }
 

@@ -307,7 +307,6 @@ extension World {
         clients.stopAfterCurrent = true
         try loadIsCalm()
         try runUntil(healedAt + options.election * 12)
-        try finishHosts()
         _ = try runUntil(within: .seconds(20)) {
             $0.clients.firstOpen == nil && $0.areMembersLevel && $0.isLoadServed
         }
