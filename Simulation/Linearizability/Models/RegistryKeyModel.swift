@@ -71,7 +71,7 @@ package struct RegistryKeyModel: SequentialModel {
     package func text(_ state: [UInt8]?) -> String {
         guard let state else { return "absent" }
         // Tokens are padded to some size.
-        let shown = String(decoding: state.prefix(24), as: UTF8.self)
-        return state.count > 24 ? "\(shown)..." : shown
+        let shown = String(decoding: state.prefix(16), as: UTF8.self)
+        return state.count > 16 ? "\(shown)..." : shown
     }
 }

@@ -31,6 +31,10 @@ struct Checks {
     var openReads: [RequestToken: OpenRead] = [:]
     /// Likewise for reads that members forward to their leader.
     var forwardedReads: [ForwardedRead: LogIndex] = [:]
+    // For coverage alone.
+    var openRenewals: [RequestToken: (member: MemberID, lease: LeaseID)] = [:]
+    var openRevocations: Set<RequestToken> = []
+    var leaseOfKey: [Key: LeaseID] = [:]
     /// Messages that arrived, so that some can be tried with a wrong address.
     var framesHeard: UInt64 = 0
     /// Whom a leader ordered to campaign, by its term.

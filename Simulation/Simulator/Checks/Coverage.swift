@@ -50,6 +50,13 @@ package enum Sometimes: String, CaseIterable, Hashable, Sendable {
     case hungDiskResigned = "leader resigned for its disk"
     case noSpaceRaised = "space alarm raised"
     case noSpaceCleared = "space alarm cleared"
+
+    // MARK: Leases
+    case leaseEnded = "lease ended"
+    case leaseEndedDuringRenewal = "lease ended while a renewal was under way"
+    case renewalOfEndedLease = "renewal of a lease that was gone"
+    case keyMovedBetweenLeases = "key moved between leases"
+    case unknownLeaseRevoked = "unknown lease revoked"
 }
 
 /// Which situations one run was in.

@@ -40,12 +40,12 @@ package struct ScenarioFile: Hashable, Sendable {
         seeds = 1
         jitter = .zero
         probe = nil
-        func list(beyond base: SimulationOptions) -> [Setting] {
+        func differing(from base: SimulationOptions) -> [Setting] {
             ScenarioOption.all.filter { $0.text(options) != $0.text(base) }
                 .map { Setting(name: $0.name, value: $0.text(options)) }
         }
-        settings = list(beyond: .quiet(seed: seed, members: members))
-        let drawn = list(beyond: SimulationOptions(seed: seed, members: members))
+        settings = differing(from: .quiet(seed: seed, members: members))
+        let drawn = differing(from: SimulationOptions(seed: seed, members: members))
         if drawn.count < settings.count { (base, settings) = (.drawn, drawn) }
         self.script = script
     }

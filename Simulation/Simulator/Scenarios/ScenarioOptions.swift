@@ -87,7 +87,9 @@ struct ScenarioOption {
             span("hang-max", \.hangMax), every("slow-link-every", \.slowLinkEvery),
             every("failed-sync-every", \.failedSyncEvery), every("misdirect-every", \.misdirectEvery),
             every("clock-jump-every", \.clockJumpEvery), every("transfer-every", \.transferEvery),
-            number("aimed", \.aimed),
+            number("aimed", \.aimed), number("append-bytes-max", \.appendBytesMax),
+            number("window-messages-max", \.windowMessagesMax), number("window-bytes-max", \.windowBytesMax),
+            span("request-timeout", \.requestTimeout), span("admin-patience", \.adminPatience),
         ]
     }
 
@@ -119,6 +121,8 @@ extension SimulationOptions {
         options.clockJumpEvery = nil
         options.transferEvery = nil
         options.aimed = 0
+        options.requestTimeout = .seconds(6)
+        options.adminPatience = .seconds(8)
         options.rot = 0
         options.restartAfterMax = .seconds(1)
         options.diskLatencyMin = .microseconds(100)
