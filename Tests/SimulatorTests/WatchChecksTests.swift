@@ -58,7 +58,7 @@ struct WatchChecksTests {
         let log = try log()
         var cursor = cursor(from: 2)
         expect(.watchOrder) { () throws(Violation) in
-            try deliver(log.events(2) + log.events(4) + log.events(3), &cursor, log, header: 4)
+            try deliver(log.events(2) + log.events(3) + log.events(2), &cursor, log, header: 3)
         }
         var second = self.cursor(from: 2)
         try deliver(log.events(2) + log.events(3), &second, log)
