@@ -31,7 +31,7 @@ extension AgentChecks {
     ) throws(Violation) {
         switch event {
         case .started:
-            for id in core.watches { try discovered(id, core, host: host, at: now) }
+            for id in core.watches where !foreign.contains(id) { try discovered(id, core, host: host, at: now) }
         case .discoverySnapshot(let id, _, _, _), .discoveryEvents(let id, _, _, _):
             if foreign.contains(id) {
                 // Another history: its revisions say nothing, and it holds nothing.
