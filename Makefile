@@ -1,12 +1,13 @@
 # A table of contents: the work is done by the scripts in bin/.
 .DEFAULT_GOAL := help
-SEEDS ?= 1...100
+SEEDS ?= 1...200
 SEED ?=
-MEMBERS ?= 3
+MINUTES ?= 60
+JOBS ?= 2
 FILTER ?=
 KEEP ?=
 
-.PHONY: help setup build test demo lint format sim sim-seed protos check-deploy clean
+.PHONY: help setup build test demo lint format sim sim-long sim-seed mutants protos check-deploy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -29,12 +30,18 @@ lint: ## formatting, warnings, purity and import walls
 format: ## format the Swift files in place
 	@bin/lint --fix
 
-sim: build ## simulate many seeds: SEEDS=1...1000 MEMBERS=3
-	@.build/release/simulate run --seeds '$(SEEDS)' --members '$(MEMBERS)'
+sim: build ## simulate random seeds and compare runs in two processes: SEEDS=1...1000
+	@bin/simulate --seeds '$(SEEDS)' --jobs '$(JOBS)'
 
-sim-seed: build ## replay one seed: SEED=42
+sim-long: build ## simulate for MINUTES=60 from a random seed; report in simulation-report.md
+	@.build/release/simulate long --minutes '$(MINUTES)' --jobs '$(JOBS)' --commit "$$(git rev-parse --short HEAD)"
+
+sim-seed: build ## replay one seed as a timeline: SEED=42
 	@test -n '$(SEED)' || { echo 'usage: make sim-seed SEED=42' >&2; exit 2; }
-	@.build/release/simulate run --seeds '$(SEED)...$(SEED)' --members '$(MEMBERS)'
+	@.build/release/simulate replay --seed '$(SEED)'
+
+mutants: ## plant known mistakes one by one and see the simulator find them
+	@bin/mutants
 
 protos: ## regenerate Sources/EtcdProto from its .proto files
 	@bin/generate-protos

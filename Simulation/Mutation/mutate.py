@@ -30,7 +30,7 @@ def arguments():
     parser.add_argument("--modules", default=",".join(MODULES), help="of " + ",".join(MODULES))
     parser.add_argument("--seeds", default="1...30", help="the simulator's (default 1...30)")
     parser.add_argument("--jobs", type=int, default=2, help="how many run at a time (default 2)")
-    parser.add_argument("--output", help="the report (default .build-mutants/report.md)")
+    parser.add_argument("--output", help="the report (default .build-mutants/generic/report.md)")
     parser.add_argument("--list", action="store_true", help="only show the sample")
     options = parser.parse_args()
     options.modules = options.modules.split(",")
@@ -142,7 +142,7 @@ def report(copy, sample, numbers, verdicts, options):
     survivors = [number for number in numbers if not any(verdict.killed for verdict in verdicts[number])]
     lines += ["", f"## Survivors: {len(survivors)}", "", *head, *map(row, survivors)]
     lines += ["", "## All", "", *head, *map(row, numbers), ""]
-    lines += [f"One again: `{scratch.VARIABLE}=17 .build-mutants/build/release/simulate run --seeds {options.seeds}`", ""]
+    lines += [f"One again: `{scratch.VARIABLE}=17 .build-mutants/generic/build/release/simulate run --seeds {options.seeds}`", ""]
     return "\n".join(lines)
 
 

@@ -194,4 +194,4 @@ class Scratch:
 
 
 def folder_of(root):
-    return pathlib.Path(root) / ".build-mutants"
+    return pathlib.Path(root) / ".build-mutants" / "generic"

@@ -1,4 +1,4 @@
-import Primitives
+package import Primitives
 
 /// The verdict on one seed.
 package struct RunReport: Sendable {
@@ -7,6 +7,9 @@ package struct RunReport: Sendable {
     package var hash: UInt64
     package var events: UInt64
     package var simulatedSeconds: Int64
+    package var simulated: TimeSpan
+    /// What went wrong, by class.
+    package var faults: [FaultCount]
     package var statistics: String
     /// nil: everything held.
     package var violation: String?
@@ -50,7 +53,8 @@ package enum Runner {
             """
         return RunReport(
             seed: seed, options: options.description, hash: world.trace.hash, events: world.trace.events,
-            simulatedSeconds: world.now.nanoseconds / 1_000_000_000, statistics: statistics, violation: violation,
+            simulatedSeconds: world.now.nanoseconds / 1_000_000_000, simulated: world.now - .zero,
+            faults: FaultCount.sorted(numbers.faults), statistics: statistics, violation: violation,
             discarded: world.liveness.discarded,
             trace: violation == nil ? [] : world.trace.lines.suffix(traceLines).map(\.description),
             coverage: world.coverage.names)

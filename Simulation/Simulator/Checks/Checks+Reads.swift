@@ -10,6 +10,7 @@ import Replica
 extension Checks {
     /// A request reached a member.
     mutating func asked(_ request: Request, _ token: RequestToken, of id: MemberID, _ glance: Glance) {
+        noteLeaseRequest(request, token, at: id)
         let isLinearizable =
             switch request {
             case .range(let range): !range.serializable && range.revision <= .zero
@@ -29,9 +30,10 @@ extension Checks {
     mutating func delivered(
         _ delivery: Delivery, sink: UInt32, by id: MemberID, at now: Instant
     ) throws(Violation) {
-        guard case .reply(let serial, let reply) = delivery,
-            let read = openReads.removeValue(forKey: RequestToken(sink: sink, serial: serial))
-        else { return }
+        guard case .reply(let serial, let reply) = delivery else { return }
+        let token = RequestToken(sink: sink, serial: serial)
+        noteLeaseReply(reply, to: token)
+        guard let read = openReads.removeValue(forKey: token) else { return }
         guard case .success = reply.outcome else {
             coverage.hit(.readRefused)
             return
@@ -63,5 +65,6 @@ extension Checks {
     mutating func forgetReads(of id: MemberID) {
         openReads = openReads.filter { $0.value.member != id }
         forwardedReads = forwardedReads.filter { $0.key.member != id }
+        openRenewals = openRenewals.filter { $0.value.member != id }
     }
 }

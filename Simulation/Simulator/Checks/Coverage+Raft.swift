@@ -153,6 +153,7 @@ extension Checks {
     // MARK: States
 
     mutating func noteState(_ batch: StateBatch, by id: MemberID) {
+        noteLeases(batch)
         for change in batch.changes {
             switch change {
             case .alarm(let alarm) where alarm.kind == .noSpace:

@@ -3,7 +3,7 @@ package import Primitives
 /// What a run draws for the hosts beside the members: nerve, synapse and HAProxy on each, and instances that come and go.
 ///
 /// Drawn from a stream of its own, so that hosts neither shift nor are shifted by what else a seed brings.
-package struct HostOptions: Sendable {
+package struct HostOptions: Hashable, Sendable {
     package var hosts: Int
     package var services: Int
     package var instances: Int
@@ -40,8 +40,13 @@ package struct HostOptions: Sendable {
     package var darkEvery: TimeSpan?
     package var darkLength: TimeSpan
 
+    package struct Impostor: Hashable, Sendable {
+        package var from: TimeSpan
+        package var length: TimeSpan
+    }
+
     /// An empty registry answers for a time under the members' addresses.
-    package var impostor: (from: TimeSpan, length: TimeSpan)?
+    package var impostor: Impostor?
 
     /// Clocks of hosts run fast or slow by as much as those of members.
     package var clockDriftMax: Int64
@@ -104,7 +109,7 @@ package struct HostOptions: Sendable {
         darkEvery = maybe(3, 4_000, 15_000)
         darkLength = span(100, 10_000)
         let (from, length) = (span(2_000, 12_000), span(100, 8_000))
-        impostor = draw.chance(1, in: 8) ? (from, length) : nil
+        impostor = draw.chance(1, in: 8) ? Impostor(from: from, length: length) : nil
         self.clockDriftMax = clockDriftMax
     }
 }

@@ -74,6 +74,9 @@ package struct FailurePlan: Hashable, Sendable {
         options.segmentBytes = 1 << 20
         options.snapshotCount = 10_000
         options.trailingEntries = 5_000
+        options.appendBytesMax = 512 * 1024
+        options.windowMessagesMax = 256
+        options.windowBytesMax = 8 << 20
         options.clients = 2
         options.pauseMean = .milliseconds(50)
         options.digestInterval = .seconds(10)

@@ -23,8 +23,8 @@ package struct ScenarioFile: Hashable, Sendable {
     package var seeds = 5
     /// Variations but the first move every fault by at most this.
     package var jitter = TimeSpan.milliseconds(20)
-    /// How often a probe asks for a write and a read, from outside.
-    package var probe = TimeSpan.milliseconds(25)
+    /// How often a probe asks for a write and a read, from outside; nil: never.
+    package var probe: TimeSpan? = .milliseconds(25)
     package var settings: [Setting] = []
     package var script: [ScriptedFault] = []
     package var acts: [ScriptedAct] = []
@@ -32,13 +32,21 @@ package struct ScenarioFile: Hashable, Sendable {
 
     package init() {}
 
-    /// A run as a file that does the same again: every option spelled out, one variation, no jitter.
+    /// A run as a file that does the same again: one variation, no jitter, no probe. Options that the base brings are
+    /// left out; of the two bases it is the one that leaves out more.
     package init(_ options: SimulationOptions, script: [ScriptedFault]) {
         seed = options.seed
         members = options.members
         seeds = 1
         jitter = .zero
-        settings = ScenarioOption.all.map { Setting(name: $0.name, value: $0.text(options)) }
+        probe = nil
+        func differing(from base: SimulationOptions) -> [Setting] {
+            ScenarioOption.all.filter { $0.text(options) != $0.text(base) }
+                .map { Setting(name: $0.name, value: $0.text(options)) }
+        }
+        settings = differing(from: .quiet(seed: seed, members: members))
+        let drawn = differing(from: SimulationOptions(seed: seed, members: members))
+        if drawn.count < settings.count { (base, settings) = (.drawn, drawn) }
         self.script = script
     }
 
@@ -72,7 +80,7 @@ package struct ScenarioFile: Hashable, Sendable {
     package var text: String {
         var lines = [
             "seed \(seed)", "members \(members)", "base \(base.rawValue)", "seeds \(seeds)",
-            "jitter \(jitter.scenarioText)", "probe \(probe.scenarioText)",
+            "jitter \(jitter.scenarioText)", "probe \(probe?.scenarioText ?? "never")",
         ]
         lines += settings.map { "option \($0.name) \($0.value)" }
         lines += script.map { "at \($0.at.scenarioText) \($0.fault.scenarioText)" }
@@ -118,8 +126,8 @@ extension ScenarioFile {
         case "seeds": seeds = try words.count("a number of variations")
         case "jitter": jitter = try words.span()
         case "probe":
-            probe = try words.span()
-            guard probe >= .milliseconds(1) else { throw words.error("expected a probe every 1ms or more") }
+            probe = words.take("never") ? nil : try words.span("a time such as 25ms, or 'never'")
+            if let probe, probe < .milliseconds(1) { throw words.error("expected a probe every 1ms or more") }
         case "option": try readOption(&words)
         case "at":
             last = try words.span()

@@ -64,7 +64,7 @@ final class ScenarioStage {
         world.queue.add(
             .scripted { [probe = file.probe] world throws(Violation) in
                 world.watchLeader(every: .milliseconds(10))
-                try world.probe(every: probe)
+                if let probe { try world.probe(every: probe) }
             }, at: .zero + .milliseconds(10))
         for act in file.acts {
             world.script(at: act.at) { world throws(Violation) in try world.perform(act.act) }

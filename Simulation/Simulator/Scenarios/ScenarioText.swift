@@ -122,7 +122,7 @@ extension TimeSpan {
         let unit = digits[number.endIndex...]
         guard let scale = TimeSpan.units.first(where: { $0.name == unit })?.nanoseconds else { return nil }
         let parts = number.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count <= 2, let whole = Int64(parts[0]), parts[0].count < 12 else { return nil }
+        guard parts.count <= 2, let whole = Int64(parts[0]) else { return nil }
         let (total, overflows) = whole.multipliedReportingOverflow(by: scale)
         guard !overflows else { return nil }
         var nanoseconds = total

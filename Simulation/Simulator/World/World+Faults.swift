@@ -36,6 +36,7 @@ extension World {
         } catch {
             throw Violation(.encoding, "m\(to.number) cannot read what m\(from.number) sent: \(error)", at: now)
         }
+        trace.detail(now, .member(to), .network, "<- m\(from.number) \(message.brief)")
         try tryStrangers(message, from: from, at: member, process)
         if scene.timeoutNowTarget != nil, try strikes(message, at: member) { return }
         try step(member, process, [.peer(from, message)])

@@ -305,13 +305,17 @@ extension World {
                 .liveness, "no leader \((now - healedAt).milliseconds) ms after healing", at: now)
         }
         clients.stopAfterCurrent = true
+        try loadIsCalm()
         try runUntil(healedAt + options.election * 12)
-        try finishHosts()
-        _ = try runUntil(within: .seconds(20)) { $0.clients.firstOpen == nil && $0.areMembersLevel }
+        _ = try runUntil(within: .seconds(20)) {
+            $0.clients.firstOpen == nil && $0.areMembersLevel && $0.isLoadServed
+        }
         if let open = clients.firstOpen {
             throw Violation(.liveness, "request \(open) is not answered 20 s after healing", at: now)
         }
+        try finishHosts()
         try checks.finish(members: members, clients: clients, at: now)
+        try finishLoad()
     }
 
     /// Whether every member has applied the same entries.
