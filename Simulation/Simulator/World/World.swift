@@ -33,7 +33,8 @@ package final class World {
         case retryDisk(MemberID, life: UInt64)
         case diskLow(MemberID, life: UInt64, Bool)
         case load(LoadEvent)
-        case host(HostEvent)
+        /// Boxed: it is larger than the others, which are copied often.
+        indirect case host(HostEvent)
     }
 
     struct Frame {
