@@ -46,7 +46,8 @@ package struct PlanReport: Sendable {
 
     package var text: String {
         func ms(_ span: TimeSpan) -> String {
-            span >= .seconds(10) ? "\(span.milliseconds / 1_000) s" : "\(span.nanoseconds / 1_000_000) ms"
+            let tenths = span.nanoseconds / (span >= .seconds(10) ? 100_000_000 : 100_000)
+            return "\(tenths / 10).\(tenths % 10) \(span >= .seconds(10) ? "s" : "ms")"
         }
         func spread(_ spread: Spread) -> String {
             guard spread.count > 0 else { return "nothing to measure" }
@@ -227,12 +228,12 @@ final class PlanStage {
 
     func report(_ world: World, _ violation: Violation?) -> PlanReport {
         let scene = world.scene
-        let gap = scene.probes.writeGap(until: world.calmFrom)
+        let gap = scene.probes.writeGap(until: .zero + plan.duration)
         return PlanReport(
             hash: world.trace.hash, simulated: plan.duration, members: plan.memberCount,
             hosts: scene.watchers.count, instances: scene.fleet.count, registered: figures.registered,
             writes: scene.probes.writes.count, writeGap: gap.length, writeGapAt: gap.from - .zero,
-            readGap: ProbeRecord.gap(scene.probes.reads, until: world.calmFrom).length,
+            readGap: ProbeRecord.gap(scene.probes.reads, until: .zero + plan.duration).length,
             leaderChanges: scene.leaders.changes, propagation: .init(scene.watchers.flatMap(\.latencies)),
             staleness: .init(scene.watchers.flatMap(\.stale)),
             endedEarly: violation?.invariant == .noEarlyExpiry ? 1 : 0, endedAlive: figures.endedAlive,

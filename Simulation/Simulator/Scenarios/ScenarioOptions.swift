@@ -64,6 +64,7 @@ struct ScenarioOption {
             write: { $0 ? "on" : "off" })
     }
 
+    /// Hosts beside the members, as the seed draws them, or a few.
     /// Every field but the seed, the number of members and the script, which have lines of their own.
     static var all: [ScenarioOption] {
         [
@@ -121,6 +122,7 @@ extension SimulationOptions {
         options.clockJumpEvery = nil
         options.transferEvery = nil
         options.aimed = 0
+        options.hosts = nil
         options.requestTimeout = .seconds(6)
         options.adminPatience = .seconds(8)
         options.rot = 0

@@ -72,7 +72,11 @@ extension World {
     }
 
     private func ask(_ operation: Command.Operation, _ serial: UInt64) throws(Violation) {
-        let present = members.filter { !$0.isAbsent && $0.process != nil }
+        // The operator of a script knows who was removed; a random one may ask those, and wait.
+        let known = options.script == nil ? [] : memberIDs
+        let present = members.filter {
+            !$0.isAbsent && $0.process != nil && (known.isEmpty || known.contains($0.id))
+        }
         guard let door = membershipDraws.pick(present), let process = door.process else { return }
         trace.note(now, 9, door.id.number, serial)
         try step(
