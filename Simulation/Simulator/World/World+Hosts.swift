@@ -147,7 +147,8 @@ extension World {
     }
 
     private func become(_ number: Int, _ health: SimulatedInstance.Health) {
-        guard let hosts, !hosts.isCalm else { return }
+        // With the faults ends what instances do by themselves.
+        guard let hosts, !hosts.isCalm, now < calmFrom else { return }
         hosts.instances[number].become(health, at: now)
         trace.note(now, 33, UInt64(number), health == .healthy ? 1 : 0)
         trace.line(now, .host(hosts.instances[number].host), .life, "i\(number) is \(health)")
@@ -226,9 +227,7 @@ extension World {
         plan(.cutSome, options.cutEvery)
         plan(.darken, options.darkEvery)
         guard let impostor = options.impostor else { return }
-        // Set up from the same configuration in half of the cases, and then with the same name.
-        let cluster = hosts.faultDraws.chance(1, in: 2) ? World.cluster.number : 2
-        queue.add(.host(.replaceRegistry(cluster: cluster)), at: Instant.zero + impostor.from)
+        queue.add(.host(.replaceRegistry(cluster: World.cluster.number + 1)), at: Instant.zero + impostor.from)
         queue.add(.host(.replaceRegistry(cluster: nil)), at: Instant.zero + impostor.from + impostor.length)
     }
 
