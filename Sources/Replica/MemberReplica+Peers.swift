@@ -97,7 +97,7 @@ extension MemberReplica {
         into effects: inout ReplicaEffects
     ) {
         do {
-            store = try RegistryStore(restoring: state)
+            store = try RegistryStore(restoring: state, limits: configuration.storeLimits)
         } catch {
             fatal = "the installed snapshot contradicts itself: \(error)"
             return

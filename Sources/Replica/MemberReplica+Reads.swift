@@ -40,7 +40,11 @@ extension MemberReplica {
 
     mutating func serveRange(_ request: RangeRequest, token: RequestToken, into effects: inout ReplicaEffects) {
         if store.isLarge(request) {
-            return order(.rangeInMemory(store.reader, request), for: token, into: &effects)
+            // Only where nothing has to be looked up in the state store may the job overtake what that still writes.
+            let needsHistory = store.reader.needsHistory(request)
+            return order(
+                needsHistory ? .rangeInHistory(request) : .rangeInMemory(store.reader, request), for: token,
+                into: &effects)
         }
         switch store.range(request) {
         case .result(let result): reply(.success(.range(result)), to: token, into: &effects)
@@ -51,7 +55,11 @@ extension MemberReplica {
 
     mutating func serveTxn(_ request: TxnRequest, token: RequestToken, into effects: inout ReplicaEffects) {
         if store.isLarge(request) {
-            return order(.txnInMemory(store.reader, request), for: token, into: &effects)
+            let reader = store.reader
+            let needsHistory = reader.needsHistory(request)
+            return order(
+                needsHistory ? .txnInHistory(reader, request) : .txnInMemory(reader, request), for: token,
+                into: &effects)
         }
         switch store.readTxn(request) {
         case .result(let result): reply(.success(.txn(result)), to: token, into: &effects)

@@ -115,12 +115,12 @@ package struct MemberReplica: Sendable {
         self.configuration = configuration
         self.moment = moment
         generator = SeededGenerator(seed: configuration.seed, purpose: "replica")
-        store = try RegistryStore(restoring: state)
+        store = try RegistryStore(restoring: state, limits: configuration.storeLimits)
         raft = RaftNode(
             id: configuration.member, restored: log, applied: applied, timings: configuration.timings,
             limits: configuration.limits, seed: configuration.seed, now: moment.now)
         replayThrough = raft.commitIndex
-        var limits = WatchLimits()
+        var limits = configuration.watchLimits
         limits.progressInterval = configuration.watchProgressInterval
         hub = WatchHub(
             revision: store.revision, compactRevision: store.compactRevision, limits: limits,

@@ -2,6 +2,7 @@ package import KVStore
 package import Primitives
 package import Raft
 package import RegistryModel
+package import Watch
 
 /// Time as the shell read it when it woke: one moment for a whole step.
 package struct Moment: Hashable, Sendable {
@@ -41,6 +42,10 @@ package struct ReplicaConfiguration: Sendable {
     package var digestInterval = TimeSpan.seconds(10)
     /// Interval of per-watch progress notices.
     package var watchProgressInterval = TimeSpan.seconds(600)
+    /// Bounds of what a watch stream may have on its way; `watchProgressInterval` replaces its interval.
+    package var watchLimits = WatchLimits()
+    /// Bounds of what is kept in memory and answered at once.
+    package var storeLimits = StoreLimits()
 
     package init(
         member: MemberID, cluster: ClusterID, incarnation: Incarnation, description: MemberDescription, seed: UInt64

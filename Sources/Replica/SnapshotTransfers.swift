@@ -64,13 +64,17 @@ struct SnapshotTransfers: Sendable {
         _ identity: SnapshotIdentity, nextOffset: Int64, by peer: MemberID, at now: Instant,
         into effects: inout ReplicaEffects
     ) {
-        guard let position = outbound.firstIndex(where: { $0.peer == peer }),
-            case .sending(identity, let offset) = outbound[position].stage
-        else { return }
+        guard let position = outbound.firstIndex(where: { $0.peer == peer }) else { return }
+        if case .installing(identity) = outbound[position].stage, nextOffset < identity.bytes {
+            // It began anew before it had installed anything.
+            outbound[position].stage = .sending(identity, offset: nextOffset)
+            return advance(position, at: now, into: &effects)
+        }
+        guard case .sending(identity, let offset) = outbound[position].stage else { return }
         if nextOffset >= identity.bytes {
             outbound[position].stage = .installing(identity)
             outbound[position].progressAt = now
-            outbound[position].retryAt = .distantFuture
+            outbound[position].retryAt = now + SnapshotTransfers.retryAfter
             return
         }
         guard nextOffset != offset || outbound[position].retryAt <= now else { return }
@@ -93,17 +97,26 @@ struct SnapshotTransfers: Sendable {
     /// The link is fresh: whatever was in flight is lost.
     mutating func linkUp(_ peer: MemberID, into effects: inout ReplicaEffects) {
         guard let position = outbound.firstIndex(where: { $0.peer == peer }) else { return }
-        if case .sending(let identity, let offset) = outbound[position].stage {
+        ask(position, into: &effects)
+    }
+
+    /// Sends what the peer has to answer: the chunk that it lacks, or, where it has everything, the last byte once more,
+    /// since its word that it is done may have been lost.
+    private func ask(_ position: Int, into effects: inout ReplicaEffects) {
+        let peer = outbound[position].peer
+        switch outbound[position].stage {
+        case .opening: break
+        case .sending(let identity, let offset):
             effects.snapshots.append(.read(peer, identity, offset: offset, count: SnapshotTransfers.chunkBytes))
+        case .installing(let identity):
+            effects.snapshots.append(.read(peer, identity, offset: max(0, identity.bytes - 1), count: 1))
         }
     }
 
     mutating func retry(at now: Instant, into effects: inout ReplicaEffects) {
         for position in outbound.indices where outbound[position].retryAt <= now {
-            guard case .sending(let identity, let offset) = outbound[position].stage else { continue }
             outbound[position].retryAt = now + SnapshotTransfers.retryAfter
-            let peer = outbound[position].peer
-            effects.snapshots.append(.read(peer, identity, offset: offset, count: SnapshotTransfers.chunkBytes))
+            ask(position, into: &effects)
         }
     }
 
@@ -124,10 +137,8 @@ struct SnapshotTransfers: Sendable {
     }
 
     private mutating func advance(_ position: Int, at now: Instant, into effects: inout ReplicaEffects) {
-        guard case .sending(let identity, let offset) = outbound[position].stage else { return }
         outbound[position].progressAt = now
         outbound[position].retryAt = now + SnapshotTransfers.retryAfter
-        let peer = outbound[position].peer
-        effects.snapshots.append(.read(peer, identity, offset: offset, count: SnapshotTransfers.chunkBytes))
+        ask(position, into: &effects)
     }
 }

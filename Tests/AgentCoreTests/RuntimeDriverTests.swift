@@ -73,3 +73,28 @@ struct RuntimeDriverTests {
         Issue.record("the driver does not come to an end")
     }
 }
+
+@Suite("Numbers of servers")
+struct ServerNumbersTests {
+    @Test("A number that a run had to give to another server is no longer the old one's, so that both fit a section")
+    func givenAway() {
+        var numbers = ServerNumbers()
+        #expect(numbers.number(for: "a", asked: nil, limit: 100, now: 1) == 1)
+        #expect(numbers.number(for: "b", asked: nil, limit: 100, now: 1) == 2)
+        // While "a" is gone and "b" lingers under 2, HAProxy gets "b" anew under the lowest number free there.
+        numbers.remember("b", id: 1, seen: 2)
+        #expect(numbers.number(for: "b", asked: nil, limit: 100, now: 3) == 1)
+        #expect(numbers.number(for: "a", asked: nil, limit: 100, now: 3) == 2)
+        let ids = numbers.known.values.map(\.id)
+        #expect(Set(ids).count == ids.count)
+    }
+
+    @Test("What a server has already stays its own")
+    func kept() {
+        var numbers = ServerNumbers()
+        numbers.remember("a", id: 7, seen: 1)
+        numbers.remember("a", id: 7, seen: 2)
+        #expect(numbers.number(for: "a", asked: nil, limit: 100, now: 3) == 7)
+        #expect(numbers.known.count == 1)
+    }
+}

@@ -23,7 +23,7 @@ private func grant(_ ttlSeconds: Int64, _ cluster: inout Cluster, at id: MemberI
 @Suite("Rules that only one place keeps")
 struct ReplicaRuleTests {
     /// A member whose log holds one entry after the founding one, known to be committed.
-    private func member(with entry: Entry) throws -> MemberReplica {
+    private func member(with entry: Entry, revision: Revision = .initial) throws -> MemberReplica {
         let id = MemberID(1)
         let base = LogBase(
             position: LogPosition(index: LogIndex(1), term: Term(1)), configuration: Configuration(voters: [id]))
@@ -32,6 +32,7 @@ struct ReplicaRuleTests {
         state.header.configuration = base.configuration.encoded()
         state.header = try RegistryStore(restoring: state).header
         state.header.applied = base.position
+        state.header.revision = revision
         let log = RestoredLog(
             base: base, entries: [entry], hardState: HardState(term: Term(1), commit: entry.index))
         return try MemberReplica(
@@ -127,6 +128,28 @@ struct ReplicaRuleTests {
         #expect(cluster.leader == leader)
         _ = cluster.run(for: .seconds(3))
         #expect(cluster[leader].replica.store.leaseCount == 0)
+    }
+
+    @Test("A read below the memory window waits until the state store has what the member has applied")
+    func oldRevisions() throws {
+        let noop = Entry(index: LogIndex(2), term: Term(1), kind: .noop, payload: [])
+        var replica = try member(with: noop, revision: Revision(10))
+        var old = RangeRequest(range: .all)
+        old.revision = Revision(5)
+        old.serializable = true
+        let txn = TxnRequest(comparisons: [], success: [.range(old)], failure: [])
+        for request in [Request.range(old), .readTxn(txn, serializable: true)] {
+            var effects = ReplicaEffects()
+            let token = RequestToken(sink: 1, serial: 7)
+            replica.step(
+                [.request(request, token, RequestContext())], at: Moment(now: .zero, wallMilliseconds: 0),
+                into: &effects)
+            let job = try #require(effects.reads.first)
+            switch job.work {
+            case .rangeInHistory, .txnInHistory: #expect(job.minimum == replica.store.applied.index)
+            default: Issue.record("the job may overtake the state store: \(job.work)")
+            }
+        }
     }
 
     @Test("New writes are refused while the state store lags too far behind, and reads are not")

@@ -110,6 +110,10 @@ struct LinearizabilityTests {
             operation(12, 13, .get, .value(b)),
             operation(14, 15, .delete, .deleted(true)),
             operation(16, 17, .get, .value(nil)),
+            operation(18, 19, .put(a), .replaced(nil)),
+            operation(20, 21, .put(b), .replaced(a)),
+            operation(22, 23, .delete, .replaced(b)),
+            operation(24, 25, .delete, .replaced(nil)),
         ]
         #expect(verdict(good) == true)
         let bad: [(Int, RegistryKeyModel.Output)] = [
@@ -117,6 +121,7 @@ struct LinearizabilityTests {
             (4, .done), (5, .failed), (6, .value(a)), (6, .value(nil)), (7, .deleted(false)), (8, .value(b)),
             // An output of another operation.
             (0, .done), (1, .value(nil)), (7, .done),
+            (9, .replaced(a)), (10, .replaced(nil)), (10, .replaced(b)), (11, .replaced(nil)), (12, .replaced(b)),
         ]
         for (place, output) in bad {
             var changed = good

@@ -167,6 +167,6 @@ struct ReadingShrinkerTests {
             failure: Shrinker.Failure(.logMatching, at: .zero + .seconds(1)), hasTime: { false },
             run: { _ in Shrinker.Failure(.logMatching, at: .zero) })
         #expect(result.runs == 0)
-        #expect(result.options == options)
+        #expect(result.options.isSame(as: options))
     }
 }

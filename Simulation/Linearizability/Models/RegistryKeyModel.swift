@@ -15,6 +15,8 @@ package struct RegistryKeyModel: SequentialModel {
     package enum Output: Equatable, Sendable {
         /// A put that was carried out, a compare-and-put that succeeded.
         case done
+        /// A put or a delete that was asked for what it replaced; nil: the key was absent.
+        case replaced([UInt8]?)
         /// Whether a delete found the key.
         case deleted(Bool)
         /// A compare-and-put that failed.
@@ -30,7 +32,9 @@ package struct RegistryKeyModel: SequentialModel {
     package func step(_ state: [UInt8]?, _ input: Input, _ output: Output?) -> [UInt8]?? {
         switch (input, output) {
         case (.put(let value), nil), (.put(let value), .done): .some(value)
+        case (.put(let value), .replaced(let found)): found == state ? .some(value) : nil
         case (.delete, nil): .some(nil)
+        case (.delete, .replaced(let found)): found == state ? .some(nil) : nil
         case (.delete, .deleted(let found)): found == (state != nil) ? .some(nil) : nil
         case (.compareAndPut(let expected, let value), nil): .some(expected == state ? value : state)
         case (.compareAndPut(let expected, let value), .done): expected == state ? .some(value) : nil
@@ -47,7 +51,7 @@ package struct RegistryKeyModel: SequentialModel {
         switch output {
         case .value, .failed, .deleted(false): true
         case nil: input == .get
-        case .done, .deleted(true): false
+        case .done, .replaced, .deleted(true): false
         }
     }
 
@@ -62,6 +66,7 @@ package struct RegistryKeyModel: SequentialModel {
         return switch output {
         case nil: "\(called): unknown"
         case .done: "\(called): done"
+        case .replaced(let found): "\(called): replaced \(text(found))"
         case .deleted(let found): "\(called): \(found ? "deleted" : "was absent")"
         case .failed: "\(called): failed"
         case .value(let found): "\(called): found \(text(found))"

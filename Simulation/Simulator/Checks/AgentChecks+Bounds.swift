@@ -88,6 +88,12 @@ extension AgentChecks {
         for instance in hosts.instances {
             let isHealthy = instance.health == .healthy
             let isRegistered = !model.standing[instance.number].isEmpty
+            if model.standing[instance.number].count > 1 {
+                throw Violation(
+                    .agentOwnership,
+                    "at rest i\(instance.number) is registered as "
+                        + "\(model.standing[instance.number].map { text($0.key) })", at: now)
+            }
             if isHealthy != isRegistered {
                 throw Violation(
                     .agentConverged,

@@ -31,7 +31,7 @@ extension AgentChecks {
     ) throws(Violation) {
         switch event {
         case .started:
-            for id in core.watches { try discovered(id, core, host: host, at: now) }
+            for id in core.watches where !foreign.contains(id) { try discovered(id, core, host: host, at: now) }
         case .discoverySnapshot(let id, _, _, _), .discoveryEvents(let id, _, _, _):
             if foreign.contains(id) {
                 // Another history: its revisions say nothing, and it holds nothing.
@@ -62,12 +62,14 @@ extension AgentChecks {
         followers[host].revisions[service] = set.revision
         followers[host].mirrors[service].advance(to: set.revision, in: model.services[service])
         let live = followers[host].mirrors[service].live
-        var confirmed = 0
+        var found = 0
         var held: [Int: [DiscoveredEntry]] = [:]
         for entry in set.entries {
-            if let known = live[entry.key] { held[known.instance, default: []].append(entry) }
+            if let known = live[entry.key] {
+                held[known.instance, default: []].append(entry)
+                found += 1
+            }
             if entry.isUnconfirmed { continue }
-            confirmed += 1
             let known = live[entry.key]
             if known?.createRevision != entry.createRevision || known?.modRevision != entry.modRevision {
                 throw Violation(
@@ -76,7 +78,7 @@ extension AgentChecks {
                         + "the registry had \(known.map { "revision \($0.modRevision)" } ?? "none")", at: now)
             }
         }
-        if confirmed != live.count {
+        if found != live.count {
             let known = set.entries.map(\.key)
             let missing = live.keys.filter { !known.contains($0) }.map { text($0) }.sorted()
             throw Violation(

@@ -69,8 +69,9 @@ struct AgentChecks {
     mutating func record(_ batch: StateBatch, at now: Instant) throws(Violation) {
         for (instance, key, lease) in model.record(batch, at: now) {
             guard model.standing.indices.contains(instance), let holder = holders[lease] else { continue }
+            // Under one lease a key may change its name: the new one comes before the old one goes.
             let twin = model.standing[instance].first { other in
-                other.key != key && holders[other.lease].map { $0 == holder } ?? false
+                other.lease != lease && holders[other.lease].map { $0 == holder } ?? false
             }
             if let twin {
                 throw Violation(

@@ -176,6 +176,10 @@ extension Checks {
             let configuration = entries[position]?.configuration
             if let configuration { noteConfiguration(configuration, by: id) }
             committed.append(term, configuration)
+            if let fact = entries[position] {
+                let entry = Entry(index: index, term: term, kind: fact.kind, payload: fact.payload)
+                try history.committed(entry, leader: leaders[term], at: now)
+            }
         }
     }
 

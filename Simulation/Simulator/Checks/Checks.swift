@@ -12,13 +12,13 @@ struct Checks {
     let options: SimulationOptions
     /// Highest revision anybody was told of.
     private(set) var knownRevision = Revision.zero
-    var history = History()
+    var history: History
+    /// Only with hosts.
+    var agents: AgentChecks?
     /// The situations this run was in.
     var coverage = Coverage()
     var facts: [MemberFacts]
     var committed: CommittedLog
-    /// Only with hosts.
-    var agents: AgentChecks?
     /// Who led each term.
     var leaders: [Term: MemberID] = [:]
     /// What each candidate claimed to have when it asked for votes.
@@ -65,6 +65,7 @@ struct Checks {
 
     init(options: SimulationOptions, members: [MemberID]) {
         self.options = options
+        history = History(options: options)
         agents = options.hosts.map { AgentChecks($0, options) }
         facts = members.map { _ in MemberFacts() }
         committed = CommittedLog(founders: members)
@@ -126,7 +127,7 @@ struct Checks {
         for send in effects.sends { try sent(send, by: id, glance, at: now) }
         for batch in effects.stateBatches {
             try applied(batch, by: id, at: now)
-            try history.record(batch, at: now, options: options)
+            try history.record(batch, by: id, at: now)
             try agents?.record(batch, at: now)
         }
         for (sink, delivery) in effects.deliveries {
@@ -145,12 +146,19 @@ struct Checks {
     mutating func answered(
         _ operation: Operation, _ body: ReplyBody, revision: Revision, at now: Instant
     ) throws(Violation) {
-        try history.answered(operation, body, revision: revision, at: now, options: options)
+        try history.answered(operation, body, revision: revision, at: now)
         knownRevision = max(knownRevision, revision)
     }
 
-    mutating func refused(_ operation: Operation, _ rejection: Rejection, at now: Instant) throws(Violation) {
-        try history.refused(operation, rejection, at: now)
+    mutating func refused(
+        _ operation: Operation, _ rejection: Rejection, revision: Revision, at now: Instant
+    ) throws(Violation) {
+        try history.refused(operation, rejection, revision: revision, at: now)
+    }
+
+    /// Somebody was told of a revision.
+    mutating func told(_ revision: Revision) {
+        knownRevision = max(knownRevision, revision)
     }
 
     /// Everything is quiet: all members stand at the same state, and it is the model's.

@@ -57,6 +57,31 @@ package enum Sometimes: String, CaseIterable, Hashable, Sendable {
     case renewalOfEndedLease = "renewal of a lease that was gone"
     case keyMovedBetweenLeases = "key moved between leases"
     case unknownLeaseRevoked = "unknown lease revoked"
+    // MARK: hosts
+    case agentLastGoodUsed = "synapse used its last good set"
+    case agentRegisteredAnew = "nerve registered anew under another lease"
+    case agentBackendKept = "synapse kept a registration that was missing without proof"
+    case agentUpdatedWithoutReload = "HAProxy changed without a reload"
+    case agentReloaded = "HAProxy was reloaded"
+    case agentRegistryDark = "synapse lost sight of the registry"
+    case agentRegistryRestarted = "synapse found a registry without its history"
+    case agentServerLingered = "HAProxy would not delete a server yet"
+    case agentCheckConfirmed = "a failed check was confirmed quickly"
+    case agentWriteUnanswered = "a registration went unanswered"
+
+    // MARK: Watches, leases and clients
+    case watchFellBehind = "watch served from history"
+    case watchCompacted = "watch ended by a compaction"
+    case watchResumedElsewhere = "watch resumed on another member"
+    case watchBeganInFuture = "watch waited for a future revision"
+    case snapshotUnderWatch = "snapshot installed under a live watch"
+    case bookmarkDelayed = "bookmark waited for a watch that was behind"
+    case oldExpiryIgnored = "expiry of an earlier term ignored"
+    case leasesExpiredTogether = "fifty leases expired in one entry"
+    case compactedUnderLoad = "history compacted by a client"
+    case staleHolderFenced = "holder of a lost lock fenced off"
+    case unknownCarriedOut = "request of unknown outcome carried out"
+    case unknownNotCarriedOut = "request of unknown outcome not carried out"
 }
 
 /// Which situations one run was in.

@@ -37,7 +37,10 @@ final class MemoryFile: StorageFile {
         if let planned = disk.misdirected, path.contains(planned.path) {
             disk.misdirected = nil
             // Within the file; what should have been overwritten stays as it was.
-            if target + planned.by + bytes.count <= node.content.count { target += planned.by }
+            if target + planned.by + bytes.count <= node.content.count {
+                target += planned.by
+                disk.isDamaged = true
+            }
         }
         node.write([UInt8](bytes), at: target)
     }

@@ -68,7 +68,7 @@ package final class MemoryFileSystem: FileSystem, @unchecked Sendable {
     }
 
     /// Some of its bytes changed by themselves, some time.
-    package private(set) var isDamaged = false
+    package internal(set) var isDamaged = false
 
     /// Bytes of all files.
     package var bytesUsed: Int { root.bytes }

@@ -46,6 +46,7 @@ final class Hosts {
     private var networkDraws: SeededGenerator
     /// Faults are over.
     var isCalm = false
+    var calmSince = Instant.zero
     /// The agents have ended with the run.
     var isOver = false
     /// Steps at one instant: an agent whose next deadline is always now would burn a core.

@@ -45,6 +45,7 @@ extension World {
     func calmHosts() throws(Violation) {
         guard let hosts else { return }
         hosts.isCalm = true
+        hosts.calmSince = now
         try replaceRegistry(by: nil)
         for host in hosts.hosts {
             queue.add(.host(.uncut(host.number, cut: host.cuts)), at: now)
@@ -57,7 +58,12 @@ extension World {
     /// Every HAProxy has exactly the healthy instances, by the registry's word; then the agents end.
     func finishHosts() throws(Violation) {
         guard let hosts, let agents = checks.agents else { return }
-        try runUntil(max(now, calmFrom + agents.bounds.convergence))
+        // As soon as everything is as it should, and not later than it must be.
+        let end = max(now, hosts.calmSince + agents.bounds.convergence)
+        while now < end {
+            try runUntil(min(end, now + .milliseconds(500)))
+            if (try? checks.agents?.finish(hosts, at: now)) != nil { break }
+        }
         try checks.agents?.finish(hosts, at: now)
         hosts.isOver = true
         for host in hosts.hosts {
@@ -70,7 +76,21 @@ extension World {
         try runUntil(now + .milliseconds(500))
     }
 
-    func noteCoverage(_ decision: Decision) {}
+    func noteCoverage(_ decision: Decision) {
+        switch decision.code {
+        case .usingLastGood: checks.coverage.hit(.agentLastGoodUsed)
+        case .leaseLost: checks.coverage.hit(.agentRegisteredAnew)
+        case .backendKept: checks.coverage.hit(.agentBackendKept)
+        case .applied: checks.coverage.hit(.agentUpdatedWithoutReload)
+        case .reloadFinished: checks.coverage.hit(.agentReloaded)
+        case .registryDark: checks.coverage.hit(.agentRegistryDark)
+        case .registryRestarted: checks.coverage.hit(.agentRegistryRestarted)
+        case .serverLingers: checks.coverage.hit(.agentServerLingered)
+        case .checkConfirming: checks.coverage.hit(.agentCheckConfirmed)
+        case .registrationFailed: checks.coverage.hit(.agentWriteUnanswered)
+        default: break
+        }
+    }
 }
 
 /// Whether the registry serves, from above.

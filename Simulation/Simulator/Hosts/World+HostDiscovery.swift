@@ -101,6 +101,8 @@ extension World {
         let event = SynapseEvent.discoverySnapshot(
             id, cluster: point.cluster, revision: point.revision, entries: entries)
         try stepSynapse(host, event)
+        // Known from the members again, and so is what is saved from now on.
+        if host.synapse?.watches.allSatisfy({ !$0.isForeign }) ?? false { host.isStateForeign = false }
         beginDiscovery(host, id)
     }
 

@@ -26,7 +26,8 @@ extension World {
         try countStep(of: "synapse", on: host)
         var orders: [SynapseOrder] = []
         synapse.core.step(event, at: host.local(now), into: &orders)
-        let foreign = synapse.watches.filter(\.isForeign).map(\.id)
+        var foreign = synapse.watches.filter(\.isForeign).map(\.id)
+        if case .started = event, host.isStateForeign { foreign = synapse.core.watches }
         try checks.agents?.stepped(event, synapse.core, host: host.number, foreign: foreign, at: now)
         for order in orders { try perform(order, host, synapse) }
         let deadline = max(host.world(synapse.core.nextDeadline), now)
@@ -41,7 +42,9 @@ extension World {
         let (number, life) = (host.number, synapse.life)
         switch order {
         case .startWatch(let id, let request):
-            synapse.watches.append(DiscoverySession(id, request))
+            var watch = DiscoverySession(id, request)
+            watch.isForeign = host.isStateForeign && request.resume != nil
+            synapse.watches.append(watch)
             beginDiscovery(host, id)
         case .stopWatch(let id): synapse.watches.removeAll { $0.id == id }
         case .socketCommands(let job, _, let commands):
@@ -53,6 +56,7 @@ extension World {
             queue.add(.host(event), at: now + work(on: host))
         case .saveState(let job, let path, let bytes):
             checks.agents?.saves(number)
+            if synapse.watches.contains(where: \.isForeign) { host.isStateForeign = true }
             let event = HostEvent.fileWritten(host: number, life: life, job, path: path, bytes, isState: true)
             queue.add(.host(event), at: now + work(on: host))
         case .reload(let job, _, let reason):

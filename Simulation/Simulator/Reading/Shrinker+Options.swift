@@ -27,6 +27,7 @@ struct OptionCut {
         faults("misdirected writes", ["misdirected-write"]) { $0.misdirectEvery = nil },
         faults("clock jumps", ["clock-jump"]) { $0.clockJumpEvery = nil },
         faults("faults of hosts", ["instance-death", "agent-crash", "host-cut"]) { _ in },
+        OptionCut("hosts") { $0.hosts = nil },
         OptionCut("aimed faults") { $0.aimed = 0 },
         OptionCut("loss") { $0.loss = 0 },
         OptionCut("duplication") { $0.duplication = 0 },
@@ -96,6 +97,13 @@ extension Fault {
             .killInstance:
             self
         }
+    }
+}
+
+extension SimulationOptions {
+    /// Whether a run by them would be the same.
+    func isSame(as other: SimulationOptions) -> Bool {
+        seed == other.seed && script == other.script && description == other.description
     }
 }
 

@@ -63,7 +63,7 @@ package struct Shrinker {
             shrinker.dropFaults()
             shrinker.plainFaults()
             shrinker.roundTimes()
-            guard shrinker.best.options != before, hasTime() else { break }
+            guard !shrinker.best.options.isSame(as: before), hasTime() else { break }
         }
         shrinker.cutEnd()
         return shrinker.best
@@ -71,7 +71,7 @@ package struct Shrinker {
 
     /// Keeps the candidate if it fails by the same invariant.
     private mutating func keep(_ candidate: SimulationOptions, _ what: @autoclosure () -> String) -> Bool {
-        guard hasTime(), candidate != best.options else { return false }
+        guard hasTime(), !candidate.isSame(as: best.options) else { return false }
         best.runs += 1
         guard let failure = run(candidate), failure.invariant == best.failure.invariant else { return false }
         best.options = candidate

@@ -23,6 +23,19 @@ struct ScenarioOption {
         }
     }
 
+    /// Hosts with agents beside the members, as the seed draws them, or none.
+    private init(hosts name: String) {
+        self.name = name
+        expects = "'on' or 'off'"
+        text = { $0.hosts == nil ? "off" : "on" }
+        set = { options, word in
+            guard word == "on" || word == "off" else { return false }
+            let drawn = SimulationOptions(seed: options.seed, members: options.members).hosts
+            options.hosts = word == "off" ? nil : options.hosts ?? drawn
+            return true
+        }
+    }
+
     private static func span(_ name: String, _ path: WritableKeyPath<SimulationOptions, TimeSpan>) -> ScenarioOption {
         ScenarioOption(
             name, path, expects: "a time such as 50ms", read: { TimeSpan(scenario: $0) }, write: { $0.scenarioText })
@@ -52,22 +65,11 @@ struct ScenarioOption {
     }
 
     /// Hosts beside the members, as the seed draws them, or a few.
-    private init(hosts name: String) {
-        self.name = name
-        expects = "'on' or 'off'"
-        text = { $0.hosts == nil ? "off" : "on" }
-        set = { options, word in
-            guard word == "on" || word == "off" else { return false }
-            let drawn = HostOptions(seed: options.seed, clockDriftMax: options.clockDriftMax)
-            options.hosts = word == "on" ? drawn ?? HostOptions(hosts: 3, services: 2, instances: 6) : nil
-            return true
-        }
-    }
-
     /// Every field but the seed, the number of members and the script, which have lines of their own.
     static var all: [ScenarioOption] {
         [
-            span("duration", \.duration), span("heartbeat", \.heartbeat), span("election", \.election),
+            ScenarioOption(hosts: "hosts"), span("duration", \.duration), span("heartbeat", \.heartbeat),
+            span("election", \.election),
             flag("early-election", \.earlyElection), flag("lease-reads", \.leaseReads),
             flag("streams", \.streams), span("delay-min", \.delayMin), span("delay-mean", \.delayMean),
             number("loss", \.loss), number("duplication", \.duplication), number("reordering", \.reordering),
@@ -89,7 +91,6 @@ struct ScenarioOption {
             number("aimed", \.aimed), number("append-bytes-max", \.appendBytesMax),
             number("window-messages-max", \.windowMessagesMax), number("window-bytes-max", \.windowBytesMax),
             span("request-timeout", \.requestTimeout), span("admin-patience", \.adminPatience),
-            ScenarioOption(hosts: "hosts"),
         ]
     }
 

@@ -4,7 +4,7 @@ package import Primitives
 ///
 /// Values are far below production's: small segments, frequent compaction and short leases make rare code run every
 /// few simulated seconds.
-package struct SimulationOptions: Hashable, Sendable {
+package struct SimulationOptions: Sendable {
     package var seed: UInt64
     package var members: Int
     /// Simulated length of the phase with faults; a healing phase follows.
@@ -85,6 +85,7 @@ package struct SimulationOptions: Hashable, Sendable {
     package var aimed: UInt64
     /// Faults to do at their times in place of the swarm's; nil: the seed's.
     package var script: [ScriptedFault]?
+    package var load: LoadOptions
 
     /// - Parameter members: nil draws 1, 3, 4 or 5.
     package init(seed: UInt64, members fixed: Int? = nil) {
@@ -146,6 +147,7 @@ package struct SimulationOptions: Hashable, Sendable {
         transferEvery = draw.chance(4, in: 10) ? span(500_000, 8_000_000) : nil
         aimed = draw.chance(1, in: 2) ? UInt64(draw.within(5...150)) : 0
         script = nil
+        load = LoadOptions(seed: seed)
     }
 }
 
@@ -188,7 +190,8 @@ extension SimulationOptions: CustomStringConvertible {
             misdirected=\(text(misdirectEvery)) clockJumps=\(text(clockJumpEvery)) transfers=\(text(transferEvery)) \
             aimed=\(aimed)/1000 append<=\(appendBytesMax) window<=\(windowMessagesMax)/\(windowBytesMax) \
             timeout=\(text(requestTimeout)) patience=\(text(adminPatience)) \
-            \(hosts?.description ?? "no hosts")
+            \(hosts?.description ?? "no hosts") \
+            \(load)
             """
     }
 }

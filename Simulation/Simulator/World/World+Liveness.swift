@@ -293,7 +293,6 @@ extension World {
         network.healAll()
         network.favour(liveness.core)
         trace.line(now, .world, .fault, "calm: everything heals")
-        calmFrom = now
         try calmHosts()
         for member in members { wake(member) }
         for event in liveness.heldBack { queue.add(event, at: now) }
@@ -306,13 +305,17 @@ extension World {
                 .liveness, "no leader \((now - healedAt).milliseconds) ms after healing", at: now)
         }
         clients.stopAfterCurrent = true
+        try loadIsCalm()
         try runUntil(healedAt + options.election * 12)
-        _ = try runUntil(within: .seconds(20)) { $0.clients.firstOpen == nil && $0.areMembersLevel }
+        _ = try runUntil(within: .seconds(20)) {
+            $0.clients.firstOpen == nil && $0.areMembersLevel && $0.isLoadServed
+        }
         if let open = clients.firstOpen {
             throw Violation(.liveness, "request \(open) is not answered 20 s after healing", at: now)
         }
         try finishHosts()
         try checks.finish(members: members, clients: clients, at: now)
+        try finishLoad()
     }
 
     /// Whether every member has applied the same entries.

@@ -46,12 +46,8 @@ extension World {
             connect(member.id, other.id)
             connect(other.id, member.id)
         }
-        try step(
-            member, process,
-            [
-                .sinkAttached(Clients.sink), .sinkAttached(Admin.sink), .sinkAttached(Scene.sink),
-                .sinkAttached(Hosts.sink),
-            ])
+        let sinks = [Clients.sink, Admin.sink, Scene.sink, Watchers.sink, Hosts.sink]
+        try step(member, process, sinks.map { .sinkAttached($0) })
     }
 
     /// The start of a process that ends within it, by a planned fault.
@@ -107,6 +103,10 @@ extension World {
             configuration.snapshotCount = options.snapshotCount
             configuration.minLeaseTTLMilliseconds = 100
             configuration.digestInterval = options.digestInterval
+            configuration.watchLimits = options.load.watchLimits
+            configuration.storeLimits.windowRevisionsMax = options.load.windowRevisionsMax
+            configuration.storeLimits.largeKeys = options.load.largeKeys
+            configuration.watchProgressInterval = options.load.watchPauseMax * 2
             let replica = try MemberReplica(
                 configuration: configuration, log: stores.recovered.log, state: stores.restored,
                 at: Moment(now: member.local(now), wallMilliseconds: wall(member)))
@@ -180,6 +180,7 @@ extension World {
             throw Violation(.fatal, "m\(member.id.number) stops: \(reason)", at: now)
         }
         if let leadership = effects.leadership {
+            checks.history.leases.led(by: member.id, leadership.isEstablished, at: now)
             trace.note(now, 2, member.id.number, UInt64(leadership.role.rawValue), leadership.term.number)
         }
         trace.stands(now, member.id, process.standing)
@@ -204,10 +205,12 @@ extension World {
         for (sink, delivery) in effects.deliveries {
             if sink == Admin.sink {
                 adminDelivery(delivery, at: member)
-            } else if sink == Scene.sink {
-                try sceneDelivery(delivery, at: member)
+            } else if sink == Watchers.sink {
+                try watchDelivery(delivery, at: member)
             } else if sink == Hosts.sink {
                 hostDelivery(delivery, at: member)
+            } else if sink == Scene.sink {
+                try sceneDelivery(delivery, at: member)
             } else {
                 try clientDelivery(delivery, at: member)
             }
@@ -269,6 +272,7 @@ extension World {
         let jobs = process.logJobs
         process.logJobs = []
         process.isLogBusy = true
+        process.noteGroup(jobs)
         do throws(StorageError) {
             let durable = try process.log.perform(jobs)
             checks.wrote(jobs, through: durable, isFull: process.log.isFull, by: member.id)
@@ -295,6 +299,7 @@ extension World {
         if results.replaced {
             process.reads.reopen()
             statistics.snapshotsInstalled += 1
+            watchersSaw(snapshotAt: member.id)
             do throws(StorageError) {
                 try process.snapshots.tidy()
             } catch {
@@ -388,6 +393,7 @@ extension World {
         checks.died(member)
         liveness.lastWords[member.id] = (process.replica.raft.configuration, process.replica.raft.commitIndex)
         clients.memberDied(member.id)
+        watchersLost(member.id)
         hostsMemberDied(member.id, powerLoss: powerLoss)
         if !powerLoss {
             // The kernel closes the dead process's connections; a host without power says nothing.

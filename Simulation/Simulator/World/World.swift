@@ -32,6 +32,7 @@ package final class World {
         case emptyDisk(MemberID)
         case retryDisk(MemberID, life: UInt64)
         case diskLow(MemberID, life: UInt64, Bool)
+        case load(LoadEvent)
         case host(HostEvent)
     }
 
@@ -55,6 +56,7 @@ package final class World {
     var hosts: Hosts?
     var network: Network
     var clients: Clients
+    var watchers: Watchers
     var checks: Checks
     var blackBox: BlackBox
     /// The situations this run was in.
@@ -87,6 +89,7 @@ package final class World {
         members = ids.map { SimulatedMember(id: $0, options: options) }
         network = Network(options: options, members: ids)
         clients = Clients(options: options)
+        watchers = Watchers(options: options.load, seed: options.seed)
         hosts = options.hosts.map { Hosts($0, seed: options.seed) }
         checks = Checks(options: options, members: ids)
         blackBox = BlackBox(seed: options.seed)
@@ -123,6 +126,8 @@ package final class World {
         package var reads = 0
         package var snapshotsInstalled = 0
         package var leasesExpired = 0
+        package var watchEvents = 0
+        package var watchesCompacted = 0
         package var membersAdded = 0
         package var membersRemoved = 0
         package var rots = 0
@@ -148,6 +153,7 @@ package final class World {
         } else {
             beginSwarm()
         }
+        startLoad()
         try startHosts()
         try runUntil(calmFrom)
         try finishRun()
@@ -210,6 +216,7 @@ package final class World {
             try step(member, process, events)
         case .client(let number): try act(number)
         case .retire(let id): try retire(id)
+        case .load(let event): try handle(event)
         case .scripted(let action): try action(self)
         case .diskLow(let id, let life, let isLow):
             guard let (member, process) = running(id, life) else { return }

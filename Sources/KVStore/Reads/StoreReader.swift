@@ -127,6 +127,22 @@ package struct StoreReader: Sendable {
         return before
     }
 
+    /// Whether answering takes the state store: an old revision that has left memory and is not refused either.
+    package func needsHistory(_ request: RangeRequest) -> Bool {
+        request.revision > .zero && request.revision < window.base && refusal(at: request.revision) == nil
+    }
+
+    /// As for a range; both branches count.
+    package func needsHistory(_ request: TxnRequest) -> Bool {
+        (request.success + request.failure).contains { operation in
+            switch operation {
+            case .range(let range): needsHistory(range)
+            case .txn(let inner): needsHistory(inner)
+            case .put, .deleteRange: false
+            }
+        }
+    }
+
     // MARK: - Cost
 
     /// Whether answering takes more than a moment (`StoreLimits.largeKeys`, `largeBytes`).

@@ -94,7 +94,10 @@ package struct ServerNumbers: Equatable, Sendable {
 
     package init() {}
 
+    /// Notes the number that a server has. Whoever else held it gives way and gets another one when next wanted: two
+    /// servers with one number cannot stand in one section, and the second would be left out.
     package mutating func remember(_ name: String, id: Int, seen: Int64) {
+        release(id, except: name)
         known[name] = Known(id: id, seen: seen)
     }
 
@@ -106,8 +109,7 @@ package struct ServerNumbers: Equatable, Sendable {
     /// The number of `name`; nil when all up to `limit` are taken.
     package mutating func number(for name: String, asked: Int?, limit: Int, now: Int64) -> Int? {
         if let asked, asked > 0 {
-            // Whoever held that number gives way and gets another one when next wanted.
-            for other in known.entries where other.value.id == asked && other.key != name { known[other.key] = nil }
+            release(asked, except: name)
             known[name] = Known(id: asked, seen: now)
             return asked
         }
@@ -118,6 +120,10 @@ package struct ServerNumbers: Equatable, Sendable {
         guard let free = lowestFree(limit: limit) ?? releaseOldest(wantedNow: now, limit: limit) else { return nil }
         known[name] = Known(id: free, seen: now)
         return free
+    }
+
+    private mutating func release(_ id: Int, except name: String) {
+        known.removeAll { $0 != name && $1.id == id }
     }
 
     private func lowestFree(limit: Int) -> Int? {
