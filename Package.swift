@@ -193,7 +193,7 @@ let package = Package(
             name: "Simulator",
             dependencies: [
                 "AgentCore", "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "Linearizability",
-                "RegistryModel", "Primitives",
+                "RegistryModel", "Primitives", deque,
             ],
             path: "Simulation/Simulator", swiftSettings: strict),
         .testTarget(

@@ -141,12 +141,13 @@ struct ReplicaRuleTests {
         for request in [Request.range(old), .readTxn(txn, serializable: true)] {
             var effects = ReplicaEffects()
             let token = RequestToken(sink: 1, serial: 7)
+            let applied = replica.store.applied.index
             replica.step(
                 [.request(request, token, RequestContext())], at: Moment(now: .zero, wallMilliseconds: 0),
                 into: &effects)
             let job = try #require(effects.reads.first)
             switch job.work {
-            case .rangeInHistory, .txnInHistory: #expect(job.minimum == replica.store.applied.index)
+            case .rangeInHistory, .txnInHistory: #expect(job.minimum >= applied)
             default: Issue.record("the job may overtake the state store: \(job.work)")
             }
         }

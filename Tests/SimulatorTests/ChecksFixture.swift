@@ -31,9 +31,14 @@ struct ChecksFixture {
         LogPosition(index: LogIndex(index), term: Term(term))
     }
 
-    static func entry(_ index: UInt64, _ term: UInt64, _ payload: [UInt8] = []) -> Entry {
-        Entry(
-            index: LogIndex(index), term: Term(term), kind: payload.isEmpty ? .noop : .command, payload: payload)
+    /// A command that changes nothing; other marks are other bytes. No marks: the first entry of a term.
+    static func entry(_ index: UInt64, _ term: UInt64, _ marks: [UInt8] = []) -> Entry {
+        let origin = Origin(
+            member: one, incarnation: Incarnation(1), serial: 0, user: "", peer: "\(marks)", reason: .client)
+        let command = Command(wallMilliseconds: 0, origin: origin, operation: .digestMark)
+        return Entry(
+            index: LogIndex(index), term: Term(term), kind: marks.isEmpty ? .noop : .command,
+            payload: marks.isEmpty ? [] : command.encoded())
     }
 
     static func entry(_ index: UInt64, _ term: UInt64, _ configuration: Configuration) -> Entry {

@@ -47,7 +47,7 @@ enum Story {
 struct ReadingTimelineTests {
     @Test("As text: a column for each member, its own state in its line, faults marked, the conflict at the end")
     func text() {
-        #expect(Story.timeline.text == Self.golden, "\(Story.timeline.text)")
+        #expect(Story.timeline.text == Self.golden + "\n", "\(Story.timeline.text)")
     }
 
     private static let golden = """

@@ -24,7 +24,7 @@ struct Wall {
         Wall("Watch", .pure, ["Primitives", "RegistryModel", "DequeModule"]),
         Wall("AgentCore", .pure, ["Primitives"]),
         Wall("Replica", .pure, ["Raft", "KVStore", "Watch", "RegistryModel", "Primitives", "DequeModule"]),
-        Wall("Storage", .shell, ["Raft", "RegistryModel", "Primitives", "CSQLite", "CLZ4"]),
+        Wall("Storage", .shell, ["Raft", "RegistryModel", "Primitives", "CSQLite", "CLZ4", "CLinux"]),
         Wall(
             "MemberLanes", .shell, ["Replica", "Raft", "KVStore", "Storage", "RegistryModel", "Primitives"],
             testedBy: "SimulatorTests"),
@@ -55,7 +55,10 @@ struct Wall {
         Wall("Linearizability", .pure, testedBy: "SimulatorTests"),
         Wall(
             "Simulator", .shell,
-            ["MemberLanes", "Replica", "Raft", "KVStore", "Storage", "Linearizability", "RegistryModel", "Primitives"]),
+            [
+                "AgentCore", "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "Linearizability",
+                "RegistryModel", "Primitives", "DequeModule",
+            ]),
         Wall("simulate", .program, ["Simulator", "ArgumentParser"]),
     ]
 

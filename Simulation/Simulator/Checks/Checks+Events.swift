@@ -17,8 +17,9 @@ extension Checks {
         case .logDurable(let batch):
             if batch >= facts[place(id)].lastBatch { facts[place(id)].writesSince = nil }
         case .stateDurable(let index):
-            // A log that forgets now has nothing more to forget.
-            if effects.compactLog == nil { try checkTail(of: id, durable: index, at: now) }
+            // A log that forgets now, or begins anew behind a snapshot, has nothing more to forget.
+            let beginsAnew = effects.logBatches.contains { $0.resetTo != nil }
+            if effects.compactLog == nil, !beginsAnew { try checkTail(of: id, durable: index, at: now) }
         case .snapshotInstalled(let identity, let state, let base, _):
             noteInstall(at: base.position, by: id, effects)
             try stateReplaced(identity, state.header, base, by: id, at: now)

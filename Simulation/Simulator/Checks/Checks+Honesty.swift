@@ -152,7 +152,7 @@ extension Checks {
                         + "that was written", at: now)
             }
         }
-        if bytes > Checks.appendBytesMax, entries.count > 1 {
+        if bytes > options.appendBytesMax, entries.count > 1 {
             throw Violation(
                 .bounds, "m\(id.number) sends \(entries.count) entries of \(bytes) bytes in one append", at: now)
         }
@@ -191,7 +191,7 @@ extension Checks {
         for peer in peers {
             notePeer(peer, of: id)
             if peer.window.count > Checks.windowMessagesMax
-                || peer.window.bytes > Checks.windowBytesMax + max(Checks.appendBytesMax, options.valueBytesMax * 2)
+                || peer.window.bytes > Checks.windowBytesMax + max(options.appendBytesMax, options.valueBytesMax * 2)
             {
                 throw Violation(
                     .bounds,
@@ -212,7 +212,6 @@ extension Checks {
 
 extension Checks {
     /// Bounds as the simulation configures them.
-    static let appendBytesMax = 8 * 1024
     static let windowMessagesMax = RaftLimits().windowMessagesMax
     static let windowBytesMax = RaftLimits().windowBytesMax
 }
