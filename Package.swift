@@ -204,7 +204,7 @@ let package = Package(
             ],
             swiftSettings: strict),
         .executableTarget(
-            name: "simulate", dependencies: ["Simulator", arguments], path: "Simulation/simulate",
+            name: "simulate", dependencies: ["Simulator", "Primitives", arguments], path: "Simulation/simulate",
             swiftSettings: strict, linkerSettings: programLinking),
 
         // The house itself

@@ -42,7 +42,7 @@ struct ReplayCommand: ParsableCommand {
     func run() throws {
         let options = world.options(seed: seed)
         say("seed \(seed): \(options)")
-        var watch = Replay.Watch.last(.max / 4, isDetailed: explain || html != nil)
+        var watch = Replay.Detail.last(.max / 4, isDetailed: explain || html != nil)
         if let until { watch.through = until }
         if live { watch.live = { line in say("\(line)") } }
         let replay = Replay.run(options, watch)

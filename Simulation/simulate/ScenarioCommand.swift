@@ -62,7 +62,7 @@ struct ScenarioCommand: ParsableCommand {
     }
 
     private func show(_ file: ScenarioFile, _ path: String, _ variation: UInt64) throws {
-        let watch = Replay.Watch.last(.max / 4, isDetailed: true)
+        let watch = Replay.Detail.last(.max / 4, isDetailed: true)
         let replay = Replay.run(ScenarioRunner.world(file, variation: variation, traceLines: watch.lines), watch)
         let title = "\(path), variation \(variation)"
         let command = "simulate scenario \(path)"

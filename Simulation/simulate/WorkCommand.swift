@@ -42,13 +42,13 @@ struct WorkCommand: ParsableCommand {
     }
 
     private static func recorded(_ options: SimulationOptions, lines: Int, _ recording: TraceRecording) -> Replay {
-        var watch = Replay.Watch.last(lines, isDetailed: true)
+        var watch = Replay.Detail.last(lines, isDetailed: true)
         watch.recording = recording
         return Replay.run(options, watch)
     }
 
     private static func events(_ options: SimulationOptions, _ window: ClosedRange<UInt64>) -> String {
-        var watch = Replay.Watch.last(20_000, isDetailed: true)
+        var watch = Replay.Detail.last(20_000, isDetailed: true)
         watch.recording = TraceRecording(window: window)
         watch.through = window.upperBound
         let replay = Replay.run(options, watch)

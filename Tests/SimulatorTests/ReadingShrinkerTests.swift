@@ -154,7 +154,7 @@ struct ReadingShrinkerTests {
         #expect(text.split(separator: "\n").count <= 20, "\(text)")
         let world = ScenarioRunner.world(try ScenarioFile.parse(text, path: "shrunk"), traceLines: 0)
         world.loseSyncs()
-        let fromFile = Replay.run(world, Replay.Watch())
+        let fromFile = Replay.run(world, Replay.Detail())
         #expect(fromFile.violation?.invariant == first.invariant)
         #expect(fromFile.hash == run(result.options).hash)
     }

@@ -176,7 +176,7 @@ struct ReadingReplayTests {
     func watching(seed: UInt64) {
         let options = SimulationOptions(seed: seed, members: 3)
         let plain = Replay.run(options)
-        var watch = Replay.Watch.last(.max / 4, isDetailed: true)
+        var watch = Replay.Detail.last(.max / 4, isDetailed: true)
         watch.recording = TraceRecording(window: 1...50)
         let watched = Replay.run(options, watch)
         #expect(plain.hash == watched.hash)
@@ -210,7 +210,7 @@ struct ReadingReplayTests {
 
     @Test("No line after the event asked for")
     func until() {
-        var watch = Replay.Watch.last(.max / 4)
+        var watch = Replay.Detail.last(.max / 4)
         watch.through = 200
         let replay = Replay.run(SimulationOptions(seed: 2, members: 3), watch)
         #expect(!replay.lines.isEmpty)

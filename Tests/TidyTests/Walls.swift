@@ -59,7 +59,7 @@ struct Wall {
                 "AgentCore", "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "Linearizability",
                 "RegistryModel", "Primitives", "DequeModule",
             ]),
-        Wall("simulate", .program, ["Simulator", "ArgumentParser"]),
+        Wall("simulate", .program, ["Simulator", "Primitives", "ArgumentParser"]),
     ]
 
     /// Modules of the toolchain and the C library that whatever is not pure may import.

@@ -3,7 +3,7 @@ package import Primitives
 /// One run, watched: what a timeline is made of. Watching changes neither behaviour nor hash.
 package struct Replay: Sendable {
     /// What a reader wants to have kept.
-    package struct Watch: Sendable {
+    package struct Detail: Sendable {
         /// Lines kept, the newest; 0 keeps none.
         package var lines = 0
         /// Also every message, operation and disk work.
@@ -16,8 +16,8 @@ package struct Replay: Sendable {
 
         package init() {}
 
-        package static func last(_ lines: Int, isDetailed: Bool = false) -> Watch {
-            var watch = Watch()
+        package static func last(_ lines: Int, isDetailed: Bool = false) -> Detail {
+            var watch = Detail()
             watch.lines = lines
             watch.isDetailed = isDetailed
             return watch
@@ -38,7 +38,7 @@ package struct Replay: Sendable {
     ///
     /// - Parameter prepare: called before the first event, for a world that is to be other than shipped.
     package static func run(
-        _ options: SimulationOptions, _ watch: Watch = Watch(), prepare: (World) -> Void = { _ in }
+        _ options: SimulationOptions, _ watch: Detail = Detail(), prepare: (World) -> Void = { _ in }
     ) -> Replay {
         let world = World(options, traceLines: watch.lines)
         prepare(world)
@@ -46,7 +46,7 @@ package struct Replay: Sendable {
     }
 
     /// Runs a world that is ready to run, and lets go of it.
-    package static func run(_ world: World, _ watch: Watch) -> Replay {
+    package static func run(_ world: World, _ watch: Detail) -> Replay {
         world.trace.linesMax = watch.lines
         world.trace.isDetailed = watch.isDetailed
         world.trace.linesThrough = watch.through

@@ -6,7 +6,7 @@ import RegistryModel
 struct Watchers {
     static let sink: UInt32 = 3
 
-    struct Watch {
+    struct LogicalWatch {
         enum State: Equatable {
             /// Not on any member.
             case waiting
@@ -35,7 +35,7 @@ struct Watchers {
         var home: (member: MemberID, life: UInt64)?
         /// Of the connection, unique in the run.
         var number: UInt64 = 0
-        var watches: [Watch] = []
+        var watches: [LogicalWatch] = []
         /// Delivered events not yet reported as read.
         var unread = 0
         var isReading = false
@@ -104,7 +104,7 @@ struct Watchers {
     /// - Parameters:
     ///   - present: what the client believes the revision to be.
     ///   - compacted: the log's compact revision.
-    mutating func newWatch(keys: Int, present: Revision, compacted: Revision) -> Watch {
+    mutating func newWatch(keys: Int, present: Revision, compacted: Revision) -> LogicalWatch {
         var request = WatchRequest(range: range(keys: keys), startRevision: start(present, compacted))
         request.wantsPrevious = draws.chance(1, in: 2)
         request.progressNotify = draws.chance(1, in: 3)
@@ -115,7 +115,7 @@ struct Watchers {
         }
         lastWatch += 1
         if draws.chance(1, in: 5) { request.watchID = Int64(1_000 + lastWatch) }
-        var watch = Watch(number: lastWatch, request: request, cursor: WatchCursor(request))
+        var watch = LogicalWatch(number: lastWatch, request: request, cursor: WatchCursor(request))
         watch.beganInFuture = request.startRevision > present
         return watch
     }
