@@ -24,18 +24,6 @@ final class SimulatedMember {
         var stateJobs: [StateJob] = []
         var snapshotJobs: [SnapshotOrder] = []
         var isLogBusy = false
-        /// The last two write groups took about so much of their segment, at most.
-        var lastLogBytes: Int { lastGroups.0 + lastGroups.1 }
-        private var lastGroups = (0, 0)
-
-        func noteGroup(_ jobs: [LogJob]) {
-            var bytes = 4096
-            for case .write(let batch) in jobs {
-                bytes += batch.entries.reduce(1024) { $0 + $1.payload.count + 256 }
-            }
-            lastGroups = (lastGroups.1, bytes)
-        }
-
         var isStateBusy = false
         var isSnapshotBusy = false
         var watch = DiskWatch(wanted: 0)

@@ -142,7 +142,10 @@ package struct SimulationOptions: Sendable {
         hangMax = election * draw.within(1...8)
         slowLinkEvery = draw.chance(1, in: 3) ? span(500_000, 5_000_000) : nil
         failedSyncEvery = draw.chance(1, in: 4) ? span(2_000_000, 10_000_000) : nil
-        misdirectEvery = draw.chance(1, in: 4) ? span(2_000_000, 10_000_000) : nil
+        // By script only: the last group written elsewhere looks torn after a power loss, which no log can tell. Drawn all
+        // the same, so that seeds go on to mean what they meant.
+        _ = draw.chance(1, in: 4) ? span(2_000_000, 10_000_000) : nil
+        misdirectEvery = nil
         clockJumpEvery = draw.chance(1, in: 3) ? span(1_000_000, 10_000_000) : nil
         transferEvery = draw.chance(4, in: 10) ? span(500_000, 8_000_000) : nil
         aimed = draw.chance(1, in: 2) ? UInt64(draw.within(5...150)) : 0

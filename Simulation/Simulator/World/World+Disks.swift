@@ -24,11 +24,10 @@ extension World {
             guard let content = member.disk.content(path),
                 let used = content.lastIndex(where: { $0 != 0 })
             else { continue }
-            // What was written last cannot be told from a torn write (the log notes how far it is certain with the next
-            // one): rot just there, in the moment of a power loss, is beyond what any log can promise.
-            let spared = path == filled.last(where: { $0.hasSuffix(".segment") }) ? process.lastLogBytes : 0
-            guard used + 1 > spared else { continue }
-            let offset = Int(rotDraws.below(UInt64(used + 1 - spared)))
+            // What was written last cannot be told from a torn write (the log notes with the next group how far it is
+            // certain): rot just there, in the moment of a power loss, is beyond what any log can promise.
+            guard path != filled.last(where: { $0.hasSuffix(".segment") }) else { continue }
+            let offset = Int(rotDraws.below(UInt64(used + 1)))
             let mask = UInt8(1 + rotDraws.below(255))
             let file = String(path.dropFirst(SimulatedMember.path.count + 1))
             try inject(.rot(.member(member.id), file: file, offset: offset, mask: mask))

@@ -272,7 +272,6 @@ extension World {
         let jobs = process.logJobs
         process.logJobs = []
         process.isLogBusy = true
-        process.noteGroup(jobs)
         do throws(StorageError) {
             let durable = try process.log.perform(jobs)
             checks.wrote(jobs, through: durable, isFull: process.log.isFull, by: member.id)
