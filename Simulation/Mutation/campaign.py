@@ -18,15 +18,28 @@ class Verdicts:
             digest.update(path.encode() + b"\0" + text.encode() + b"\0")
         self.path = folder / f"verdicts-{digest.hexdigest()[:12]}.jsonl"
         self.by_number = {}
+        # What does not compile; to find that out again takes longest.
+        self.rejected = set()
         if self.path.exists():
             for line in self.path.read_text().splitlines():
                 entry = json.loads(line)
+                if "rejected" in entry:
+                    self.rejected.update(entry["rejected"])
+                    continue
                 self.by_number[entry["mutant"]] = tuple(
                     killers.Verdict(**entry[name]) for name in ("tests", "simulator"))
 
     def add(self, number, unit, simulated):
         self.by_number[number] = (unit, simulated)
-        entry = {"mutant": number, "tests": vars(unit), "simulator": vars(simulated)}
+        self.write({"mutant": number, "tests": vars(unit), "simulator": vars(simulated)})
+
+    def reject(self, numbers):
+        self.rejected.update(numbers)
+        if numbers:
+            self.write({"rejected": numbers})
+
+    def write(self, entry):
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a") as file:
             file.write(json.dumps(entry) + "\n")
 

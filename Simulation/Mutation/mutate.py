@@ -76,12 +76,14 @@ class Sample:
             copy.mutants[number] = site
 
 
-def compile_sample(copy, sample, count):
+def compile_sample(copy, sample, count, verdicts):
     """Compiles until `count` mutants are in; returns their numbers in the order of the sample."""
     sample.take(copy, int(count * SPARE) + 2)
     while True:
         start = time.monotonic()
-        copy.build(log)
+        for number in verdicts.rejected & copy.mutants.keys():
+            del copy.mutants[number]
+        verdicts.reject(copy.build(log))
         log(f"built with {len(copy.mutants)} mutants in {time.monotonic() - start:.0f} s")
         missing = count - len(copy.mutants)
         if missing <= 0 or not sample.waiting:
@@ -104,7 +106,7 @@ def main():
         return
     verdicts = campaign.Verdicts(folder, copy, options)
     try:
-        numbers = compile_sample(copy, sample, options.count)
+        numbers = compile_sample(copy, sample, options.count, verdicts)
         strangers = [number for number in options.only if number not in numbers]
         if strangers:
             raise RuntimeError(f"no mutant of this sample: {strangers[0]}")

@@ -153,15 +153,20 @@ class Scratch:
             ]
             for module in modules
         }
-        write(self.tree / "Package.swift", manifest.text(names, modules))
+        self.manifest = manifest.text(names, modules)
+        resolved = root / "Package.resolved"
+        self.resolved = resolved.read_text() if resolved.exists() else None
+
+    def lay_out(self):
+        """Writes what is the same for all mutants, and takes away what an earlier sample left."""
+        write(self.tree / "Package.swift", self.manifest)
         for path, text in SWITCH_MODULE.items():
             write(self.tree / SWITCH_FOLDER / path, text)
-        resolved = root / "Package.resolved"
-        if resolved.exists() and not (self.tree / "Package.resolved").exists():
-            write(self.tree / "Package.resolved", resolved.read_text())
-        kept = {*self.originals, *self.switches}
+        if self.resolved and not (self.tree / "Package.resolved").exists():
+            write(self.tree / "Package.resolved", self.resolved)
+        kept = {*self.originals, *self.switches, "Package.swift"}
         for path in list(self.tree.rglob("*.swift")):
-            if str(path.relative_to(self.tree)) not in {*kept, "Package.swift"}:
+            if str(path.relative_to(self.tree)) not in kept:
                 path.unlink()
 
     def apply(self):
@@ -179,8 +184,9 @@ class Scratch:
             write(self.tree / path, SWITCH)
 
     def build(self, log):
-        """Compiles; takes mutants out until it works. Returns how many were taken out."""
-        removed = 0
+        """Compiles; takes mutants out until it works. Returns the numbers of those."""
+        removed = []
+        self.lay_out()
         for _ in range(ROUNDS_MAX):
             self.apply()
             done = run(
@@ -196,7 +202,7 @@ class Scratch:
             log(f"{len(guilty)} mutants do not compile and are left out")
             for number in guilty:
                 del self.mutants[number]
-            removed += len(guilty)
+            removed += sorted(guilty)
         raise BuildFailed(f"still errors after {ROUNDS_MAX} rounds")
 
     def guilty(self, output):
