@@ -56,9 +56,9 @@ struct OptionCut {
     static let sizes: [Size] = [
         Size(name: "members", values: [1, 2, 3, 4, 5], read: { $0.members }, write: { $0.members = $1 }),
         Size(name: "clients", values: [1, 2, 3, 4, 6], read: { $0.clients }, write: { $0.clients = $1 }),
-        Size(name: "keys", values: [1, 2, 4, 8, 16], read: { $0.keys }, write: { $0.keys = $1 }),
+        Size(name: "keys", values: [1, 2, 4, 8, 16, 20], read: { $0.keys }, write: { $0.keys = $1 }),
         Size(
-            name: "value bytes", values: [1, 16, 128], read: { $0.valueBytesMax }, write: { $0.valueBytesMax = $1 }),
+            name: "value bytes", values: [1, 16, 128, 500], read: { $0.valueBytesMax }, write: { $0.valueBytesMax = $1 }),
     ]
 }
 

@@ -141,8 +141,12 @@ package struct Shrinker {
     /// Options as a scenario has them unless it says otherwise: what is left differs for a reason.
     private mutating func calmOptions() {
         let quiet = SimulationOptions.quiet(seed: best.options.seed, members: best.options.members)
-        // The length is `cutEnd`'s business.
-        let names = ScenarioOption.all.filter { $0.name != "duration" && $0.text(best.options) != $0.text(quiet) }
+        // The length is `cutEnd`'s business, sizes are `shrinkSizes`'.
+        let others = ["duration", "clients", "keys", "value-bytes-max"]
+        let names = ScenarioOption.all.filter {
+            !others.contains($0.name) && !$0.isOfDraws && $0.text(best.options) != $0.text(quiet)
+        }
+        guard !names.isEmpty else { return }
         func calm(_ some: [ScenarioOption], _ options: inout SimulationOptions) {
             for option in some { _ = option.set(&options, option.text(quiet)[...]) }
         }

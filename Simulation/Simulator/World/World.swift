@@ -152,15 +152,20 @@ package final class World {
     ///
     /// - Throws: the first `Violation`.
     package func run() throws(Violation) {
+        try runFaults()
+        try finishRun()
+        (statistics.keysJudged, statistics.keysUnknown) = try blackBox.judge(at: now)
+        statistics.simulated = now - .zero
+    }
+
+    /// Runs the phase with faults only: enough for who looks for a violation within it.
+    package func runFaults() throws(Violation) {
         for member in members { queue.add(.start(member.id), at: now) }
         for client in 0..<options.clients { queue.add(.client(client), at: now + .milliseconds(10)) }
         if options.script == nil { beginSwarm() } else { beginScript() }
         startLoad()
         try startHosts()
         try runUntil(calmFrom)
-        try finishRun()
-        (statistics.keysJudged, statistics.keysUnknown) = try blackBox.judge(at: now)
-        statistics.simulated = now - .zero
     }
 
     func runUntil(_ end: Instant) throws(Violation) {
