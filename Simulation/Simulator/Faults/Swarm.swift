@@ -94,7 +94,7 @@ extension World {
         }
     }
 
-    /// How long a dead member stays down.
+    /// How long a member stays down that a fault of the seed kills.
     func restartDelay() -> TimeSpan { swarm[.crash].span(.zero, options.restartAfterMax) }
 
     /// One of the usual shapes: a member alone, two groups, two groups and a bridge, a single link, random links; both
@@ -161,6 +161,6 @@ extension World {
         }
         // At once, or within a round trip or two.
         let delay = swarm.aim.chance(1, in: 2) ? TimeSpan.zero : swarm.aim.span(.zero, options.delayMean * 4)
-        queue.add(.scripted { world throws(Violation) in try world.inject(fault) }, at: now + delay)
+        queue.add(.aimed(fault), at: now + delay)
     }
 }

@@ -58,11 +58,33 @@ extension Fault {
         case .killInstance(let number): return "kill-instance \(number)"
         case .crashAgent(let number, let after): return "crash-agent \(number)\(restart(after))"
         case .cutHost(let number, let span): return "cut-host \(number)\(lasting(span))"
+        case .replaceRegistry(let span): return "replace-registry\(lasting(span))"
+        case .revive(let target, let after): return "revive \(target.scenarioText) after \(after.scenarioText)"
+        }
+    }
+}
+
+extension ScriptedFault.Place {
+    /// Behind `at TIME`, with a space before it.
+    var scenarioText: String {
+        switch self {
+        case .events(0): ""
+        case .events(let count): " after \(count) events"
+        case .death: " at-death"
         }
     }
 }
 
 extension LineWords {
+    /// `after 3 events`, `at-death`, or nothing.
+    mutating func place() throws(ScenarioError) -> ScriptedFault.Place {
+        if take("at-death") { return .death }
+        guard take("after") else { return .events(0) }
+        let count = try count("a number of events")
+        try expect("events")
+        return .events(count)
+    }
+
     mutating func target() throws(ScenarioError) -> FaultTarget {
         let what = "a member such as m2, 'leader' or 'follower1'"
         let word = try word(what)
@@ -183,6 +205,12 @@ extension LineWords {
         },
         "cut-host": { words, _ throws(ScenarioError) in
             .cutHost(try words.count("a host's number"), try words.span(after: "for"))
+        },
+        "replace-registry": { words, _ throws(ScenarioError) in .replaceRegistry(try words.span(after: "for")) },
+        "revive": { words, _ throws(ScenarioError) in
+            let target = try words.target()
+            try words.expect("after")
+            return .revive(target, after: try words.span())
         },
     ]
 

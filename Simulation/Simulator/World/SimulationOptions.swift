@@ -70,6 +70,8 @@ package struct SimulationOptions: Sendable {
     package var requestTimeout: TimeSpan
     /// How long an operator waits for a change of the membership before asking somebody else for another.
     package var adminPatience: TimeSpan
+    /// Operators know who was removed, and do not ask those.
+    package var informedOperators: Bool
     /// Mean time between processes that stand still for up to `pauseMax`.
     package var pauseEvery: TimeSpan?
     package var pauseMax: TimeSpan
@@ -150,6 +152,7 @@ package struct SimulationOptions: Sendable {
         transferEvery = draw.chance(4, in: 10) ? span(500_000, 8_000_000) : nil
         aimed = draw.chance(1, in: 2) ? UInt64(draw.within(5...150)) : 0
         script = nil
+        informedOperators = false
         load = LoadOptions(seed: seed)
     }
 }
@@ -192,7 +195,7 @@ extension SimulationOptions: CustomStringConvertible {
             hangs=\(text(hangEvery))x\(text(hangMax)) slow=\(text(slowLinkEvery)) failedSyncs=\(text(failedSyncEvery)) \
             misdirected=\(text(misdirectEvery)) clockJumps=\(text(clockJumpEvery)) transfers=\(text(transferEvery)) \
             aimed=\(aimed)/1000 append<=\(appendBytesMax) window<=\(windowMessagesMax)/\(windowBytesMax) \
-            timeout=\(text(requestTimeout)) patience=\(text(adminPatience)) \
+            timeout=\(text(requestTimeout)) patience=\(text(adminPatience)) informed=\(informedOperators) \
             \(hosts?.description ?? "no hosts") \
             \(load)
             """

@@ -25,10 +25,12 @@ extension World {
     }
 
     /// Does what the fault says, and writes it down with its targets named. A fault without a target does nothing.
-    package func inject(_ fault: Fault) throws(Violation) {
+    ///
+    /// - Parameter place: where in this instant that is; nil: behind the events before the one under way.
+    package func inject(_ fault: Fault, _ place: ScriptedFault.Place? = nil) throws(Violation) {
         // Who is well by then stays well.
         guard liveness.core.isEmpty, let fault = resolved(fault) else { return }
-        script.append(ScriptedFault(at: now - .zero, fault))
+        script.append(ScriptedFault(at: now - .zero, place: place ?? plot.place(at: now), fault))
         statistics.faults[fault.name, default: 0] += 1
         trace.note(now, 20, UInt64(script.count))
         trace.line(now, fault.lane, .fault, fault.scenarioText)
@@ -65,7 +67,7 @@ extension World {
         case .addMember(let learner): try addMember(learner: learner)
         case .removeMember(.member(let id)): try removeMember(id)
         case .transfer(to: .member(let id)): try transfer(to: id)
-        case .killInstance, .crashAgent, .cutHost: try injectHostFault(fault)
+        case .killInstance, .crashAgent, .cutHost, .replaceRegistry: try injectHostFault(fault)
         default: break
         }
     }
@@ -103,7 +105,9 @@ extension World {
         case .clockJump(let target, let span): return member(target).map { .clockJump($0, span) }
         case .removeMember(let target): return member(target).map { .removeMember($0) }
         case .transfer(let target): return member(target).map { .transfer(to: $0) }
-        case .heal, .addMember, .killInstance, .crashAgent, .cutHost: return fault
+        case .heal, .addMember, .killInstance, .crashAgent, .cutHost, .replaceRegistry: return fault
+        // Looked up by the member that ends, and nothing that strikes.
+        case .revive: return nil
         }
     }
 
@@ -190,6 +194,8 @@ extension Fault {
         case .killInstance: "instance-death"
         case .crashAgent: "agent-crash"
         case .cutHost: "host-cut"
+        case .replaceRegistry: "registry-replaced"
+        case .revive: "revival"
         }
     }
 
@@ -199,7 +205,8 @@ extension Fault {
         case .crash(.member(let id), _, _), .crashWithin(.member(let id), _, _), .start(.member(let id)),
             .pause(.member(let id), _), .hangDisk(.member(let id), _), .failSync(.member(let id)),
             .fillDisk(.member(let id), _, _), .rot(.member(let id), _, _, _), .misdirect(.member(let id), _, _),
-            .clockJump(.member(let id), _), .removeMember(.member(let id)), .transfer(to: .member(let id)):
+            .clockJump(.member(let id), _), .removeMember(.member(let id)), .transfer(to: .member(let id)),
+            .revive(.member(let id), _):
             .member(id)
         case .cutHost(let number, _): .host(number)
         default: .world

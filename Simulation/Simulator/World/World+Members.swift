@@ -59,7 +59,9 @@ extension World {
             member.disk.killProcess()
         }
         member.forgetFailedSync()
-        if let delay = member.plannedRestart ?? restartDelay() { queue.add(.start(member.id), at: now + delay) }
+        if let delay = member.plannedRestart ?? ownRestartDelay(member) {
+            queue.add(.start(member.id), at: now + delay)
+        }
         member.plannedRestart = nil
     }
 
@@ -358,15 +360,15 @@ extension World {
     private func diskStopped(_ member: SimulatedMember, _ error: StorageError) throws(Violation) {
         if error.isDamage, rotten == member.id {
             trace.line(now, .member(member.id), .disk, "finds damage: \(error)")
-            return try die(member, powerLoss: false, restart: restartDelay())
+            return try die(member, powerLoss: false, restart: ownRestartDelay(member))
         }
         if member.disk.operationsLeft == 0 {
-            let restart = member.plannedRestart ?? restartDelay()
+            let restart = member.plannedRestart ?? ownRestartDelay(member)
             return try die(member, powerLoss: true, restart: restart)
         }
         guard member.hasFailedSync else { throw Violation(.fatal, "m\(member.id.number): \(error)", at: now) }
         trace.line(now, .member(member.id), .disk, "ends: \(error)")
-        try die(member, powerLoss: false, restart: restartDelay())
+        try die(member, powerLoss: false, restart: ownRestartDelay(member))
     }
 
     /// The process ends here and now; the disk keeps what its model says.
