@@ -43,14 +43,14 @@ final class FileNode {
             durable = FileNode.applied(pending, to: durable ?? [])
             if durable == content { durable = nil }
         }
-        pending.removeAll()
+        pending.removeAll(keepingCapacity: true)
     }
 
     /// Linux's way: the call reports an error, yet the pages count as clean. Readers go on seeing them, a later sync
     /// succeeds without them, and a power loss takes them.
     func failSync() {
         durable = durableContent
-        pending.removeAll()
+        pending.removeAll(keepingCapacity: true)
     }
 
     /// Flips bits of what is on the disk and in the cache.
@@ -75,7 +75,7 @@ final class FileNode {
         }
         content = result
         durable = nil
-        pending.removeAll()
+        pending.removeAll(keepingCapacity: true)
     }
 
     private var durableContent: [UInt8] {
@@ -144,7 +144,7 @@ final class FileNode {
         if size < bytes.count {
             bytes.removeLast(bytes.count - size)
         } else {
-            bytes.append(contentsOf: [UInt8](repeating: 0, count: size - bytes.count))
+            bytes.append(contentsOf: repeatElement(0, count: size - bytes.count))
         }
     }
 }
