@@ -217,6 +217,10 @@ extension World {
                 try clientDelivery(delivery, at: member)
             }
         }
+        // The next step finds the room, and nothing in it.
+        effects.reset()
+        effects.isRemoved = false
+        swap(&effects, &process.effects)
         if !answers.isEmpty, member.process === process { try step(member, process, answers) }
         scheduleWake(member)
     }
