@@ -86,6 +86,7 @@ package struct SimulationOptions: Sendable {
     /// Faults to do at their times in place of the swarm's; nil: the seed's.
     package var script: [ScriptedFault]?
     package var load: LoadOptions
+    package var rare: RareOptions
 
     /// - Parameter members: nil draws 1, 3, 4 or 5.
     package init(seed: UInt64, members fixed: Int? = nil) {
@@ -151,6 +152,7 @@ package struct SimulationOptions: Sendable {
         aimed = draw.chance(1, in: 2) ? UInt64(draw.within(5...150)) : 0
         script = nil
         load = LoadOptions(seed: seed)
+        rare = RareOptions(seed: seed, hasLargeValues: load.largeValueBytes > 0)
     }
 }
 
@@ -194,7 +196,7 @@ extension SimulationOptions: CustomStringConvertible {
             aimed=\(aimed)/1000 append<=\(appendBytesMax) window<=\(windowMessagesMax)/\(windowBytesMax) \
             timeout=\(text(requestTimeout)) patience=\(text(adminPatience)) \
             \(hosts?.description ?? "no hosts") \
-            \(load)
+            \(load) \(rare)
             """
     }
 }

@@ -74,6 +74,9 @@ package final class World {
     var diskDraws: SeededGenerator
     var membershipDraws: SeededGenerator
     var rotDraws: SeededGenerator
+    /// By kind, as `RareFault`.
+    var rareDraws: [SeededGenerator]
+    var aheadDraws: SeededGenerator
     /// The only member whose disk may rot, chosen when it first does.
     var rotten: MemberID?
     /// The faults that struck, in order.
@@ -100,6 +103,10 @@ package final class World {
         diskDraws = SeededGenerator(seed: options.seed, purpose: "disk")
         membershipDraws = SeededGenerator(seed: options.seed, purpose: "membership")
         rotDraws = SeededGenerator(seed: options.seed, purpose: "rot")
+        rareDraws = RareFault.allCases.map { kind in
+            SeededGenerator(seed: options.seed, purpose: "rare faults", number: UInt64(kind.rawValue))
+        }
+        aheadDraws = SeededGenerator(seed: options.seed, purpose: "ahead")
         calmFrom = Instant.zero + options.duration
         // Only a name for SQLite's registry of file systems; it never reaches the trace.
         registration = World.registrations.withLock { count in
@@ -153,6 +160,7 @@ package final class World {
             }
         } else {
             beginSwarm()
+            beginRare()
         }
         startLoad()
         try startHosts()
