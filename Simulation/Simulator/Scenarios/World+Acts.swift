@@ -62,7 +62,7 @@ extension World {
         }
     }
 
-    /// The newest segment can no longer be told from a file that was never in use.
+    /// Every sector of the newest segment rots: nothing says any more that it was in use.
     private func loseLogEnd(_ target: FaultTarget, restart: TimeSpan) throws(Violation) {
         guard let id = resolve(target) else { return }
         let disk = members[index(id)].disk
@@ -70,11 +70,13 @@ extension World {
         let used = ((try? disk.list(directory)) ?? []).filter { name in
             name.hasSuffix(".segment") && disk.content("\(directory)/\(name)")?.first.map { $0 != 0 } ?? false
         }
-        guard let name = used.max() else { return }
+        guard let name = used.max(), let content = disk.content("\(directory)/\(name)") else { return }
         scene.strikes += 1
         try inject(.crash(.member(id), powerLoss: false, restart: restart))
-        for offset in [0, 4_096] {
-            try inject(.rot(.member(id), file: "member/log/\(name)", offset: offset, mask: 1))
+        try inject(.rot(.member(id), file: "member/log/\(name)", offset: 0, mask: 1))
+        // Records are at least 64 bytes apart.
+        for offset in stride(from: 32, to: content.count, by: 32) {
+            disk.corrupt("\(directory)/\(name)", at: offset, mask: 0xFF)
         }
     }
 
