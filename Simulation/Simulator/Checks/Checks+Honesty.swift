@@ -58,7 +58,11 @@ extension Checks {
             try promise(
                 id, "campaigns in term \(message.term.number)",
                 written.term > message.term || (written.term == message.term && written.votedFor == id), at: now)
-            try promise(id, "claims entry \(last.index.number)", facts[place].durable.has(last), at: now)
+            // A request that waited for a disk that hung may be of a past term, whose end of the log is no more: a
+            // vote for it elects nobody.
+            if message.term == glance.term {
+                try promise(id, "claims entry \(last.index.number)", facts[place].durable.has(last), at: now)
+            }
             try voted(id, for: id, in: message.term, at: now)
             claim(last, by: id, in: message.term)
         case .appendAccepted(let match, _): try acknowledged(match, message, by: id, glance, at: now)
