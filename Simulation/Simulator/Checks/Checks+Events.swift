@@ -23,7 +23,11 @@ extension Checks {
         case .snapshotInstalled(let identity, let state, let base, _):
             noteInstall(at: base.position, by: id, effects)
             try stateReplaced(identity, state.header, base, by: id, at: now)
-        case .unreachable, .linkClosed, .linkUp, .sinkAttached, .sinkDetached, .stateWritten, .stateSizes,
+        case .unreachable(let peer), .linkClosed(let peer):
+            if before.role == .leader, !facts[place(id)].outOfReach.contains(peer) {
+                facts[place(id)].outOfReach.append(peer)
+            }
+        case .linkUp, .sinkAttached, .sinkDetached, .stateWritten, .stateSizes,
             .readFinished,
             .snapshotOpened, .snapshotRead, .snapshotStored, .snapshotRejected, .diskLow, .handOver:
             break

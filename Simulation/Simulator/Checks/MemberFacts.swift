@@ -63,6 +63,11 @@ struct MemberFacts {
     var writesSince: Instant?
     var lastBatch = BatchNumber.none
     var fullWindows: [MemberID] = []
+    /// Peers that this leader could not reach and that have not caught up since.
+    var outOfReach: [MemberID] = []
+    /// Across lives: what its start wrote again, and the snapshot that was last on its way in.
+    var hasRewrittenTail = false
+    var incoming: IncomingSnapshot?
 
     /// A new process begins; what its earlier one promised stays.
     mutating func begin(_ log: RestoredLog, applied: LogPosition, commit: LogIndex) {
@@ -80,7 +85,17 @@ struct MemberFacts {
         writesSince = nil
         lastBatch = .none
         fullWindows = []
+        outOfReach = []
     }
+}
+
+/// A snapshot on its way to a member.
+struct IncomingSnapshot {
+    var identity: SnapshotIdentity
+    /// Who sent the last chunk.
+    var sender: MemberID
+    /// The offset wanted next.
+    var next: Int64
 }
 
 /// The one log that all members agree on: what was committed, the first member to do so defining it.

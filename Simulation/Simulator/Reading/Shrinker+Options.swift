@@ -13,6 +13,10 @@ struct OptionCut {
     /// Whole classes, the likely ones first: by the names of their faults, and what else makes them.
     static let classes: [OptionCut] = [
         faults("membership changes", ["add-member", "remove-member"]) { $0.membershipEvery = nil },
+        faults("changes of voters", ["promote-member", "change-voters"]) {
+            ($0.rare.promotionEvery, $0.rare.votersEvery) = (nil, nil)
+        },
+        faults("newer versions", ["newer-data", "newer-messages"]) { $0.rare.newerEvery = nil },
         faults("transfers", ["transfer"]) { $0.transferEvery = nil },
         faults("partitions", ["partition", "heal"]) { $0.partitionEvery = nil },
         faults("slow links", ["slow-link"]) { $0.slowLinkEvery = nil },
@@ -93,8 +97,11 @@ extension Fault {
         case .crashAgent(let number, let restart): .crashAgent(number, restart: restart?.tenths)
         case .cutHost(let number, let span): .cutHost(number, span?.tenths)
         case .replaceRegistry(let span): .replaceRegistry(span?.tenths)
+        case .newerData(let target, let place, let span): .newerData(target, place, span.tenths)
+        case .newerMessages(let target, let contents, let span):
+            .newerMessages(target, contents: contents, span.tenths)
         case .start, .heal, .breakLink, .failSync, .rot, .misdirect, .addMember, .removeMember, .transfer,
-            .killInstance, .revive:
+            .promoteMember, .changeVoters, .killInstance, .revive:
             self
         }
     }

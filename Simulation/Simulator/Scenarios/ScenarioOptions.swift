@@ -101,6 +101,9 @@ struct ScenarioOption {
             number("window-messages-max", \.windowMessagesMax), number("window-bytes-max", \.windowBytesMax),
             span("request-timeout", \.requestTimeout), span("admin-patience", \.adminPatience),
             flag("informed-operators", \.informedOperators),
+            number("chunk-bytes-max", \.rare.chunkBytesMax), every("voters-every", \.rare.votersEvery),
+            every("promotion-every", \.rare.promotionEvery), every("newer-every", \.rare.newerEvery),
+            number("ahead-kills", \.rare.aheadKills),
         ]
     }
 
@@ -149,6 +152,7 @@ extension SimulationOptions {
         options.trailingEntries = Int(draw.within(20...60))
         options.leaseTTLMilliseconds = 2_000
         options.digestInterval = .seconds(1)
+        options.rare.clear()
         return options
     }
 }

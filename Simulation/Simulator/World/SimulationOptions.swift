@@ -88,6 +88,7 @@ package struct SimulationOptions: Sendable {
     /// Faults to do at their times in place of the swarm's; nil: the seed's.
     package var script: [ScriptedFault]?
     package var load: LoadOptions
+    package var rare: RareOptions
 
     /// - Parameter members: nil draws 1, 3, 4 or 5.
     package init(seed: UInt64, members fixed: Int? = nil) {
@@ -154,6 +155,7 @@ package struct SimulationOptions: Sendable {
         script = nil
         informedOperators = false
         load = LoadOptions(seed: seed)
+        rare = RareOptions(seed: seed, hasLargeValues: load.largeValueBytes > 0)
     }
 }
 
@@ -197,7 +199,7 @@ extension SimulationOptions: CustomStringConvertible {
             aimed=\(aimed)/1000 append<=\(appendBytesMax) window<=\(windowMessagesMax)/\(windowBytesMax) \
             timeout=\(text(requestTimeout)) patience=\(text(adminPatience)) informed=\(informedOperators) \
             \(hosts?.description ?? "no hosts") \
-            \(load)
+            \(load) \(rare)
             """
     }
 }

@@ -66,6 +66,12 @@ extension World {
         case .clockJump(.member(let id), let span): members[index(id)].wallOffset = members[index(id)].wallOffset + span
         case .addMember(let learner): try addMember(learner: learner)
         case .removeMember(.member(let id)): try removeMember(id)
+        case .promoteMember(.member(let id)): try promoteMember(id)
+        case .changeVoters(let targets): try changeVoters(targets)
+        case .newerData(.member(let id), let place, let span):
+            try claimNewer(members[index(id)], place, span)
+        case .newerMessages(.member(let id), let contents, let span):
+            members[index(id)].speaksNewer = (min(now + span, calmFrom), contents)
         case .transfer(to: .member(let id)): try transfer(to: id)
         case .killInstance, .crashAgent, .cutHost, .replaceRegistry: try injectHostFault(fault)
         default: break
@@ -104,6 +110,13 @@ extension World {
             return .misdirect(.member(id), file: file, by: by)
         case .clockJump(let target, let span): return member(target).map { .clockJump($0, span) }
         case .removeMember(let target): return member(target).map { .removeMember($0) }
+        case .promoteMember(let target): return member(target).map { .promoteMember($0) }
+        case .changeVoters(let targets):
+            let known = targets.compactMap { member($0) }
+            return known.isEmpty ? nil : .changeVoters(known)
+        case .newerData(let target, let place, let span): return member(target).map { .newerData($0, place, span) }
+        case .newerMessages(let target, let contents, let span):
+            return member(target).map { .newerMessages($0, contents: contents, span) }
         case .transfer(let target): return member(target).map { .transfer(to: $0) }
         case .heal, .addMember, .killInstance, .crashAgent, .cutHost, .replaceRegistry: return fault
         // Looked up by the member that ends, and nothing that strikes.
@@ -190,6 +203,10 @@ extension Fault {
         case .clockJump: "clock-jump"
         case .addMember: "add-member"
         case .removeMember: "remove-member"
+        case .promoteMember: "promote-member"
+        case .changeVoters: "change-voters"
+        case .newerData: "newer-data"
+        case .newerMessages: "newer-messages"
         case .transfer: "transfer"
         case .killInstance: "instance-death"
         case .crashAgent: "agent-crash"
@@ -206,6 +223,7 @@ extension Fault {
             .pause(.member(let id), _), .hangDisk(.member(let id), _), .failSync(.member(let id)),
             .fillDisk(.member(let id), _, _), .rot(.member(let id), _, _, _), .misdirect(.member(let id), _, _),
             .clockJump(.member(let id), _), .removeMember(.member(let id)), .transfer(to: .member(let id)),
+            .promoteMember(.member(let id)), .newerData(.member(let id), _, _), .newerMessages(.member(let id), _, _),
             .revive(.member(let id), _):
             .member(id)
         case .cutHost(let number, _): .host(number)
