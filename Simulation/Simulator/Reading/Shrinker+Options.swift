@@ -27,6 +27,7 @@ struct OptionCut {
         faults("misdirected writes", ["misdirected-write"]) { $0.misdirectEvery = nil },
         faults("clock jumps", ["clock-jump"]) { $0.clockJumpEvery = nil },
         faults("faults of hosts", ["instance-death", "agent-crash", "host-cut"]) { _ in },
+        faults("floods", ["flood"]) { $0.combinedEvery = nil },
         OptionCut("hosts") { $0.hosts = nil },
         OptionCut("aimed faults") { $0.aimed = 0 },
         OptionCut("loss") { $0.loss = 0 },
@@ -73,6 +74,7 @@ extension Fault {
                 .crash(target, powerLoss: false, restart: restart), .crash(target, powerLoss: true, restart: restart),
             ]
         case .breakLink(let one, let two, closed: true): [.breakLink(one, two, closed: false)]
+        case .flood(let target, let writes) where writes > 1: [.flood(target, writes: writes / 2)]
         case .addMember(learner: true): [.addMember(learner: false)]
         default: []
         }
@@ -93,7 +95,7 @@ extension Fault {
         case .clockJump(let target, let span): .clockJump(target, span.tenths)
         case .crashAgent(let number, let restart): .crashAgent(number, restart: restart?.tenths)
         case .cutHost(let number, let span): .cutHost(number, span?.tenths)
-        case .start, .heal, .breakLink, .failSync, .rot, .misdirect, .addMember, .removeMember, .transfer,
+        case .start, .heal, .breakLink, .failSync, .rot, .misdirect, .flood, .addMember, .removeMember, .transfer,
             .killInstance:
             self
         }

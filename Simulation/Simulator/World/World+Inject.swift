@@ -62,6 +62,7 @@ extension World {
             rotten = id
             members[index(id)].disk.misdirected = (file, by * CrashPolicy.sectorBytes)
         case .clockJump(.member(let id), let span): members[index(id)].wallOffset = members[index(id)].wallOffset + span
+        case .flood(.member(let id), let writes): try flood(id, writes: writes)
         case .addMember(let learner): try addMember(learner: learner)
         case .removeMember(.member(let id)): try removeMember(id)
         case .transfer(to: .member(let id)): try transfer(to: id)
@@ -101,6 +102,7 @@ extension World {
             guard let id = resolve(target), rotten == nil || rotten == id else { return nil }
             return .misdirect(.member(id), file: file, by: by)
         case .clockJump(let target, let span): return member(target).map { .clockJump($0, span) }
+        case .flood(let target, let writes): return member(target).map { .flood($0, writes: writes) }
         case .removeMember(let target): return member(target).map { .removeMember($0) }
         case .transfer(let target): return member(target).map { .transfer(to: $0) }
         case .heal, .addMember, .killInstance, .crashAgent, .cutHost: return fault
@@ -184,6 +186,7 @@ extension Fault {
         case .rot: "rot"
         case .misdirect: "misdirected-write"
         case .clockJump: "clock-jump"
+        case .flood: "flood"
         case .addMember: "add-member"
         case .removeMember: "remove-member"
         case .transfer: "transfer"
@@ -199,7 +202,8 @@ extension Fault {
         case .crash(.member(let id), _, _), .crashWithin(.member(let id), _, _), .start(.member(let id)),
             .pause(.member(let id), _), .hangDisk(.member(let id), _), .failSync(.member(let id)),
             .fillDisk(.member(let id), _, _), .rot(.member(let id), _, _, _), .misdirect(.member(let id), _, _),
-            .clockJump(.member(let id), _), .removeMember(.member(let id)), .transfer(to: .member(let id)):
+            .clockJump(.member(let id), _), .flood(.member(let id), _), .removeMember(.member(let id)),
+            .transfer(to: .member(let id)):
             .member(id)
         case .cutHost(let number, _): .host(number)
         default: .world
