@@ -153,6 +153,8 @@ package struct SimulationOptions: Sendable {
         aimed = draw.chance(1, in: 2) ? UInt64(draw.within(5...150)) : 0
         var combined = SeededGenerator(seed: seed, purpose: "combined faults")
         combinedEvery = combined.chance(1, in: 2) ? combined.span(.milliseconds(500), .seconds(5)) : nil
+        // What is off by default and has the finest rules deserves more runs than it draws.
+        if combinedEvery != nil, combined.chance(1, in: 3) { (leaseReads, earlyElection) = (true, false) }
         script = nil
         load = LoadOptions(seed: seed)
     }
