@@ -50,6 +50,8 @@ package enum Fault: Hashable, Sendable {
     case misdirect(FaultTarget, file: String, by: Int)
     /// The wall clock jumps.
     case clockJump(FaultTarget, TimeSpan)
+    /// So many clients write at once at this member.
+    case flood(FaultTarget, writes: Int)
     case addMember(learner: Bool)
     case removeMember(FaultTarget)
     /// An operator asks for a learner to become a voter.

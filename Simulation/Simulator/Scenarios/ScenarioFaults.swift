@@ -52,6 +52,7 @@ extension Fault {
             return "rot \(target.scenarioText) \(file) at \(offset) mask \(mask)"
         case .misdirect(let target, let file, let by): return "misdirect \(target.scenarioText) \(file) by \(by)"
         case .clockJump(let target, let by): return "clock-jump \(target.scenarioText) \(by.scenarioText)"
+        case .flood(let target, let writes): return "flood \(target.scenarioText) \(writes) writes"
         case .addMember(let learner): return learner ? "add-member learner" : "add-member"
         case .removeMember(let target): return "remove-member \(target.scenarioText)"
         case .promoteMember(let target): return "promote-member \(target.scenarioText)"
@@ -200,6 +201,12 @@ extension LineWords {
             return .misdirect(target, file: file, by: try words.number("a number of sectors"))
         },
         "clock-jump": { words, _ throws(ScenarioError) in .clockJump(try words.target(), try words.span()) },
+        "flood": { words, _ throws(ScenarioError) in
+            let target = try words.target()
+            let writes = try words.count("a number of writes")
+            try words.expect("writes")
+            return .flood(target, writes: writes)
+        },
         "add-member": { words, _ throws(ScenarioError) in .addMember(learner: words.take("learner")) },
         "remove-member": { words, _ throws(ScenarioError) in .removeMember(try words.target()) },
         "promote-member": { words, _ throws(ScenarioError) in .promoteMember(try words.target()) },

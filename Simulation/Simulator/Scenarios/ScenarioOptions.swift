@@ -97,6 +97,7 @@ struct ScenarioOption {
             span("hang-max", \.hangMax), every("slow-link-every", \.slowLinkEvery),
             every("failed-sync-every", \.failedSyncEvery), every("misdirect-every", \.misdirectEvery),
             every("clock-jump-every", \.clockJumpEvery), every("transfer-every", \.transferEvery),
+            every("combined-every", \.combinedEvery),
             number("aimed", \.aimed), number("append-bytes-max", \.appendBytesMax),
             number("window-messages-max", \.windowMessagesMax), number("window-bytes-max", \.windowBytesMax),
             span("request-timeout", \.requestTimeout), span("admin-patience", \.adminPatience),
@@ -134,6 +135,7 @@ extension SimulationOptions {
         options.misdirectEvery = nil
         options.clockJumpEvery = nil
         options.transferEvery = nil
+        options.combinedEvery = nil
         options.aimed = 0
         options.hosts = nil
         options.requestTimeout = .seconds(6)

@@ -207,6 +207,7 @@ extension World {
         process.snapshotJobs += orders.snapshots
         aim(at: member, process, effects)
         try startLanes(member)
+        if swarm.armed != nil { strikeCombined(at: member, process, effects) }
         var answers: [ReplicaEvent] = []
         for job in orders.reads { answers.append(.readFinished(job.id, process.reads.perform(job.work))) }
         for (sink, delivery) in effects.deliveries {
