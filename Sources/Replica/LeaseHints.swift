@@ -32,9 +32,6 @@ struct LeaseHints: Sendable {
         heard.removeAll(keepingCapacity: true)
     }
 
-    /// When the lease was last really heard of; nil when this member does not know.
-    func heard(of lease: LeaseID) -> Instant? { heard[lease] }
-
     /// No renewal or grant of the lease was heard of after this instant.
     func lastHeard(of lease: LeaseID) -> Instant {
         max(since, heard[lease] ?? since)
@@ -125,13 +122,15 @@ struct LeaseAgeSearch: Sendable {
     private(set) var range: [LeaseRow]
     /// Where the range begins: after this id.
     private(set) var after: LeaseID?
-    private var answers: [(member: MemberID, lastHeard: [Instant])] = []
+    private var answers: [(member: MemberID, lastHeard: [Instant], atLeast: [Instant])] = []
     private(set) var askedAt: Instant
+    /// When the range was first asked for: no answer is older.
+    private var begunAt: Instant
 
     init(minimum: LogIndex, range: [LeaseRow], at now: Instant) {
         self.minimum = minimum
         self.range = range
-        askedAt = now
+        (askedAt, begunAt) = (now, now)
     }
 
     var last: LeaseID? { range.last?.id }
@@ -145,14 +144,28 @@ struct LeaseAgeSearch: Sendable {
     mutating func answered(by member: MemberID, _ ages: [LeaseAge], at now: Instant) {
         guard !answered.contains(member) else { return }
         var place = 0
-        let lastHeard = range.map { row -> Instant in
+        var lastHeard: [Instant] = []
+        var atLeast: [Instant] = []
+        for row in range {
             while place < ages.count, ages[place].lease < row.id { place += 1 }
-            guard place < ages.count, ages[place].lease == row.id else { return now }
-            // Less a hundredth for clocks that run faster than ours.
+            guard place < ages.count, ages[place].lease == row.id else {
+                lastHeard.append(now)
+                atLeast.append(begunAt)
+                continue
+            }
+            // A hundredth for clocks that run faster or slower than ours.
             let age = max(0, ages[place].milliseconds)
-            return now - .milliseconds(age - age / 100 - (age % 100 == 0 ? 0 : 1))
+            let slack = age / 100 + (age % 100 == 0 ? 0 : 1)
+            lastHeard.append(now - .milliseconds(age - slack))
+            atLeast.append(begunAt - .milliseconds(age + slack))
         }
-        answers.append((member, lastHeard))
+        answers.append((member, lastHeard, atLeast))
+    }
+
+    /// What every answer allows for the range's lease at `place`. The next leader will hear the like from at least one
+    /// of those that answered, since no member ever says that it heard of a lease earlier than it said before.
+    func leastHeard(at place: Int) -> Instant {
+        answers.reduce(Instant.distantFuture) { min($0, $1.atLeast[place]) }
     }
 
     /// The latest word any answer has of the range's lease at `place`.
@@ -165,6 +178,6 @@ struct LeaseAgeSearch: Sendable {
         after = last
         range = next
         answers = []
-        askedAt = now
+        (askedAt, begunAt) = (now, now)
     }
 }

@@ -112,7 +112,10 @@ extension MemberReplica {
         else { return }
         for (place, row) in search.range.enumerated() {
             let lastHeard = max(search.lastHeard(at: place), hints.lastHeard(of: row.id))
-            leaseClock.shorten(row.id, to: lastHeard + .milliseconds(row.ttlMilliseconds))
+            let leastHeard = min(search.leastHeard(at: place), hints.lastHeard(of: row.id))
+            leaseClock.shorten(
+                row.id, to: lastHeard + .milliseconds(row.ttlMilliseconds),
+                promised: leastHeard + .milliseconds(row.ttlMilliseconds))
         }
         let next = store.leases(after: last, limit: LeaseAgeSearch.rangeMax)
         guard !next.isEmpty else {

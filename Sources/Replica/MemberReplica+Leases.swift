@@ -142,13 +142,10 @@ extension MemberReplica {
         }
         var answer = TimeToLiveAnswer(remainingMilliseconds: -1, grantedMilliseconds: 0, keys: [])
         if let row = store.lease(lease) {
-            var remaining = leaseClock.remaining(lease, at: moment.now) ?? .zero
-            // What a fresh leader, or one that stood still, adds is its own caution, of which the next leader would not
-            // know: nobody is told more than the last renewal promised.
-            if let heard = hints.heard(of: lease) {
-                remaining = max(.zero, min(remaining, heard + .milliseconds(row.ttlMilliseconds) - moment.now))
-            }
-            answer.remainingMilliseconds = min(remaining.milliseconds, row.ttlMilliseconds)
+            // Not the deadline: what a fresh leader, or one that stood still, adds is its own caution, of which the next
+            // leader would not know.
+            let promised = leaseClock.promised(lease, at: moment.now) ?? .zero
+            answer.remainingMilliseconds = min(promised.milliseconds, row.ttlMilliseconds)
             answer.grantedMilliseconds = row.ttlMilliseconds
             if wantsKeys { answer.keys = store.keys(of: lease) ?? [] }
         }

@@ -71,13 +71,33 @@ import Testing
         clock.promote(at: at(0), leases: [row(1), row(2)], extend: .zero)
         clock.postpone(by: .seconds(3))
         #expect(clock.expired(at: at(12_999), limit: 10).isEmpty)
-        clock.shorten(LeaseID(2), to: at(20_000))
+        clock.shorten(LeaseID(2), to: at(20_000), promised: at(9_000))
         #expect(clock.remaining(LeaseID(2), at: at(12_999)) == .milliseconds(1))
         clock.grant(row(3), at: at(12_999))
-        clock.shorten(LeaseID(3), to: at(14_000))
+        clock.shorten(LeaseID(3), to: at(14_000), promised: at(12_000))
         #expect(clock.nextDeadline <= at(13_000))
         #expect(clock.expired(at: at(13_000), limit: 10) == [LeaseID(1), LeaseID(2)])
         #expect(clock.expired(at: at(14_000), limit: 10) == [LeaseID(3)])
+    }
+
+    @Test("What is promised of a lease's time leaves out what its leader adds by itself")
+    func promises() {
+        var clock = LeaseClock()
+        clock.promote(at: at(0), leases: [row(1), row(2)], extend: .seconds(1))
+        // A new leader knows nothing yet.
+        #expect(clock.promised(LeaseID(1), at: at(0)) == .zero)
+        clock.shorten(LeaseID(1), to: at(9_000), promised: at(6_000))
+        #expect(clock.promised(LeaseID(1), at: at(1_000)) == .milliseconds(5_000))
+        clock.postpone(by: .seconds(2))
+        #expect(clock.promised(LeaseID(1), at: at(1_000)) == .milliseconds(5_000))
+        #expect(clock.remaining(LeaseID(1), at: at(1_000)) == .milliseconds(10_000))
+        // Never beyond the end itself.
+        clock.shorten(LeaseID(2), to: at(4_000), promised: at(5_000))
+        #expect(clock.promised(LeaseID(2), at: at(0)) == .milliseconds(4_000))
+        _ = clock.renew(LeaseID(1), arrivedAt: at(3_000))
+        #expect(clock.promised(LeaseID(1), at: at(3_000)) == .milliseconds(10_000))
+        clock.grant(row(3), at: at(3_000))
+        #expect(clock.promised(LeaseID(3), at: at(3_500)) == .milliseconds(9_500))
     }
 
     @Test("A hundred thousand leases of one moment come out in batches, each once")

@@ -42,7 +42,8 @@ extension AgentChecks {
                 "i\(instance.number) has been healthy for \((now - base).milliseconds) ms and is not registered",
                 at: now)
         case .dead, .hung:
-            guard let key = own.first,
+            // Removed from another registry, which was there instead: this one never heard of it.
+            guard let key = own.first(where: { !hosts.removedElsewhere.contains(Key($0.key)) }),
                 now > max(settled, key.since) + bounds.detectDown + bounds.commit * 2
             else { return }
             throw Violation(
@@ -94,7 +95,8 @@ extension AgentChecks {
                     "at rest i\(instance.number) is registered as "
                         + "\(model.standing[instance.number].map { text($0.key) })", at: now)
             }
-            if isHealthy != isRegistered {
+            let isLeftOver = model.standing[instance.number].allSatisfy { hosts.removedElsewhere.contains(Key($0.key)) }
+            if isHealthy != isRegistered, isHealthy || !isLeftOver {
                 throw Violation(
                     .agentConverged,
                     "at rest i\(instance.number) is \(instance.health) and \(isRegistered ? "" : "not ")registered",

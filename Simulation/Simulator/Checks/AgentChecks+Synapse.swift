@@ -10,17 +10,20 @@ extension AgentChecks {
         // The newcomer is judged by what its predecessor has saved: that is the last good set.
         followers[host].wanted = old.saved
         (followers[host].saving, followers[host].saved) = (old.saving, old.saved)
-        followers[host].held = old.held
+        (followers[host].savingHeld, followers[host].savedHeld) = (old.savingHeld, old.savedHeld)
+        followers[host].held = old.savedHeld
     }
 
     /// The state file is to be written with what is known now.
     mutating func saves(_ host: Int) {
         followers[host].saving = followers[host].wanted
+        followers[host].savingHeld = followers[host].held
     }
 
     /// It was.
     mutating func saved(_ host: Int) {
         followers[host].saved = followers[host].saving
+        followers[host].savedHeld = followers[host].savingHeld
     }
 
     /// After every step of a synapse.

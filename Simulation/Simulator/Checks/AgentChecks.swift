@@ -20,6 +20,9 @@ struct AgentChecks {
         var knows: [Bool]
         /// By service: the entries that each instance was last held by.
         var held: [[Int: [DiscoveredEntry]]]
+        /// The same as of the state file under way, and of the one on the disk.
+        var savingHeld: [[Int: [DiscoveredEntry]]]
+        var savedHeld: [[Int: [DiscoveredEntry]]]
         /// Revisions known, by watch, in this life.
         var revisions: [Int64]
         var lastReload: Instant?
@@ -32,6 +35,7 @@ struct AgentChecks {
             (told, saving, saved) = (wanted, wanted, wanted)
             knows = Array(repeating: false, count: services)
             held = Array(repeating: [:], count: services)
+            (savingHeld, savedHeld) = (held, held)
             revisions = Array(repeating: 0, count: services)
         }
     }

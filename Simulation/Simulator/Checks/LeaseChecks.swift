@@ -206,7 +206,9 @@ struct LeaseChecks {
     /// When everything works, a silent holder's lease is gone by this time: its last renewal, or the last moment at
     /// which a leader may have begun anew, and its time; then a round of the log, many leases at once.
     private func latest(_ fact: Fact, calmSince: Instant) -> Instant {
-        max(fact.touchedAt, calmSince) + fact.ttl + slack(fact.ttl) + options.election * 2 + .seconds(2)
+        // Where entries go one by one there is a queue.
+        let queue = TimeSpan.seconds(options.windowMessagesMax < 4 || options.appendBytesMax < 1_024 ? 6 : 2)
+        return max(fact.touchedAt, calmSince) + fact.ttl + slack(fact.ttl) + options.election * 2 + queue
     }
 
     private func judgeOverrun(_ lease: LeaseID, at now: Instant) throws(Violation) {

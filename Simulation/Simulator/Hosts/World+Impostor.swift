@@ -36,7 +36,9 @@ extension World {
         case .write(.put):
             impostor.revision += 1
             body = .put(previous: nil)
-        case .write(.deleteRange): body = .deleteRange(deleted: 0, previous: [])
+        case .write(.deleteRange(let request)):
+            hosts.removedElsewhere.insert(request.range.start)
+            body = .deleteRange(deleted: 0, previous: [])
         case .keepAlive(let lease):
             let isOwn = lease.number > Impostor.leases && lease.number <= Impostor.leases + impostor.granted
             body = .keptAlive(lease, ttlMilliseconds: isOwn ? hosts.options.leaseTTLSeconds * 1_000 : 0)

@@ -17,6 +17,8 @@ package struct LeaseClock: Sendable {
         var id: LeaseID
         var ttlMilliseconds: Int64
         var deadline: Instant
+        /// As far as any later leader, too, will let it live; not after `deadline`.
+        var promised: Instant
         var isExpiring = false
     }
 
@@ -40,7 +42,7 @@ package struct LeaseClock: Sendable {
         self = LeaseClock()
         wheel = TimerWheel(at: now)
         slots.reserveCapacity(leases.count)
-        for lease in leases { insert(lease, deadline: now + span(lease.ttlMilliseconds) + extend) }
+        for lease in leases { insert(lease, deadline: now + span(lease.ttlMilliseconds) + extend, promised: now) }
     }
 
     /// Stops and forgets all deadlines.
@@ -51,7 +53,8 @@ package struct LeaseClock: Sendable {
     /// A grant was applied; on a clock that stands still nothing happens.
     package mutating func grant(_ lease: LeaseRow, at now: Instant) {
         guard isRunning, slots[lease.id] == nil else { return }
-        insert(lease, deadline: now + span(lease.ttlMilliseconds))
+        let deadline = now + span(lease.ttlMilliseconds)
+        insert(lease, deadline: deadline, promised: deadline)
     }
 
     /// A renewal that arrived at `arrivedAt`, once leadership was confirmed after it.
@@ -60,15 +63,21 @@ package struct LeaseClock: Sendable {
         if entries[slot].isExpiring { return .expiring }
         let ttl = entries[slot].ttlMilliseconds
         let deadline = arrivedAt + span(ttl)
-        if entries[slot].deadline < deadline { entries[slot].deadline = deadline }
+        entries[slot].deadline = max(entries[slot].deadline, deadline)
+        entries[slot].promised = max(entries[slot].promised, deadline)
         return .renewed(ttlMilliseconds: ttl)
     }
 
     /// Ends a lease sooner than assumed, for a leader that learned what earlier renewals really promised.
-    package mutating func shorten(_ id: LeaseID, to deadline: Instant) {
-        guard let slot = slots[id], !entries[slot].isExpiring, deadline < entries[slot].deadline else { return }
-        entries[slot].deadline = deadline
-        wheel?.schedule(slot, at: entries[slot].deadline)
+    ///
+    /// - Parameter promised: up to when its life is certain, whoever leads.
+    package mutating func shorten(_ id: LeaseID, to deadline: Instant, promised: Instant) {
+        guard let slot = slots[id], !entries[slot].isExpiring else { return }
+        if deadline < entries[slot].deadline {
+            entries[slot].deadline = deadline
+            wheel?.schedule(slot, at: entries[slot].deadline)
+        }
+        entries[slot].promised = min(max(entries[slot].promised, promised), entries[slot].deadline)
     }
 
     /// A revocation or expiry was applied.
@@ -110,6 +119,12 @@ package struct LeaseClock: Sendable {
         slots[id].map { entries[$0].isExpiring } ?? false
     }
 
+    /// Time left whoever leads; never negative, and nothing for a new leader that has not asked yet.
+    package func promised(_ id: LeaseID, at now: Instant) -> TimeSpan? {
+        guard let slot = slots[id] else { return nil }
+        return max(.zero, entries[slot].promised - now)
+    }
+
     /// Time left; never negative, nil when the lease is not known here.
     package func remaining(_ id: LeaseID, at now: Instant) -> TimeSpan? {
         guard let slot = slots[id] else { return nil }
@@ -121,8 +136,9 @@ package struct LeaseClock: Sendable {
         wheel?.nextDeadline ?? .distantFuture
     }
 
-    private mutating func insert(_ lease: LeaseRow, deadline: Instant) {
-        let entry = Entry(id: lease.id, ttlMilliseconds: lease.ttlMilliseconds, deadline: deadline)
+    private mutating func insert(_ lease: LeaseRow, deadline: Instant, promised: Instant) {
+        let entry = Entry(
+            id: lease.id, ttlMilliseconds: lease.ttlMilliseconds, deadline: deadline, promised: promised)
         let slot: Int
         if let reused = free.popLast() {
             slot = reused
