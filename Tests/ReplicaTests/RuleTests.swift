@@ -153,6 +153,18 @@ struct ReplicaRuleTests {
         }
     }
 
+    @Test("Digests of an earlier reign are not counted in a later one")
+    func digestsForgotten() {
+        let voters = [1, 2, 3].map { MemberID($0) }
+        let configuration = Configuration(voters: voters)
+        func answer(_ member: Int) -> DigestRounds.Answer { .init(member: voters[member], digest: Digest128()) }
+        var rounds = DigestRounds()
+        #expect(rounds.add(answer(0), at: LogIndex(8), among: configuration) == .open)
+        rounds.removeAll()
+        #expect(rounds.add(answer(1), at: LogIndex(8), among: configuration) == .open)
+        #expect(rounds.add(answer(2), at: LogIndex(8), among: configuration) == .agreed(dissenters: []))
+    }
+
     @Test("New writes are refused while the state store lags too far behind, and reads are not")
     func stateLag() throws {
         let cluster = try ready(1)
