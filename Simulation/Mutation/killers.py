@@ -18,6 +18,7 @@ PATIENCE, SECONDS_MIN = 4, 5
 IDLE_MAX = 90
 # Bytes; a loop without an end may allocate as well.
 MEMORY_MAX = 4 << 30
+OUTPUT_MAX = 8 << 20
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -36,35 +37,44 @@ def processor_time(process):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def ended(process):
-    """Waits for the end of a process, or ends it when it does nothing any more; its status and seconds of processor time."""
+def ended(process, is_enough):
+    """Waits for the end of a process; ends it when it does nothing any more, or has said enough. Returns its status and
+    seconds of processor time."""
     last, since, pause = 0.0, time.monotonic(), 0.02
     while process.poll() is None:
         spent = processor_time(process)
         if spent is not None and spent > last:
             last, since = spent, time.monotonic()
-        elif time.monotonic() - since > IDLE_MAX:
+        if time.monotonic() - since > IDLE_MAX or is_enough():
             os.killpg(process.pid, signal.SIGKILL)
         time.sleep(pause)
         pause = min(0.2, pause * 1.5)
     return process.returncode, last
 
 
-def bounded(command, mutant, limit, extra=None):
-    """Status (None: out of time), output and seconds of a command with one mutant switched on; `limit` in seconds."""
+def bounded(command, mutant, limit, extra=None, enough=None):
+    """Status (None: out of time), output and seconds of a command with one mutant switched on.
+
+    `limit` is in seconds; where the output has `enough`, the rest is not waited for.
+    """
     environment = {**(extra or {}), **os.environ, VARIABLE: str(mutant), "SWIFT_BACKTRACE": "enable=no"}
     command = ["prlimit", f"--cpu={int(limit) + 1}", f"--data={MEMORY_MAX}", "--core=0", *command]
     with tempfile.TemporaryFile() as output:
+        def so_far():
+            size = os.fstat(output.fileno()).st_size
+            return os.pread(output.fileno(), min(size, OUTPUT_MAX), 0)
+
         # A group of its own, to be ended as a whole; no session of its own, so that a nice value keeps its meaning.
         process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment,
             process_group=0)
-        status, seconds = ended(process)
-        if status in (-signal.SIGXCPU, -signal.SIGKILL):
-            status = None
-        output.seek(0)
-        text = output.read(8 << 20).decode(errors="replace")
-    return status, text, seconds
+        status, seconds = ended(process, lambda: enough is not None and enough in so_far())
+        text = so_far()
+    if enough is not None and enough in text:
+        status = 1
+    elif status in (-signal.SIGXCPU, -signal.SIGKILL):
+        status = None
+    return status, text.decode(errors="replace"), seconds
 
 
 class UnitTests:
@@ -83,7 +93,7 @@ class UnitTests:
 
     def judge(self, mutant, limit):
         """The verdict, and the seconds that it took."""
-        status, text, seconds = bounded(self.command, mutant, limit, self.cases)
+        status, text, seconds = bounded(self.command, mutant, limit, self.cases, enough=b" recorded an issue ")
         if status is None:
             return Verdict(True, f"{self.target}: out of time"), seconds
         if status < 0:

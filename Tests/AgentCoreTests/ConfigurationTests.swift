@@ -14,7 +14,7 @@ import Testing
               "orders_8001":{"host":"10.0.0.4","port":"8001","reporter_type":"zookeeper","zk_hosts":["zk2:2181","zk1:2181"],
                 "zk_path":"/nerve/services/orders/services","check_interval":2,"weight":"7","use_path_encoding":true,
                 "checks":[{"type":"http","uri":"health","timeout":"0.2","rise":"3","fall":2,"open_timeout":1,
-                           "headers":{"X-Probe":"nerve","N":1},"expect":"ok"},{"type":"tcp","port":9000}]},
+                           "ssl_timeout":3,"headers":{"X-Probe":"nerve","N":1},"expect":"ok"},{"type":"tcp","port":9000}]},
               "cache":{"host":"10.0.0.4","port":6379,"reporter_type":"etcd","etcd_host":"e1","etcd_path":"/nerve/cache/",
                 "labels":{"region:us1":"","n":1},"haproxy_server_options":"backup","checks":[{"type":"tcp"}],
                 "rate_limiting":{"average_rate":0.5,"max_burst":3,"shadow_mode":false}},
@@ -35,6 +35,7 @@ import Testing
             orders.checks[0].timeout == .milliseconds(200) && orders.checks[0].rise == 3 && orders.checks[0].fall == 2)
         guard case .http(let http) = orders.checks[0].kind else { return #expect(Bool(false), "not http") }
         #expect(http.uri == "/health" && http.openTimeout == .seconds(1) && http.readTimeout == .milliseconds(200))
+        #expect(http.handshakeTimeout == .seconds(3))
         #expect(http.headers == [.init("X-Probe", "nerve"), .init("N", "1")] && http.expect == "ok")
         #expect(
             orders.checks[1].name == "orders_8001 tcp-10.0.0.4:9000" && orders.checks[1].timeout == .milliseconds(100))
@@ -133,7 +134,7 @@ import Testing
           "web":{"discovery":{"method":"zookeeper","path":"/svc/web","hosts":["r1:2181"],
                    "label_filter":{"label":"az","value":"b","condition":"equals"},
                    "label_filters":[{"label":"old","value":"","condition":"not-equals"},{"label":"x","value":"y"}],
-                   "retry_policy":{"max_attempts":3}},
+                   "retry_policy":{"max_attempts":3},"decode":{"method":"nerve","endpoint_name":"http"}},
                  "default_servers":[{"name":"d","host":"10.9.9.9","port":"80"}],"use_previous_backends":false,
                  "haproxy":{"port":4100,"server_options":"check inter 2s","listen":["mode http"],"frontend":"timeout client 3s",
                             "backend_order":"asc","cookie_value_method":"hash","bind_options":"ssl crt /x.pem"}},
@@ -221,6 +222,13 @@ import Testing
             ])
         let none = SynapseConfiguration.decode(try tree(#"{"services":{},"file_output":{}}"#))
         #expect(none.errors.map(\.path) == ["haproxy", "file_output"])
+        let quick = SynapseConfiguration.decode(
+            try tree(
+                """
+                {"services":{},"haproxy":{"global":[],"defaults":[],"do_writes":false,"do_reloads":false,
+                 "do_socket":false,"restart_interval":0}}
+                """))
+        #expect(quick.errors.isEmpty && quick.configuration?.haproxy.restartInterval == .zero)
         let twins = SynapseConfiguration.decode(
             try tree(
                 """

@@ -194,6 +194,21 @@ import Testing
         #expect(order(backends.dropLast(), "a") == full.filter { $0 != "10.0.0.30" })
     }
 
+    @Test("A server that cannot be written is left out and named")
+    func skipped() {
+        let service = SynapseService(name: "s", discovery: .fixed, haproxy: HAProxyService())
+        let layout = HAProxyLayout(SynapseConfiguration(services: [service], haproxy: .init()))
+        var numbers = ServerNumbers()
+        let good = Backend(host: "10.0.0.1", port: "1", name: "good")
+        let twin = Backend(host: "10.0.0.1", port: "1", name: "good", serverOptions: "backup")
+        let bad = Backend(host: "10.0.0.2", port: "1", name: "bad", serverOptions: "%{hots}")
+        let built = ServerBuilder(sections: layout.services[0], maxServerID: 100, orderSeed: "s")
+            .servers(of: [bad, good, twin], numbers: &numbers, now: 0)
+        #expect(built.servers.map(\.name) == ["good_10.0.0.1:1"])
+        #expect(built.skipped.map(\.server) == ["bad_10.0.0.2:1", "good_10.0.0.1:1"])
+        #expect(built.skipped.first?.why.contains("unknown field %{hots}") == true)
+    }
+
     @Test("Numbers stay with names, are asked for, run out and are given back")
     func numbers() {
         var numbers = ServerNumbers()

@@ -102,6 +102,7 @@ private struct ResultBuffer {
         arguments: [
             ("0.2", 200_000_000), ("3", 3_000_000_000), (".5", 500_000_000), ("1e3", 1_000_000_000_000),
             ("-1.25", -1_250_000_000), ("2.5e-3", 2_500_000), ("+0.000000001", 1), ("0.0000000019", 1),
+            ("2e+1", 20_000_000_000),
         ])
     func decimals(text: String, billionths: Int64) {
         #expect(DecimalNumber(parsing: text)?.billionths == billionths)
@@ -109,7 +110,7 @@ private struct ResultBuffer {
 
     @Test(
         "Text that is no number is none",
-        arguments: ["", ".", "x", "1x", "1e", "--1", "1e999", "9300000000", "0x10", "1 "])
+        arguments: ["", ".", "x", "1x", "1e", "1e-+1", "--1", "1e999", "9300000000", "0x10", "1 "])
     func noDecimals(text: String) {
         #expect(DecimalNumber(parsing: text) == nil)
     }

@@ -41,6 +41,26 @@ import Testing
         harness.run(until: at(4_500))
         #expect(harness.keys.count == 2)
         #expect(harness.registrations == 3 && harness.deregistrations == 1)
+        #expect(harness.reasons.count { $0 == .registered } == 3)
+        #expect(harness.reasons.count { $0 == .deregistered } == 1)
+    }
+
+    @Test("A write that failed is tried again after a short pause, without waiting for the next check")
+    func retries() {
+        var harness = NerveHarness(
+            NerveConfiguration(instanceID: "i", services: [service("a", fall: 1)]), failing: ["a"])
+        harness.run(until: at(900))
+        for isUp in [true, false] {
+            // The check at the full second changes the verdict; the write that follows is lost.
+            harness.failing = isUp ? [] : ["a"]
+            harness.weather = .dark
+            harness.run(for: .milliseconds(130))
+            #expect(harness.keys.isEmpty == isUp)
+            harness.weather = .fine
+            harness.run(for: .milliseconds(770))
+            #expect(harness.keys.isEmpty != isUp)
+            harness.run(for: .milliseconds(100))
+        }
     }
 
     @Test("Fast confirmation takes a dead instance out within a tenth of a second of the first failed check")
@@ -241,6 +261,10 @@ import Testing
             NerveConfiguration(instanceID: "i", services: [service("a"), service("b", registry: "q:1")]))
         harness.run(for: .seconds(1))
         #expect(harness.leases.count == 2 && harness.keys.count == 2)
+        let opened = harness.orders.compactMap { order in
+            if case .openRegistry(let id, let endpoints) = order { (id, endpoints.hosts) } else { nil }
+        }
+        #expect(opened.map(\.0) == [RegistryID(0), RegistryID(1)] && opened.last?.1 == ["q:1"])
         harness.send(.configurationRead(NerveConfiguration(instanceID: "i", services: [service("a")])))
         harness.run(for: .seconds(1))
         #expect(harness.leases.count == 1 && harness.keys.count == 1)

@@ -72,6 +72,28 @@ struct RuntimeDriverTests {
         }
         Issue.record("the driver does not come to an end")
     }
+
+    @Test("A weight without its number at the end of the options is none", arguments: [[], ["agent-check"]])
+    func cutWeight(options: [String]) throws {
+        var haproxy = running()
+        var driver = RuntimeDriver()
+        var desired = backend([1, 2])
+        desired.servers?[1].options = options + ["weight"]
+        driver.want(desired)
+        var commands = driver.start()
+        var sent: [String] = []
+        for _ in 0..<20 {
+            sent += commands
+            switch try driver.repliesReceived(commands.compactMap { haproxy.reply(to: $0) }) {
+            case .send(let next): commands = next
+            case .finished:
+                let added = try #require(sent.first { $0.hasPrefix("add server b/s2") })
+                #expect(added.hasSuffix(options.isEmpty ? " weight 1" : " 5s"), "\(added)")
+                return
+            }
+        }
+        Issue.record("the driver does not come to an end")
+    }
 }
 
 @Suite("Numbers of servers")

@@ -160,6 +160,12 @@ import Testing
         #expect(harness.watches.keys.sorted() == [WatchID(0)])
         harness.run(for: .seconds(10))
         #expect(harness.world.haproxy.backends.map(\.name) == ["twin"])
+        // What is gone from the configuration is looked for nowhere any more.
+        harness.orders = []
+        harness.run(for: .seconds(120))
+        #expect(harness.reloads.isEmpty && harness.commands.isEmpty)
+        #expect(!harness.reasons.suffix(3).contains(.runtimeRetry))
+        #expect(text(harness.core.status(at: harness.now).bytes).contains("\"converged\":true"))
     }
 
     @Test("Keys below a child are not of the service; with etcd sections they are")

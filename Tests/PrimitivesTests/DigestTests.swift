@@ -49,6 +49,20 @@ import Testing
         }
     }
 
+    @Test("A record's hash is the one that is stored and that members of other versions compute")
+    func recordHasherValues() {
+        func hash(_ count: Int) -> String {
+            var hasher = RecordHasher(kind: 1)
+            hasher.word(UInt64(5))
+            hasher.bytes((0..<count).map { UInt8($0) })
+            return hasher.finish().hexadecimal
+        }
+        #expect(hash(0) == "1fd893165ed6e7e373d3d50d5c35c8e2")
+        #expect(hash(7) == "ce13625719a06f55028972514528e619")
+        #expect(hash(16) == "1010b803c44a4000ab05e7b7ca52eca1")
+        #expect(hash(45) == "21c35aec7f7c6daef975e8524b736f5a")
+    }
+
     @Test("A digest prints as 32 hexadecimal digits")
     func hexadecimal() {
         #expect(Digest128(low: 0xAB, high: 1).hexadecimal == "000000000000000100000000000000ab")

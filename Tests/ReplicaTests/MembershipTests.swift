@@ -186,7 +186,10 @@ struct ReplicaHealthTests {
         _ = cluster.run(for: .milliseconds(500))
         #expect(cluster.leader != leader)
         guard case .put = cluster.call(put("k"), at: leader)?.body else { throw Missing(what: "no write") }
-        #expect(cluster[leader].replica.status.diskIsLow)
+        guard case .status(let status) = cluster.call(.status, at: leader)?.body else {
+            throw Missing(what: "no status")
+        }
+        #expect(status.diskIsLow)
     }
 
     @Test("A majority without disk space refuses what adds data, allows what frees it, and recovers by itself")

@@ -3,6 +3,7 @@ import Primitives
 import Raft
 import RegistryModel
 import Testing
+import Watch
 
 @testable import Replica
 
@@ -434,6 +435,22 @@ struct ReplicaLeaseTests {
             if case .events(let events) = delivery.content { seen += events.map(\.kv.key.text) }
         }
         #expect(seen == (0..<20).map { "w/\($0)" })
+    }
+
+    @Test("The watches of a front door end with it")
+    func doorCloses() throws {
+        var cluster = try ready()
+        let at = cluster.follower
+        let request = WatchRequest(range: .prefix(Key("w/")), startRevision: .zero)
+        guard case .watchCreated = cluster.call(.watchCreate(StreamID(sink: 1, number: 1), request), at: at)?.body
+        else {
+            throw Missing(what: "not created")
+        }
+        cluster.tell(at, .sinkDetached(1))
+        _ = cluster.call(put("w/1"), at: try #require(cluster.leader))
+        _ = cluster.run(for: .milliseconds(100))
+        #expect(cluster[at].watch.isEmpty)
+        #expect(cluster[at].replica.hub.watcherCount == 0)
     }
 }
 

@@ -153,6 +153,37 @@ struct ReplicaRuleTests {
         }
     }
 
+    @Test("Digests of an earlier reign are not counted in a later one")
+    func digestsForgotten() {
+        let voters = [1, 2, 3].map { MemberID($0) }
+        let configuration = Configuration(voters: voters)
+        func answer(_ member: Int) -> DigestRounds.Answer { .init(member: voters[member], digest: Digest128()) }
+        var rounds = DigestRounds()
+        #expect(rounds.add(answer(0), at: LogIndex(8), among: configuration) == .open)
+        rounds.removeAll()
+        #expect(rounds.add(answer(1), at: LogIndex(8), among: configuration) == .open)
+        #expect(rounds.add(answer(2), at: LogIndex(8), among: configuration) == .agreed(dissenters: []))
+    }
+
+    @Test("Effects that are used again hold nothing of the step before")
+    func effectsReset() throws {
+        let cluster = try ready(1)
+        let only = cluster.ids[0]
+        var effects = ReplicaEffects()
+        effects.peers = PeerList(members: cluster[only].replica.store.members, removed: [])
+        effects.leadership = Leadership(role: .leader, term: Term(1), leader: only, isEstablished: true)
+        effects.sends.append(PeerSend(to: only, message: .diskLow))
+        effects.compactLog = LogBase(position: .zero, configuration: Configuration(voters: [only]))
+        effects.deliveries.append((1, .leaderKnown(true)))
+        effects.makeStateDurable = true
+        effects.lostEntries = true
+        effects.hasRecovered = true
+        effects.reset()
+        #expect(effects.peers == nil && effects.leadership == nil && effects.compactLog == nil)
+        #expect(effects.sends.isEmpty && effects.deliveries.isEmpty)
+        #expect(!effects.makeStateDurable && !effects.lostEntries && !effects.hasRecovered)
+    }
+
     @Test("New writes are refused while the state store lags too far behind, and reads are not")
     func stateLag() throws {
         let cluster = try ready(1)
