@@ -15,6 +15,7 @@ struct ReadingScriptReplayTests {
         options.membershipEvery = .seconds(2)
         options.rot = 200
         options.aimed = 150
+        options.hosts?.cutEvery = .seconds(3)
         return options
     }
 

@@ -62,7 +62,7 @@ final class ScenarioStage {
         world = World(file.options(variation: variation), traceLines: traceLines)
         // Who expects nothing is not watched, so that a script's places in an instant are those of the run it is from.
         if !file.expectations.isEmpty {
-            world.queue.add(.scripted { world throws(Violation) in self.judge(world) }, at: world.calmFrom)
+            world.queue.add(.scripted { world throws(Violation) in try self.judge(world) }, at: world.calmFrom)
         }
         if !file.expectations.isEmpty || file.probe != nil {
             world.queue.add(
@@ -76,7 +76,8 @@ final class ScenarioStage {
         }
     }
 
-    private func judge(_ world: World) {
+    private func judge(_ world: World) throws(Violation) {
+        for number in world.scene.watchers.indices { try world.checkList(of: number) }
         for expectation in file.expectations {
             if let seen = world.shortfall(of: expectation) {
                 unmet.append("expect \(expectation.scenarioText): \(seen)")

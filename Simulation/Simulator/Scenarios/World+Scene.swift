@@ -5,7 +5,8 @@ import Replica
 
 /// Probes and answers of a scene's clients.
 extension World {
-    private static let probeKey = Key("probe/key")
+    static let probeName = Array("probe/key".utf8)
+    private static let probeKey = Key(probeName)
 
     /// A request that nothing answers after this long is given up by its client.
     static let scenePatience = TimeSpan.seconds(10)

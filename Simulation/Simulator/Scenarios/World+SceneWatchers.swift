@@ -91,6 +91,7 @@ extension World {
     /// A stream at some member from the first unknown revision on.
     private func watcherResumes(_ number: Int) throws(Violation) {
         guard case .watching = scene.watchers[number].state, let member = watcherDoor(number) else { return }
+        try checkList(of: number)
         scene.watchers[number].stream += 1
         scene.watchers[number].member = member.id
         scene.watchers[number].life = member.life
@@ -110,6 +111,7 @@ extension World {
             scene.watchers[number].unread.append((delivery.revision, events))
             if !scene.watchers[number].isSlow { try watcherReads(number) }
         case .canceled:
+            try checkList(of: number)
             scene.watchers[number].cancels += 1
             scene.watchers[number].state = .idle
             scene.watchers[number].unread = []
@@ -140,6 +142,19 @@ extension World {
         let stream = StreamID(sink: Scene.sink, number: scene.watchers[number].stream)
         let token = RequestToken(sink: Scene.sink, serial: 0)
         try step(member, process, [.request(.watchConsumed(stream, events: count), token, RequestContext())])
+    }
+
+    /// What a watcher knows is what was registered at the revision up to which it was told everything.
+    func checkList(of number: Int) throws(Violation) {
+        let watcher = scene.watchers[number]
+        guard case .watching = watcher.state, !watcher.isDead, watcher.next > Revision(1) else { return }
+        let revision = Revision(watcher.next.number - 1)
+        let registered = Set(checks.history.model.live(in: Fleet.range, at: revision).map(\.key))
+        guard let wrong = registered.symmetricDifference(watcher.endpoints).min() else { return }
+        throw Violation(
+            .scenario,
+            "watcher \(number) of the scene \(registered.contains(wrong) ? "lacks" : "still has") \(wrong.text) "
+                + "at revision \(revision.number)", at: now)
     }
 
     private func watcherSees(_ number: Int, _ event: KVEvent) {
