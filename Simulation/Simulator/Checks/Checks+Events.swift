@@ -15,6 +15,7 @@ extension Checks {
         case .request(let request, let token, _):
             asked(request, token, of: id, before)
         case .logDurable(let batch):
+            noteDurable(batch, by: id)
             if batch >= facts[place(id)].lastBatch { facts[place(id)].writesSince = nil }
         case .stateDurable(let index):
             // A log that forgets now, or begins anew behind a snapshot, has nothing more to forget.

@@ -32,6 +32,8 @@ extension Checks {
         }
     }
 
+    // Inlined: for a call the closure, which looks at `self`, would need a copy of everything that is known.
+    @inline(__always)
     private func promise(
         _ id: MemberID, _ what: @autoclosure () -> String, _ holds: Bool, at now: Instant
     ) throws(Violation) {

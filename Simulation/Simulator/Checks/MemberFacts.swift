@@ -55,6 +55,11 @@ struct MemberFacts {
     var lastBeforeStep = LogIndex.zero
     /// Configuration as the last applied batch had it.
     var stateConfiguration: [UInt8] = []
+    /// Batches that were ordered and not said to be durable, ascending.
+    var outstanding: [Outstanding] = []
+    /// When it took its last step, and since when there was no long pause between two.
+    var steppedAt = Instant.zero
+    var awakeSince = Instant.zero
     /// Steps in which it led, to look at its peers now and then.
     var leaderSteps: UInt64 = 0
 
@@ -69,6 +74,11 @@ struct MemberFacts {
     var hasRewrittenTail = false
     var incoming: IncomingSnapshot?
 
+    struct Outstanding {
+        var batch: BatchNumber
+        var since: Instant
+    }
+
     /// A new process begins; what its earlier one promised stays.
     mutating func begin(_ log: RestoredLog, applied: LogPosition, commit: LogIndex) {
         self.log = OrderedLog(log)
@@ -82,6 +92,7 @@ struct MemberFacts {
         lastBeforeStep = self.log.terms.last
         stateConfiguration = []
         leaderSteps = 0
+        outstanding = []
         writesSince = nil
         lastBatch = .none
         fullWindows = []

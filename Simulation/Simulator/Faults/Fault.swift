@@ -50,6 +50,8 @@ package enum Fault: Hashable, Sendable {
     case misdirect(FaultTarget, file: String, by: Int)
     /// The wall clock jumps.
     case clockJump(FaultTarget, TimeSpan)
+    /// So many clients write at once at this member.
+    case flood(FaultTarget, writes: Int)
     case addMember(learner: Bool)
     case removeMember(FaultTarget)
     /// An operator asks for a learner to become a voter.
@@ -70,6 +72,11 @@ package enum Fault: Hashable, Sendable {
     case crashAgent(Int, restart: TimeSpan?)
     /// A host loses sight of the registry.
     case cutHost(Int, TimeSpan?)
+    /// Hosts find another registry, an empty one, under the members' addresses; nil: until faults end.
+    case replaceRegistry(TimeSpan?)
+    /// No fault, but what follows from one: a member that ends by itself at this moment, as after a failed sync, starts
+    /// again after so long. Without it a stream of its own decides.
+    case revive(FaultTarget, after: TimeSpan)
 }
 
 /// Data of a member that carries a format's version.
@@ -83,12 +90,23 @@ package enum NewerPlace: String, CaseIterable, Hashable, Sendable {
 
 /// A fault and when it strikes.
 package struct ScriptedFault: Hashable, Sendable {
+    /// Many things happen at one instant; this says between which two of them a fault strikes.
+    package enum Place: Hashable, Sendable {
+        /// After so many events of the instant, or after all where there are fewer. Faults in the same place strike
+        /// together, as one event.
+        case events(Int)
+        /// While the member it concerns dies; not at all when it does not die at that instant.
+        case death
+    }
+
     /// Since the run began.
     package var at: TimeSpan
+    package var place: Place
     package var fault: Fault
 
-    package init(at: TimeSpan, _ fault: Fault) {
+    package init(at: TimeSpan, place: Place = .events(0), _ fault: Fault) {
         self.at = at
+        self.place = place
         self.fault = fault
     }
 }

@@ -52,6 +52,7 @@ extension Fault {
             return "rot \(target.scenarioText) \(file) at \(offset) mask \(mask)"
         case .misdirect(let target, let file, let by): return "misdirect \(target.scenarioText) \(file) by \(by)"
         case .clockJump(let target, let by): return "clock-jump \(target.scenarioText) \(by.scenarioText)"
+        case .flood(let target, let writes): return "flood \(target.scenarioText) \(writes) writes"
         case .addMember(let learner): return learner ? "add-member learner" : "add-member"
         case .removeMember(let target): return "remove-member \(target.scenarioText)"
         case .promoteMember(let target): return "promote-member \(target.scenarioText)"
@@ -65,11 +66,33 @@ extension Fault {
         case .killInstance(let number): return "kill-instance \(number)"
         case .crashAgent(let number, let after): return "crash-agent \(number)\(restart(after))"
         case .cutHost(let number, let span): return "cut-host \(number)\(lasting(span))"
+        case .replaceRegistry(let span): return "replace-registry\(lasting(span))"
+        case .revive(let target, let after): return "revive \(target.scenarioText) after \(after.scenarioText)"
+        }
+    }
+}
+
+extension ScriptedFault.Place {
+    /// Behind `at TIME`, with a space before it.
+    var scenarioText: String {
+        switch self {
+        case .events(0): ""
+        case .events(let count): " after \(count) events"
+        case .death: " at-death"
         }
     }
 }
 
 extension LineWords {
+    /// `after 3 events`, `at-death`, or nothing.
+    mutating func place() throws(ScenarioError) -> ScriptedFault.Place {
+        if take("at-death") { return .death }
+        guard take("after") else { return .events(0) }
+        let count = try count("a number of events")
+        try expect("events")
+        return .events(count)
+    }
+
     mutating func target() throws(ScenarioError) -> FaultTarget {
         let what = "a member such as m2, 'leader' or 'follower1'"
         let word = try word(what)
@@ -178,6 +201,12 @@ extension LineWords {
             return .misdirect(target, file: file, by: try words.number("a number of sectors"))
         },
         "clock-jump": { words, _ throws(ScenarioError) in .clockJump(try words.target(), try words.span()) },
+        "flood": { words, _ throws(ScenarioError) in
+            let target = try words.target()
+            let writes = try words.count("a number of writes")
+            try words.expect("writes")
+            return .flood(target, writes: writes)
+        },
         "add-member": { words, _ throws(ScenarioError) in .addMember(learner: words.take("learner")) },
         "remove-member": { words, _ throws(ScenarioError) in .removeMember(try words.target()) },
         "promote-member": { words, _ throws(ScenarioError) in .promoteMember(try words.target()) },
@@ -207,6 +236,12 @@ extension LineWords {
         },
         "cut-host": { words, _ throws(ScenarioError) in
             .cutHost(try words.count("a host's number"), try words.span(after: "for"))
+        },
+        "replace-registry": { words, _ throws(ScenarioError) in .replaceRegistry(try words.span(after: "for")) },
+        "revive": { words, _ throws(ScenarioError) in
+            let target = try words.target()
+            try words.expect("after")
+            return .revive(target, after: try words.span())
         },
     ]
 

@@ -23,12 +23,11 @@ extension World {
         // once the sender's next one was heard of.
         guard network.carries(from: from, to: to, connection: frame.connection, at: now),
             let (member, process) = running(to, frame.receiverLife),
-            frame.senderLife >= process.livesHeard[from] ?? 0
+            process.hears(from, life: frame.senderLife)
         else {
             statistics.framesLost += 1
             return
         }
-        process.livesHeard[from] = frame.senderLife
         trace.note(now, 4, from.number, to.number, UInt64(bytes.count))
         trace.bytes(bytes)
         let message: PeerMessage

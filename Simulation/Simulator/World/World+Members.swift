@@ -64,7 +64,9 @@ extension World {
             member.disk.killProcess()
         }
         member.forgetFailedSync()
-        if let delay = member.plannedRestart ?? restartDelay() { queue.add(.start(member.id), at: now + delay) }
+        if let delay = member.plannedRestart ?? ownRestartDelay(member) {
+            queue.add(.start(member.id), at: now + delay)
+        }
         member.plannedRestart = nil
     }
 
@@ -205,6 +207,7 @@ extension World {
         process.snapshotJobs += orders.snapshots
         aim(at: member, process, effects)
         try startLanes(member)
+        if swarm.armed != nil { strikeCombined(at: member, process, effects) }
         var answers: [ReplicaEvent] = []
         for job in orders.reads { answers.append(.readFinished(job.id, process.reads.perform(job.work))) }
         for (sink, delivery) in effects.deliveries {
@@ -220,6 +223,10 @@ extension World {
                 try clientDelivery(delivery, at: member)
             }
         }
+        // The next step finds the room, and nothing in it.
+        effects.reset()
+        effects.isRemoved = false
+        swap(&effects, &process.effects)
         if !answers.isEmpty, member.process === process { try step(member, process, answers) }
         scheduleWake(member)
     }
@@ -366,16 +373,16 @@ extension World {
         if try stopsForNewerSnapshot(member, error) { return }
         if error.isDamage, rotten == member.id {
             trace.line(now, .member(member.id), .disk, "finds damage: \(error)")
-            return try die(member, powerLoss: false, restart: restartDelay())
+            return try die(member, powerLoss: false, restart: ownRestartDelay(member))
         }
         if member.disk.operationsLeft == 0 {
-            let restart = member.plannedRestart ?? restartDelay()
+            let restart = member.plannedRestart ?? ownRestartDelay(member)
             return try die(member, powerLoss: true, restart: restart)
         }
         guard member.hasFailedSync else { throw Violation(.fatal, "m\(member.id.number): \(error)", at: now) }
         checks.coverage.hit(.failedSyncEnded)
         trace.line(now, .member(member.id), .disk, "ends: \(error)")
-        try die(member, powerLoss: false, restart: restartDelay())
+        try die(member, powerLoss: false, restart: ownRestartDelay(member))
     }
 
     /// The process ends here and now; the disk keeps what its model says.

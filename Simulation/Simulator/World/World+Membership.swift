@@ -79,8 +79,8 @@ extension World {
     }
 
     private func ask(_ operation: Command.Operation, _ serial: UInt64) throws(Violation) {
-        // The operator of a script knows who was removed; a random one may ask those, and wait.
-        let known = options.script == nil ? [] : memberIDs
+        // An uninformed operator may ask who was removed, and wait.
+        let known = options.informedOperators ? memberIDs : []
         let present = members.filter {
             !$0.isAbsent && $0.process != nil && (known.isEmpty || known.contains($0.id))
         }

@@ -18,7 +18,10 @@ extension World {
         guard let every = options.rare.every(kind) else { return }
         let at = now + .milliseconds(200) + rareDraws[kind.rawValue].around(every)
         guard at < calmFrom else { return }
-        queue.add(.scripted { world throws(Violation) in try world.strikeRare(kind) }, at: at)
+        queue.add(
+            .scripted { world throws(Violation) in
+                try world.drawn { world throws(Violation) in try world.strikeRare(kind) }
+            }, at: at)
     }
 
     private func strikeRare(_ kind: RareFault) throws(Violation) {
