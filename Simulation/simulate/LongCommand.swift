@@ -21,6 +21,9 @@ struct LongCommand: ParsableCommand {
     @Option(help: "Processes that share the seeds, 1 to 64.")
     var jobs = 2
 
+    @Option(help: "Once in so many seeds each situation is wanted.")
+    var floor = CoverageTally.floor
+
     @OptionGroup var world: WorldArguments
 
     @Option(help: "The report is written to this file, as Markdown.")
@@ -32,6 +35,7 @@ struct LongCommand: ParsableCommand {
     func validate() throws {
         guard (1...100_000).contains(minutes) else { throw ValidationError("--minutes must be 1 to 100000") }
         guard (1...64).contains(jobs) else { throw ValidationError("--jobs must be 1 to 64") }
+        guard floor >= 1, floor <= 1_000_000 else { throw ValidationError("--floor must be 1 to 1000000") }
         if let start, start > .max / 2 { throw ValidationError("--start must be at most \(UInt64.max / 2)") }
     }
 
@@ -59,7 +63,7 @@ struct LongCommand: ParsableCommand {
             }
         }
         let long = LongReport(
-            totals, firstSeed: first, real: watch.elapsed, jobs: jobs, commit: commit, world: world.text)
+            totals, firstSeed: first, real: watch.elapsed, jobs: jobs, commit: commit, world: world.text, floor: floor)
         for line in totals.summary(real: watch.elapsed) { say(line) }
         try write(long.markdown, to: report)
         say("report: \(report)")

@@ -191,11 +191,12 @@ extension Checks {
     /// R14, R17: what a leader believes of the others, and how far it runs ahead of them.
     mutating func peersSeen(by id: MemberID, _ peers: [Progress], at now: Instant) throws(Violation) {
         let log = facts[place(id)].log.terms
+        // One append goes beyond the window: of a single entry, where that alone is larger than appends should be.
+        let entryBytesMax = 4 * (options.valueBytesMax + options.load.largeValueBytes) + 4_096
+        let windowBytesMax = options.windowBytesMax + max(options.appendBytesMax, entryBytesMax)
         for peer in peers {
             notePeer(peer, of: id)
-            if peer.window.count > Checks.windowMessagesMax
-                || peer.window.bytes > Checks.windowBytesMax + max(options.appendBytesMax, options.valueBytesMax * 2)
-            {
+            if peer.window.count > options.windowMessagesMax || peer.window.bytes > windowBytesMax {
                 throw Violation(
                     .bounds,
                     "m\(id.number) has \(peer.window.count) appends of \(peer.window.bytes) bytes under way to "
@@ -211,10 +212,4 @@ extension Checks {
                     + "(\(facts[place(peer.id)].durable))", at: now)
         }
     }
-}
-
-extension Checks {
-    /// Bounds as the simulation configures them.
-    static let windowMessagesMax = RaftLimits().windowMessagesMax
-    static let windowBytesMax = RaftLimits().windowBytesMax
 }

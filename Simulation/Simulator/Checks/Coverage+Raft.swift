@@ -75,7 +75,7 @@ extension Checks {
             if peer.state == .probe, peer.isPaused { coverage.hit(.probedAfterUnreachable) }
             if peer.state == .replicate { facts[place].outOfReach.remove(at: known) }
         }
-        let isFull = peer.window.count >= Checks.windowMessagesMax || peer.window.bytes >= Checks.windowBytesMax
+        let isFull = peer.window.count >= options.windowMessagesMax || peer.window.bytes >= options.windowBytesMax
         if isFull, !facts[place].fullWindows.contains(peer.id) {
             facts[place].fullWindows.append(peer.id)
         } else if !isFull, peer.window.count == 0, facts[place].fullWindows.contains(peer.id) {

@@ -189,10 +189,10 @@ extension Sometimes {
         // A loss that no log can see by itself: the only rot that hides it is that of the newest group, which random
         // runs spare (`World.rot`). Raft's recovery tests prove a leader's word for it.
         case .lossProvedByLeader: false
-        // Needs the newest segment lost as a whole: Simulation/Scenarios/20.
+        // Likewise, with what certified that group: the log's own tests of damage, and Raft's of recovery.
         case .headUncertain: false
         // A second sender must offer the same snapshot in the midst of a transfer: nothing may be committed meanwhile.
-        // Simulation/Scenarios/21.
+        // Simulation/Scenarios/20.
         case .snapshotResumed, .snapshotResumedByAnother: false
         // Windows of a message or two; Raft's snapshot tests.
         case .snapshotMetConflictingLog, .snapshotKeptLog: false

@@ -19,7 +19,6 @@ extension World {
             guard let id = resolve(target) else { return }
             scene.timeoutNowTarget = (id, restart)
         case .flipLogBit(let target, let restart): try flipLogBit(target, restart: restart)
-        case .loseLogEnd(let target, let restart): try loseLogEnd(target, restart: restart)
         case .upgrade(let target, let restart): try upgrade(target, restart: restart)
         }
     }
@@ -61,24 +60,6 @@ extension World {
             scene.strikes += 1
             try inject(.crash(.member(id), powerLoss: false, restart: restart))
             return try inject(.rot(.member(id), file: "member/log/\(name)", offset: offset, mask: mask))
-        }
-    }
-
-    /// Every sector of the newest segment rots: nothing says any more that it was in use.
-    private func loseLogEnd(_ target: FaultTarget, restart: TimeSpan) throws(Violation) {
-        guard let id = resolve(target) else { return }
-        let disk = members[index(id)].disk
-        let directory = "\(SimulatedMember.path)/member/log"
-        let used = ((try? disk.list(directory)) ?? []).filter { name in
-            name.hasSuffix(".segment") && disk.content("\(directory)/\(name)")?.first.map { $0 != 0 } ?? false
-        }
-        guard let name = used.max(), let content = disk.content("\(directory)/\(name)") else { return }
-        scene.strikes += 1
-        try inject(.crash(.member(id), powerLoss: false, restart: restart))
-        try inject(.rot(.member(id), file: "member/log/\(name)", offset: 0, mask: 1))
-        // Records are at least 64 bytes apart.
-        for offset in stride(from: 32, to: content.count, by: 32) {
-            disk.corrupt("\(directory)/\(name)", at: offset, mask: 0xFF)
         }
     }
 

@@ -139,7 +139,7 @@ extension World {
         else { return false }
         checks.coverage.hit(.newerSnapshotRefused)
         trace.line(now, .member(member.id), .disk, "stops: \(error)")
-        try die(member, powerLoss: false, restart: restartDelay())
+        try die(member, powerLoss: false, restart: ownRestartDelay(member))
         flip([.init(path: path, offset: offset, was: content[offset], is: 1)], of: member)
         return true
     }
