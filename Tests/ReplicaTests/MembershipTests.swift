@@ -201,4 +201,33 @@ struct ReplicaHealthTests {
         _ = cluster.run(for: .seconds(6))
         guard case .put = cluster.call(put("k"), at: at)?.body else { throw Missing(what: "not recovered") }
     }
+
+    @Test("A leader whose disk fills together with others' does not hand over to one of them")
+    func fillTogether() throws {
+        var cluster = try ready(3)
+        let leader = try #require(cluster.leader)
+        cluster.tell(leader, .diskLow(true))
+        cluster.tell(cluster.follower, .diskLow(true))
+        _ = cluster.run(for: .seconds(1))
+        #expect(cluster.leader == leader)
+        #expect(cluster.call(put("k"), at: leader)?.rejection?.code == .noSpace)
+    }
+
+    @Test("A member that is removed while its disk is full leaves no alarm behind")
+    func removedWhileFull() throws {
+        var cluster = try ready(3)
+        let leader = try #require(cluster.leader)
+        let others = cluster.ids.filter { $0 != leader }
+        for id in others { cluster.tell(id, .diskLow(true)) }
+        _ = cluster.run(for: .seconds(2))
+        #expect(cluster.call(put("k"), at: leader)?.rejection?.code == .noSpace)
+        guard case .membersChanged = cluster.call(.write(.memberRemove(others[1])), at: leader)?.body else {
+            throw Missing(what: "not removed")
+        }
+        _ = cluster.run(for: .milliseconds(1_500))
+        cluster.tell(others[0], .diskLow(false))
+        _ = cluster.run(for: .seconds(6))
+        guard case .put = cluster.call(put("k"), at: leader)?.body else { throw Missing(what: "still refused") }
+        #expect(cluster[leader].replica.store.alarms.isEmpty)
+    }
 }

@@ -11,6 +11,8 @@ struct LeaseChecks {
         var sentAt: Instant?
         /// Not before this may it expire, for what a holder was told of the time left.
         var toldUntil = Instant.zero
+        /// When that was asked.
+        var toldAt = Instant.zero
         /// The last moment at which it may have been renewed: L2 counts from here.
         var touchedAt: Instant
         var removedAt: Instant?
@@ -147,7 +149,10 @@ struct LeaseChecks {
                     + "left", at: now)
         }
         let until = operation.invokedAt + .milliseconds(remaining) - slack(.milliseconds(remaining))
-        facts[lease]?.toldUntil = max(fact.toldUntil, until)
+        if until > fact.toldUntil {
+            facts[lease]?.toldUntil = until
+            facts[lease]?.toldAt = operation.invokedAt
+        }
         try judge(lease, isAnswer: true, at: now)
     }
 
@@ -188,7 +193,7 @@ struct LeaseChecks {
             throw Violation(
                 .toldRemaining,
                 "lease \(lease.hexadecimal) ended \((fact.toldUntil - removedAt).milliseconds) ms before the time that "
-                    + "was said to be left", at: now)
+                    + "was said to be left \((removedAt - fact.toldAt).milliseconds) ms before", at: now)
         }
     }
 
