@@ -58,10 +58,27 @@ struct ReplayCommand: ParsableCommand {
             say("page: \(html)")
         }
         if let script {
-            // What the seed drew stays drawn; only the faults come from the file.
-            try write(ScenarioFile(options, script: replay.script).text, to: script)
-            say("scenario: \(script)")
+            try record(replay, to: script)
         }
         if replay.violation != nil { throw ExitCode.violated }
+    }
+
+    /// Writes the run as a scenario, and runs that to see whether it does the same.
+    private func record(_ replay: Replay, to path: String) throws {
+        // What the seed drew stays drawn; only the faults come from the file.
+        let text = ScenarioFile(replay.options, script: replay.script).text
+        try write(text, to: path)
+        let again: Replay
+        do throws(ScenarioError) {
+            again = Replay.run(ScenarioRunner.world(try ScenarioFile.parse(text, path: path)), Replay.Detail())
+        } catch {
+            throw fail("\(error)")
+        }
+        guard again.hash == replay.hash else {
+            throw fail(
+                "\(path) does not do the same: hash \(again.hash.hexadecimalText), the seed \(replay.hash.hexadecimalText)"
+            )
+        }
+        say("scenario: \(path), hash \(again.hash.hexadecimalText)")
     }
 }

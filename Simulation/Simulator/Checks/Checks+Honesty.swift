@@ -68,10 +68,7 @@ extension Checks {
             try voted(id, for: id, in: message.term, at: now)
             claim(last, by: id, in: message.term)
         case .appendAccepted(let match, _): try acknowledged(match, message, by: id, glance, at: now)
-        case .appendRejected(let rejected, let hint, _):
-            try spoke(message, by: id, glance, at: now)
-            noteRejection(at: rejected, hint: hint, by: id)
-        case .heartbeatResponse, .readIndex:
+        case .appendRejected, .heartbeatResponse, .readIndex:
             try spoke(message, by: id, glance, at: now)
             if case .readIndex(let read) = message.body {
                 forwardedReads[ForwardedRead(member: id, id: read)] = committed.last

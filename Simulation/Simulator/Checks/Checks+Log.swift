@@ -13,6 +13,7 @@ extension Checks {
     ) throws(Violation) {
         let place = place(id)
         noteBatch(batch, by: id, at: now)
+        noteOutstanding(batch, by: id, at: now)
         if let base = batch.resetTo { try reset(to: base, by: id, before, glance, at: now) }
         if let from = batch.truncateFrom { try truncated(from: from, by: id, before, glance, at: now) }
         if let hardState = batch.hardState { try ordered(hardState, by: id, at: now) }

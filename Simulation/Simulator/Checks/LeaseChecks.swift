@@ -32,6 +32,8 @@ struct LeaseChecks {
     /// A leader is there and nothing goes wrong any more.
     var calmSince: Instant?
     var expired = 0
+    /// For coverage: whether somebody who began to lead found a lease whose time was over.
+    private(set) var hasBeenOverdueAtElection = false
 
     init(options: SimulationOptions) {
         self.options = options
@@ -40,6 +42,8 @@ struct LeaseChecks {
     /// While nothing goes wrong, a new leader begins every lease anew.
     mutating func led(by member: MemberID, _ isEstablished: Bool, at now: Instant) {
         if isEstablished, calmSince != nil { calmSince = now }
+        guard isEstablished, !hasBeenOverdueAtElection else { return }
+        hasBeenOverdueAtElection = facts.values.contains { $0.removedAt == nil && $0.touchedAt + $0.ttl < now }
     }
 
     // MARK: The log

@@ -126,7 +126,7 @@ enum HostEvent {
     case cutSome
     case darken
     case uncut(Int, cut: UInt64)
-    /// nil: the members answer again.
-    case replaceRegistry(cluster: UInt64?)
+    case replaceRegistry
+    case registryReturns
     case look
 }

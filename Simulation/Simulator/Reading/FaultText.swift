@@ -8,7 +8,7 @@ extension Fault: CustomStringConvertible {
     var length: TimeSpan? {
         switch self {
         case .pause(_, let span), .slow(_, _, let span), .hangDisk(_, let span): span
-        case .cut(_, let span), .fillDisk(_, _, let span), .cutHost(_, let span): span
+        case .cut(_, let span), .fillDisk(_, _, let span), .cutHost(_, let span), .replaceRegistry(let span): span
         default: nil
         }
     }

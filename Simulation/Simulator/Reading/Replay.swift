@@ -11,6 +11,8 @@ package struct Replay: Sendable {
         /// No line after this event.
         package var through = UInt64.max
         package var recording: TraceRecording?
+        /// The run ends with its faults, before anything heals.
+        package var isWithoutEnd = false
         /// Told of every line while it happens.
         package var live: (@Sendable (TraceLine) -> Void)?
 
@@ -54,7 +56,7 @@ package struct Replay: Sendable {
         world.trace.live = watch.live
         var violation: Violation?
         do throws(Violation) {
-            try world.run()
+            if watch.isWithoutEnd { try world.runFaults() } else { try world.run() }
         } catch {
             violation = error
             world.trace.line(error.at, .world, .check, "VIOLATED \(error.invariant.rawValue): \(error.text)")

@@ -10,10 +10,13 @@ struct OptionCut {
         self.edit = edit
     }
 
-    /// Whole classes, the likely ones first.
     /// Whole classes, the likely ones first: by the names of their faults, and what else makes them.
     static let classes: [OptionCut] = [
         faults("membership changes", ["add-member", "remove-member"]) { $0.membershipEvery = nil },
+        faults("changes of voters", ["promote-member", "change-voters"]) {
+            ($0.rare.promotionEvery, $0.rare.votersEvery) = (nil, nil)
+        },
+        faults("newer versions", ["newer-data", "newer-messages"]) { $0.rare.newerEvery = nil },
         faults("transfers", ["transfer"]) { $0.transferEvery = nil },
         faults("partitions", ["partition", "heal"]) { $0.partitionEvery = nil },
         faults("slow links", ["slow-link"]) { $0.slowLinkEvery = nil },
@@ -26,7 +29,8 @@ struct OptionCut {
         faults("rot", ["rot"]) { $0.rot = 0 },
         faults("misdirected writes", ["misdirected-write"]) { $0.misdirectEvery = nil },
         faults("clock jumps", ["clock-jump"]) { $0.clockJumpEvery = nil },
-        faults("faults of hosts", ["instance-death", "agent-crash", "host-cut"]) { _ in },
+        faults("faults of hosts", ["instance-death", "agent-crash", "host-cut", "registry-replaced"]) { _ in },
+        faults("floods", ["flood"]) { $0.combinedEvery = nil },
         OptionCut("hosts") { $0.hosts = nil },
         OptionCut("aimed faults") { $0.aimed = 0 },
         OptionCut("loss") { $0.loss = 0 },
@@ -57,9 +61,10 @@ struct OptionCut {
     static let sizes: [Size] = [
         Size(name: "members", values: [1, 2, 3, 4, 5], read: { $0.members }, write: { $0.members = $1 }),
         Size(name: "clients", values: [1, 2, 3, 4, 6], read: { $0.clients }, write: { $0.clients = $1 }),
-        Size(name: "keys", values: [1, 2, 4, 8, 16], read: { $0.keys }, write: { $0.keys = $1 }),
+        Size(name: "keys", values: [1, 2, 4, 8, 16, 20], read: { $0.keys }, write: { $0.keys = $1 }),
         Size(
-            name: "value bytes", values: [1, 16, 128], read: { $0.valueBytesMax }, write: { $0.valueBytesMax = $1 }),
+            name: "value bytes", values: [1, 16, 128, 500], read: { $0.valueBytesMax }, write: { $0.valueBytesMax = $1 }
+        ),
     ]
 }
 
@@ -73,6 +78,7 @@ extension Fault {
                 .crash(target, powerLoss: false, restart: restart), .crash(target, powerLoss: true, restart: restart),
             ]
         case .breakLink(let one, let two, closed: true): [.breakLink(one, two, closed: false)]
+        case .flood(let target, let writes) where writes > 1: [.flood(target, writes: writes / 2)]
         case .addMember(learner: true): [.addMember(learner: false)]
         default: []
         }
@@ -93,14 +99,38 @@ extension Fault {
         case .clockJump(let target, let span): .clockJump(target, span.tenths)
         case .crashAgent(let number, let restart): .crashAgent(number, restart: restart?.tenths)
         case .cutHost(let number, let span): .cutHost(number, span?.tenths)
-        case .start, .heal, .breakLink, .failSync, .rot, .misdirect, .addMember, .removeMember, .transfer,
-            .killInstance:
+        case .replaceRegistry(let span): .replaceRegistry(span?.tenths)
+        case .newerData(let target, let place, let span): .newerData(target, place, span.tenths)
+        case .newerMessages(let target, let contents, let span):
+            .newerMessages(target, contents: contents, span.tenths)
+        case .start, .heal, .breakLink, .failSync, .rot, .misdirect, .flood, .addMember, .removeMember, .transfer,
+            .promoteMember, .changeVoters, .killInstance, .revive:
             self
         }
     }
 }
 
 extension SimulationOptions {
+    /// Without faults that nobody can suffer: of members that were neither there nor added.
+    var withoutStrangers: SimulationOptions {
+        guard let script else { return self }
+        let added = script.count { if case .addMember = $0.fault { true } else { false } }
+        func isKnown(_ target: FaultTarget) -> Bool {
+            if case .member(let id) = target { id.number <= UInt64(members + added) } else { true }
+        }
+        var known = self
+        known.script = script.compactMap { line in
+            var line = line
+            if case .cut(let links, let span) = line.fault {
+                let left = links.filter { isKnown($0.from) && isKnown($0.to) }
+                line.fault = .cut(left, span)
+                return left.isEmpty ? nil : line
+            }
+            return line.fault.targets.allSatisfy(isKnown) ? line : nil
+        }
+        return known
+    }
+
     /// Whether a run by them would be the same.
     func isSame(as other: SimulationOptions) -> Bool {
         seed == other.seed && script == other.script && description == other.description
@@ -108,9 +138,12 @@ extension SimulationOptions {
 }
 
 extension ScriptedFault {
-    /// With all its times as whole tenths of a second.
+    /// With all its times as whole tenths of a second, and first in its instant.
     var rounded: ScriptedFault {
-        ScriptedFault(at: at.milliseconds < 50 ? .zero : at.tenths, fault.rounded)
+        // Found by the exact time only.
+        if case .revive = fault { return self }
+        let plain = place == .death ? place : .events(0)
+        return ScriptedFault(at: at.milliseconds < 50 ? .zero : at.tenths, place: plain, fault.rounded)
     }
 }
 

@@ -53,10 +53,13 @@ package struct Shrinker {
         var shrinker = Shrinker(
             Result(options: options, failure: failure, runs: 0), run: run, hasTime: hasTime, report: report)
         shrinker.useScript(script)
+        shrinker.forgetDraws()
         // What one step takes away may make room for another.
         for _ in 0..<4 {
             let before = shrinker.best.options
             shrinker.cutEnd()
+            // With fewer faults all that follows has more to choose from.
+            shrinker.dropFaults()
             shrinker.switchOff()
             shrinker.calmOptions()
             shrinker.shrinkSizes()
@@ -70,7 +73,8 @@ package struct Shrinker {
     }
 
     /// Keeps the candidate if it fails by the same invariant.
-    private mutating func keep(_ candidate: SimulationOptions, _ what: @autoclosure () -> String) -> Bool {
+    private mutating func keep(_ changed: SimulationOptions, _ what: @autoclosure () -> String) -> Bool {
+        let candidate = changed.withoutStrangers
         guard hasTime(), !candidate.isSame(as: best.options) else { return false }
         best.runs += 1
         guard let failure = run(candidate), failure.invariant == best.failure.invariant else { return false }
@@ -93,6 +97,18 @@ package struct Shrinker {
         guard best.options.script == nil else { return }
         if change("\(script.count) faults as a script", { $0.script = script }) { return }
         report("the faults as a script do not fail alike: they stay the seed's")
+    }
+
+    /// What decides which faults a seed draws decides nothing any longer.
+    private mutating func forgetDraws() {
+        let options = best.options
+        guard options.script != nil else { return }
+        let quiet = SimulationOptions.quiet(seed: options.seed, members: options.members)
+        _ = change("no options of drawn faults") { options in
+            for option in ScenarioOption.all where option.isOfDraws {
+                _ = option.set(&options, option.text(quiet)[...])
+            }
+        }
     }
 
     /// Nothing after the failure matters; a failure at rest is wanted soon.
@@ -125,8 +141,12 @@ package struct Shrinker {
     /// Options as a scenario has them unless it says otherwise: what is left differs for a reason.
     private mutating func calmOptions() {
         let quiet = SimulationOptions.quiet(seed: best.options.seed, members: best.options.members)
-        // The length is `cutEnd`'s business.
-        let names = ScenarioOption.all.filter { $0.name != "duration" && $0.text(best.options) != $0.text(quiet) }
+        // The length is `cutEnd`'s business, sizes are `shrinkSizes`'.
+        let others = ["duration", "clients", "keys", "value-bytes-max"]
+        let names = ScenarioOption.all.filter {
+            !others.contains($0.name) && !$0.isOfDraws && $0.text(best.options) != $0.text(quiet)
+        }
+        guard !names.isEmpty else { return }
         func calm(_ some: [ScenarioOption], _ options: inout SimulationOptions) {
             for option in some { _ = option.set(&options, option.text(quiet)[...]) }
         }

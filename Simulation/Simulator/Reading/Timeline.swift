@@ -108,7 +108,8 @@ package struct Timeline: Sendable {
     }
 
     private static func faultSpans(_ replay: Replay) -> [Span] {
-        replay.script.map { scripted in
+        replay.script.compactMap { scripted in
+            if case .revive = scripted.fault { return nil }
             let from = Instant.zero + scripted.at
             let to = scripted.fault.length.map { min(from + $0, max(replay.end, from)) } ?? from
             return Span(lane: scripted.fault.lane, from: from, to: to, standing: nil, text: "\(scripted.fault)")

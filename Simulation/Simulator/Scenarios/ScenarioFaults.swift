@@ -52,17 +52,47 @@ extension Fault {
             return "rot \(target.scenarioText) \(file) at \(offset) mask \(mask)"
         case .misdirect(let target, let file, let by): return "misdirect \(target.scenarioText) \(file) by \(by)"
         case .clockJump(let target, let by): return "clock-jump \(target.scenarioText) \(by.scenarioText)"
+        case .flood(let target, let writes): return "flood \(target.scenarioText) \(writes) writes"
         case .addMember(let learner): return learner ? "add-member learner" : "add-member"
         case .removeMember(let target): return "remove-member \(target.scenarioText)"
+        case .promoteMember(let target): return "promote-member \(target.scenarioText)"
+        case .changeVoters(let targets):
+            return "change-voters \(targets.map(\.scenarioText).joined(separator: ", "))"
+        case .newerData(let target, let place, let span):
+            return "newer-data \(target.scenarioText) \(place.rawValue)\(lasting(span))"
+        case .newerMessages(let target, let contents, let span):
+            return "newer-messages \(target.scenarioText)\(contents ? " contents" : "")\(lasting(span))"
         case .transfer(let target): return "transfer to \(target.scenarioText)"
         case .killInstance(let number): return "kill-instance \(number)"
         case .crashAgent(let number, let after): return "crash-agent \(number)\(restart(after))"
         case .cutHost(let number, let span): return "cut-host \(number)\(lasting(span))"
+        case .replaceRegistry(let span): return "replace-registry\(lasting(span))"
+        case .revive(let target, let after): return "revive \(target.scenarioText) after \(after.scenarioText)"
+        }
+    }
+}
+
+extension ScriptedFault.Place {
+    /// Behind `at TIME`, with a space before it.
+    var scenarioText: String {
+        switch self {
+        case .events(0): ""
+        case .events(let count): " after \(count) events"
+        case .death: " at-death"
         }
     }
 }
 
 extension LineWords {
+    /// `after 3 events`, `at-death`, or nothing.
+    mutating func place() throws(ScenarioError) -> ScriptedFault.Place {
+        if take("at-death") { return .death }
+        guard take("after") else { return .events(0) }
+        let count = try count("a number of events")
+        try expect("events")
+        return .events(count)
+    }
+
     mutating func target() throws(ScenarioError) -> FaultTarget {
         let what = "a member such as m2, 'leader' or 'follower1'"
         let word = try word(what)
@@ -171,8 +201,31 @@ extension LineWords {
             return .misdirect(target, file: file, by: try words.number("a number of sectors"))
         },
         "clock-jump": { words, _ throws(ScenarioError) in .clockJump(try words.target(), try words.span()) },
+        "flood": { words, _ throws(ScenarioError) in
+            let target = try words.target()
+            let writes = try words.count("a number of writes")
+            try words.expect("writes")
+            return .flood(target, writes: writes)
+        },
         "add-member": { words, _ throws(ScenarioError) in .addMember(learner: words.take("learner")) },
         "remove-member": { words, _ throws(ScenarioError) in .removeMember(try words.target()) },
+        "promote-member": { words, _ throws(ScenarioError) in .promoteMember(try words.target()) },
+        "change-voters": { words, _ throws(ScenarioError) in
+            var targets: [FaultTarget] = []
+            repeat { targets.append(try words.target()) } while words.take(",")
+            return .changeVoters(targets)
+        },
+        "newer-data": { words, _ throws(ScenarioError) in
+            let (target, places) = (try words.target(), NewerPlace.allCases.map(\.rawValue).joined(separator: ", "))
+            let word = try words.word(places)
+            guard let place = NewerPlace(rawValue: String(word)) else {
+                throw words.error("expected one of \(places), found '\(word)'")
+            }
+            return .newerData(target, place, try words.lasting())
+        },
+        "newer-messages": { words, _ throws(ScenarioError) in
+            .newerMessages(try words.target(), contents: words.take("contents"), try words.lasting())
+        },
         "transfer": { words, _ throws(ScenarioError) in
             try words.expect("to")
             return .transfer(to: try words.target())
@@ -183,6 +236,12 @@ extension LineWords {
         },
         "cut-host": { words, _ throws(ScenarioError) in
             .cutHost(try words.count("a host's number"), try words.span(after: "for"))
+        },
+        "replace-registry": { words, _ throws(ScenarioError) in .replaceRegistry(try words.span(after: "for")) },
+        "revive": { words, _ throws(ScenarioError) in
+            let target = try words.target()
+            try words.expect("after")
+            return .revive(target, after: try words.span())
         },
     ]
 

@@ -41,7 +41,7 @@ package struct ScenarioFile: Hashable, Sendable {
         jitter = .zero
         probe = nil
         func differing(from base: SimulationOptions) -> [Setting] {
-            ScenarioOption.all.filter { $0.text(options) != $0.text(base) }
+            ScenarioOption.all.filter { !$0.isOfDraws && $0.text(options) != $0.text(base) }
                 .map { Setting(name: $0.name, value: $0.text(options)) }
         }
         settings = differing(from: .quiet(seed: seed, members: members))
@@ -83,7 +83,7 @@ package struct ScenarioFile: Hashable, Sendable {
             "jitter \(jitter.scenarioText)", "probe \(probe?.scenarioText ?? "never")",
         ]
         lines += settings.map { "option \($0.name) \($0.value)" }
-        lines += script.map { "at \($0.at.scenarioText) \($0.fault.scenarioText)" }
+        lines += script.map { "at \($0.at.scenarioText)\($0.place.scenarioText) \($0.fault.scenarioText)" }
         lines += acts.map { "at \($0.at.scenarioText) \($0.act.scenarioText)" }
         lines += expectations.map { "expect \($0.scenarioText)" }
         return lines.joined(separator: "\n") + "\n"
@@ -131,7 +131,7 @@ extension ScenarioFile {
         case "option": try readOption(&words)
         case "at":
             last = try words.span()
-            try readEvent(&words, at: [last])
+            try readEvent(&words, at: [last], try words.place())
         case "every": last = try readRepetition(&words)
         case "expect": expectations.append(try words.expectation(after: last))
         default:
@@ -172,14 +172,16 @@ extension ScenarioFile {
             times.append(at)
             at = at + every
         }
-        try readEvent(&words, at: times)
+        try readEvent(&words, at: times, .events(0))
         return until
     }
 
-    private mutating func readEvent(_ words: inout LineWords, at times: [TimeSpan]) throws(ScenarioError) {
+    private mutating func readEvent(
+        _ words: inout LineWords, at times: [TimeSpan], _ place: ScriptedFault.Place
+    ) throws(ScenarioError) {
         if let first = times.first, first < .zero { throw words.error("expected a time that is not negative") }
         if let fault = try words.fault(members: members) {
-            script += times.map { ScriptedFault(at: $0, fault) }
+            script += times.map { ScriptedFault(at: $0, place: place, fault) }
         } else if let act = try words.act() {
             acts += times.map { ScriptedAct(at: $0, act) }
         } else {
@@ -212,12 +214,16 @@ extension Fault {
         switch self {
         case .crash(let target, _, _), .crashWithin(let target, _, _), .start(let target), .pause(let target, _),
             .hangDisk(let target, _), .failSync(let target), .fillDisk(let target, _, _), .rot(let target, _, _, _),
-            .misdirect(let target, _, _), .clockJump(let target, _), .removeMember(let target), .transfer(let target):
+            .misdirect(let target, _, _), .clockJump(let target, _), .flood(let target, _), .removeMember(let target),
+            .transfer(let target),
+            .promoteMember(let target), .newerData(let target, _, _), .newerMessages(let target, _, _),
+            .revive(let target, _):
             [target]
+        case .changeVoters(let targets): targets
         case .cut(let links, _): links.flatMap { [$0.from, $0.to] }
         case .breakLink(let one, let other, _): [one, other]
         case .slow(let link, _, _): [link.from, link.to]
-        case .heal, .addMember, .killInstance, .crashAgent, .cutHost: []
+        case .heal, .addMember, .killInstance, .crashAgent, .cutHost, .replaceRegistry: []
         }
     }
 }

@@ -11,7 +11,9 @@ extension World {
     static let scenePatience = TimeSpan.seconds(10)
 
     /// Members a client may try: those that run, in order.
-    var doors: [SimulatedMember] { members.filter { $0.process != nil && !$0.isAbsent } }
+    var doors: [SimulatedMember] {
+        members.filter { $0.process != nil && !$0.isAbsent && !scene.closed.contains($0.id) }
+    }
 
     /// - Returns: the question's serial; nil when the member does not run.
     @discardableResult

@@ -96,6 +96,10 @@ final class SimulatedMember {
     var wallOffset = TimeSpan.zero
     /// A sync failed on purpose: the process may end by itself.
     private(set) var hasFailedSync = false
+    /// Its data claims a newer version, until this is undone.
+    var newerClaim: NewerClaim?
+    /// Until when its messages, or only what they carry, claim a newer version.
+    var speaksNewer = (until: Instant.zero, contents: false)
     /// Counts processes: events meant for an earlier one are dropped.
     var life: UInt64 = 0
     var generator: SeededGenerator

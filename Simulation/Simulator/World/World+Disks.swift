@@ -9,8 +9,12 @@ import Storage
 extension World {
     /// A few bytes of a dead member's disk change: anything it wrote, wherever it lies.
     func rot(_ member: SimulatedMember, after process: SimulatedMember.Process) throws(Violation) {
+        if options.script != nil {
+            for fault in plot.takeDue(atDeathOf: member.id) { try inject(fault, .death) }
+            return
+        }
         // Two voters cannot make each other's losses good.
-        guard now < calmFrom, options.script == nil, options.rot > 0, rotten == nil || rotten == member.id,
+        guard now < calmFrom, options.rot > 0, rotten == nil || rotten == member.id,
             process.withReplica({ $0.raft.configuration.voters.count }) >= 3, rotDraws.chance(options.rot, in: 256)
         else { return }
         let home = "\(SimulatedMember.path)/member"
@@ -30,7 +34,7 @@ extension World {
             let offset = Int(rotDraws.below(UInt64(used + 1)))
             let mask = UInt8(1 + rotDraws.below(255))
             let file = String(path.dropFirst(SimulatedMember.path.count + 1))
-            try inject(.rot(.member(member.id), file: file, offset: offset, mask: mask))
+            try inject(.rot(.member(member.id), file: file, offset: offset, mask: mask), .death)
         }
     }
 
@@ -49,7 +53,7 @@ extension World {
         } catch {
             trace.line(now, .member(member.id), .disk, "cannot mark its state: \(error)")
         }
-        try die(member, powerLoss: false, restart: restartDelay())
+        try die(member, powerLoss: false, restart: ownRestartDelay(member))
     }
 
     /// What a lane could not write it tries again, and the replica is told.

@@ -6,7 +6,8 @@ import Replica
 /// Frames on their way, and what goes wrong.
 extension World {
     func send(_ send: PeerSend, from member: SimulatedMember) {
-        let bytes = send.message.encoded()
+        let isNewer = member.speaksNewer.until > now
+        let bytes = isNewer ? claimNewer(send.message, from: member) : send.message.encoded()
         statistics.framesSent += 1
         let passage = network.send(from: member.id, to: send.to, at: now)
         if passage.arrivals.isEmpty { statistics.framesLost += 1 }
@@ -33,7 +34,10 @@ extension World {
         do throws(DecodingFailure) {
             message = try PeerMessage.decode(bytes)
         } catch {
-            throw Violation(.encoding, "m\(to.number) cannot read what m\(from.number) sent: \(error)", at: now)
+            return try unreadable(frame, error)
+        }
+        guard !isNewer(frame) else {
+            throw Violation(.versions, "m\(to.number) reads a newer message of m\(from.number)", at: now)
         }
         trace.detail(now, .member(to), .network, "<- m\(from.number) \(message.brief)")
         try tryStrangers(message, from: from, at: member, process)

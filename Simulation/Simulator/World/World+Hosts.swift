@@ -73,11 +73,12 @@ extension World {
         case .fileWritten(let host, let life, let job, let path, let bytes, let isState):
             try fileWritten(hosts.hosts[host], life, job, path: path, bytes, isState: isState)
         case .reloaded(let host, let life, let job): try reloaded(hosts.hosts[host], life, job)
-        case .killSome, .crashSomeAgent, .crashSomeHost, .cutSome, .darken: try hostFault(event)
+        case .killSome, .crashSomeAgent, .crashSomeHost, .cutSome, .darken, .replaceRegistry:
+            try drawn { world throws(Violation) in try world.hostFault(event) }
         case .uncut(let host, let cut):
             guard hosts.hosts[host].cuts == cut else { return }
             try uncut(hosts.hosts[host])
-        case .replaceRegistry(let cluster): try replaceRegistry(by: cluster.map { Impostor(cluster: $0) })
+        case .registryReturns: try replaceRegistry(by: nil)
         case .look: try look()
         default: try handleConnection(event)
         }
@@ -178,6 +179,10 @@ extension World {
             trace.note(now, 29, UInt64(number))
             trace.line(now, .host(number), .fault, "loses sight of the registry")
             if let length { queue.add(.host(.uncut(number, cut: host.cuts)), at: now + length) }
+        case .replaceRegistry(let length):
+            guard hosts.impostor == nil else { return }
+            try replaceRegistry(by: Impostor(cluster: World.cluster.number + 1))
+            if let length { queue.add(.host(.registryReturns), at: now + length) }
         default: break
         }
     }
@@ -227,8 +232,7 @@ extension World {
         plan(.cutSome, options.cutEvery)
         plan(.darken, options.darkEvery)
         guard let impostor = options.impostor else { return }
-        queue.add(.host(.replaceRegistry(cluster: World.cluster.number + 1)), at: Instant.zero + impostor.from)
-        queue.add(.host(.replaceRegistry(cluster: nil)), at: Instant.zero + impostor.from + impostor.length)
+        queue.add(.host(.replaceRegistry), at: Instant.zero + impostor.from)
     }
 
     private func hostFault(_ event: HostEvent) throws(Violation) {
@@ -258,6 +262,7 @@ extension World {
             every = options.darkEvery
             let length = .milliseconds(10) + hosts.faultDraws.around(options.darkLength)
             for host in hosts.hosts.indices { try inject(.cutHost(host, length)) }
+        case .replaceRegistry: try inject(.replaceRegistry(options.impostor?.length))
         default: break
         }
         if let every {

@@ -29,6 +29,10 @@ package final class World {
         case client(Int)
         case retire(MemberID)
         case scripted((World) throws(Violation) -> Void)
+        /// Faults of the script are due.
+        case due(Range<Int>)
+        /// A seed's fault that waited for its moment.
+        indirect case aimed(Fault)
         case emptyDisk(MemberID)
         case retryDisk(MemberID, life: UInt64)
         case diskLow(MemberID, life: UInt64, Bool)
@@ -76,10 +80,15 @@ package final class World {
     var diskDraws: SeededGenerator
     var membershipDraws: SeededGenerator
     var rotDraws: SeededGenerator
+    /// By kind, as `RareFault`.
+    var rareDraws: [SeededGenerator]
+    var aheadDraws: SeededGenerator
     /// The only member whose disk may rot, chosen when it first does.
     var rotten: MemberID?
     /// The faults that struck, in order.
     package internal(set) var script: [ScriptedFault] = []
+    /// Where in an instant the run is, and what of a script is due there.
+    var plot: Plot
     /// Faults happen only before this instant.
     var calmFrom: Instant
     private let registration: UInt64
@@ -102,6 +111,11 @@ package final class World {
         diskDraws = SeededGenerator(seed: options.seed, purpose: "disk")
         membershipDraws = SeededGenerator(seed: options.seed, purpose: "membership")
         rotDraws = SeededGenerator(seed: options.seed, purpose: "rot")
+        plot = Plot(options)
+        rareDraws = RareFault.allCases.map { kind in
+            SeededGenerator(seed: options.seed, purpose: "rare faults", number: UInt64(kind.rawValue))
+        }
+        aheadDraws = SeededGenerator(seed: options.seed, purpose: "ahead")
         calmFrom = Instant.zero + options.duration
         // Only a name for SQLite's registry of file systems; it never reaches the trace.
         registration = World.registrations.withLock { count in
@@ -147,27 +161,33 @@ package final class World {
     ///
     /// - Throws: the first `Violation`.
     package func run() throws(Violation) {
-        for member in members { queue.add(.start(member.id), at: now) }
-        for client in 0..<options.clients { queue.add(.client(client), at: now + .milliseconds(10)) }
-        if let script = options.script {
-            for line in script {
-                self.script(at: line.at) { world throws(Violation) in try world.inject(line.fault) }
-            }
-        } else {
-            beginSwarm()
-        }
-        startLoad()
-        try startHosts()
-        try runUntil(calmFrom)
+        try runFaults()
         try finishRun()
         (statistics.keysJudged, statistics.keysUnknown) = try blackBox.judge(at: now)
         statistics.simulated = now - .zero
     }
 
+    /// Runs the phase with faults only: enough for who looks for a violation within it.
+    package func runFaults() throws(Violation) {
+        for member in members { queue.add(.start(member.id), at: now) }
+        for client in 0..<options.clients { queue.add(.client(client), at: now + .milliseconds(10)) }
+        if options.script == nil {
+            beginSwarm()
+            beginRare()
+        } else {
+            beginScript()
+        }
+        startLoad()
+        try startHosts()
+        try runUntil(calmFrom)
+    }
+
     func runUntil(_ end: Instant) throws(Violation) {
-        while let next = queue.nextTime, next <= end {
-            guard let (at, event) = queue.pop() else { break }
+        while true {
+            if !plot.due.isEmpty, try strikeDue() { continue }
+            guard let next = queue.nextTime, next <= end, let (at, event) = queue.pop() else { break }
             now = max(now, at)
+            plot.begin(at: now)
             if liveness.isFrozen, holdsBack(event) {
                 liveness.heldBack.append(event)
                 continue
@@ -210,7 +230,9 @@ package final class World {
         case .start(let id):
             guard members[index(id)].process == nil, !members[index(id)].isAbsent else { return }
             try start(members[index(id)])
-        case .swarm(let kind): try strike(kind)
+        case .swarm(let kind): try drawn { world throws(Violation) in try world.strike(kind) }
+        case .aimed(let fault): try drawn { world throws(Violation) in try world.inject(fault) }
+        case .due(let lines): plot.fallDue(lines)
         case .lanes(let id, let life):
             guard let (member, _) = running(id, life) else { return }
             try startLanes(member)
