@@ -44,11 +44,8 @@ final class FileNode {
 
     private func forgetPending() {
         pending.removeAll(keepingCapacity: true)
-        changedBytes.removeAll(keepingCapacity: changedBytes.capacity <= FileNode.roomKept)
+        changedBytes.removeAll(keepingCapacity: true)
     }
-
-    /// Room for changes that a file keeps while it has none.
-    private static let roomKept = 256 * 1024
 
     func resize(to size: Int) {
         let before = content.count

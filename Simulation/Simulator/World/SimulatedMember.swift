@@ -10,7 +10,8 @@ import Storage
 final class SimulatedMember {
     /// A running process. A crash drops it whole.
     final class Process {
-        var replica: MemberReplica
+        // Unchecked, as in `World`: it decides alone and knows nobody.
+        @exclusivity(unchecked) var replica: MemberReplica
         let directory: MemberDirectory
         let vfs: SQLiteVFS
         let log: LogWork

@@ -3,6 +3,7 @@ import Primitives
 extension RegistrySession {
     /// Orders every missing write and removal, as far as the bound on requests in flight allows.
     mutating func reconcile(lease: Int64, at now: Instant, _ effects: inout NerveEffects) {
+        guard !isReconciled || reconcileAt <= now else { return }
         written.updateValues { _, entry in entry.lateWritesHaveArrived(at: now) }
         var budget = RegistrySession.requestsInFlightMax
         for entry in written.entries where entry.value.requestID != nil { budget -= 1 }
@@ -33,10 +34,18 @@ extension RegistrySession {
             effects.orders.append(.deregister(id, request, key: Array(orphan.key.utf8), deadline: entry.deadline))
             written[orphan.key] = entry
         }
+        let wanted = wanted
         written.removeAll { key, entry in
             entry.requestID == nil && entry.content == .absent && entry.late == nil
                 && wanted[entry.service]?.key(lease: lease) != key
         }
+        reconcileAt = .distantFuture
+        for entry in written.entries {
+            for due in [entry.value.retryAt, entry.value.late?.until ?? .distantFuture] where due > now {
+                reconcileAt = min(reconcileAt, due)
+            }
+        }
+        isReconciled = true
     }
 
     /// True for a key nobody wants, once the same service's new key stands when it has one.
@@ -59,6 +68,7 @@ extension RegistrySession {
         guard case .granting(request, _) = lease else { return false }
         let ttl = TimeSpan.seconds(max(min(ttlSeconds, 86_400), 1))
         lease = .held(Held(lease: granted, ttl: ttl, renewAt: now + ttl / 3))
+        isReconciled = false
         backoff.succeed()
         noteReachable(true, at: now, &effects)
         effects.report(name, .leaseGranted, "lease \(hexadecimal(granted)), \(ttl.milliseconds / 1000) s", at: now)

@@ -77,10 +77,14 @@ struct RegistrySession: Sendable {
     let endpoints: RegistryEndpoints
     let ttlSeconds: Int64
     /// By service name.
-    var wanted = SortedMap<String, Wanted>()
+    var wanted = SortedMap<String, Wanted>() { didSet { isReconciled = false } }
     var lease: Lease
     /// By key. Empty without a lease.
-    var written = SortedMap<String, Written>()
+    var written = SortedMap<String, Written>() { didSet { isReconciled = false } }
+    /// Nothing was changed since `reconcile`, which finds nothing to do before `reconcileAt` either: most steps are
+    /// those of a health check that says what it said before.
+    var isReconciled = false
+    var reconcileAt = Instant.zero
     var backoff = Backoff(base: .milliseconds(100), limit: .seconds(10))
     var isReachable: Bool?
     /// What was due then is ordered, or waits for an answer rather than for time.
@@ -123,6 +127,8 @@ struct RegistrySession: Sendable {
 
     private func deadline(of entry: Written, key: String, _ lease: Int64) -> Instant {
         if entry.requestID != nil { return entry.deadline }
+        // Whichever of the two it is, it is no longer to be waited for; the common case.
+        guard entry.retryAt > advancedAt || entry.late != nil else { return .distantFuture }
         let target = wanted[entry.service].flatMap { $0.key(lease: lease) == key ? $0.value : nil }
         let isSettled = target.map { entry.content == .present($0) } ?? (entry.content == .absent)
         let next = isSettled ? entry.late?.until ?? .distantFuture : entry.retryAt
