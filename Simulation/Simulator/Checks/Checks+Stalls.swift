@@ -16,16 +16,16 @@ extension Checks {
         facts[place(id)].outstanding.removeAll { $0.batch <= batch }
     }
 
-    /// After each step. Whoever stands still can do nothing: only time counts in which the member took steps.
+    /// After each step. Whoever stands still can do nothing, and the only voter has nobody to make room for: only time
+    /// counts in which the member took steps and was not alone.
     mutating func checkStall(of id: MemberID, _ glance: Glance, at now: Instant) throws(Violation) {
         let place = place(id)
-        if now - facts[place].steppedAt > options.election { facts[place].awakeSince = now }
+        let isAlone = facts[place].log.latest.configuration.voters == [id]
+        if isAlone || now - facts[place].steppedAt > options.election { facts[place].awakeSince = now }
         facts[place].steppedAt = now
-        guard glance.role == .leader, let oldest = facts[place].outstanding.first else { return }
+        guard glance.role == .leader, !isAlone, let oldest = facts[place].outstanding.first else { return }
         let since = max(oldest.since, facts[place].awakeSince)
-        guard now - since > options.election * Checks.stallTimeouts,
-            facts[place].log.latest.configuration.voters != [id]
-        else { return }
+        guard now - since > options.election * Checks.stallTimeouts else { return }
         throw Violation(
             .liveness,
             "m\(id.number) still leads term \(glance.term.number), \((now - since).milliseconds) ms after it ordered a "

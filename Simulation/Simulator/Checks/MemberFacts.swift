@@ -57,7 +57,7 @@ struct MemberFacts {
     var stateConfiguration: [UInt8] = []
     /// Batches that were ordered and not said to be durable, ascending.
     var outstanding: [Outstanding] = []
-    /// When it took its last step, and since when there was no long pause between two.
+    /// When it took its last step, and since when there was no long pause between two and another voter.
     var steppedAt = Instant.zero
     var awakeSince = Instant.zero
     /// Steps in which it led, to look at its peers now and then.

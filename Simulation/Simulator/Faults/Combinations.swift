@@ -56,7 +56,7 @@ extension World {
         swarm.armed = nil
         switch armed {
         case .stranded: strand(leader.id, others, writes: 0)
-        case .flooded: strand(leader.id, others, writes: Int(swarm[.combined].within(10...250)))
+        case .flooded: strand(leader.id, others, writes: Int(swarm[.combined].within(10...400)))
         case .handover:
             let deaf = swarm[.combined].span(options.election, options.election * 2)
             plan([.cut(others.map { FaultLink(.member($0), .member(leader.id)) }, deaf)], after: .zero)
@@ -76,8 +76,18 @@ extension World {
         case .stranded: return process.isLogBusy && effects.logBatches.contains { !$0.entries.isEmpty }
         case .flooded, .suspended: return isIdle && process.withReplica { $0.raft.isEstablishedLeader }
         case .handover: return effects.sends.contains { $0.message.isTransferOrder }
-        case .forgetful, .lagging: return process.withReplica { $0.raft.isEstablishedLeader }
+        case .forgetful: return process.withReplica { $0.raft.isEstablishedLeader } && areLevel(with: process)
+        case .lagging: return process.withReplica { $0.raft.isEstablishedLeader }
         case .doomed: return false
+        }
+    }
+
+    /// Whether everybody has the leader's log, and has written it.
+    private func areLevel(with leader: SimulatedMember.Process) -> Bool {
+        let last = leader.withReplica { $0.raft.lastIndex }
+        return members.allSatisfy { member in
+            guard let process = member.process, !member.isAbsent else { return true }
+            return !process.isLogBusy && process.withReplica { $0.raft.lastIndex } == last
         }
     }
 
@@ -107,6 +117,10 @@ extension World {
             faults.append(.hangDisk(.member(leader), swarm[.combined].span(election * 2, election * 8)))
         }
         plan(faults, after: .zero)
+        // So much happens elsewhere that the log the others have in common with it is compacted away.
+        guard writes > 0, swarm[.combined].chance(1, in: 2) else { return }
+        let elsewhere = Int(swarm[.combined].within(20...250))
+        plan([.flood(.leader, writes: elsewhere)], after: swarm[.combined].span(election * 2, election * 4))
     }
 
     /// Both ways.
@@ -134,20 +148,23 @@ extension World {
         plan([.flood(.member(leader), writes: writes)], after: swarm[.combined].span(.zero, election))
     }
 
+    /// One follower no longer hears the leader. The others do, yet nothing gets to their disks, so that their logs, too,
+    /// end where its own does once they have restarted: just before it asks for their votes.
     private func forget(_ leader: MemberID, _ others: [MemberID]) {
-        let election = options.election
-        var followers = others
+        var followers = others.filter { members[index($0)].process != nil }
         swarm[.combined].shuffle(&followers)
-        guard followers.count > 1 else { return }
-        plan([.cut(links(of: leader, [followers[0]]), election * 5)], after: .zero)
-        let later = swarm[.combined].span(election, election * 3)
-        var faults: [Fault] = []
-        for follower in followers.dropFirst() {
-            let restart = swarm[.combined].span(.zero, election / 4)
-            faults.append(.crash(.member(follower), powerLoss: false, restart: restart))
-            faults.append(.cut(links(of: leader, [follower]), election * 2))
-        }
-        plan(faults, after: later)
+        guard followers.count > 1, let process = members[index(followers[0])].process else { return }
+        let waiting = members[index(followers.removeFirst())]
+        let asks = waiting.world(process.withReplica { $0.raft.nextDeadline })
+        guard asks != .distantFuture else { return }
+        let election = options.election
+        let until = max(.zero, asks - election / 8 - now)
+        plan(
+            [.cut(links(of: leader, [waiting.id]), election * 5)] + followers.map { .hangDisk(.member($0), until) },
+            after: .zero)
+        let restart = swarm[.combined].span(.zero, election / 10)
+        let crashes = followers.map { Fault.crash(.member($0), powerLoss: false, restart: restart) }
+        plan(crashes + [.cut(links(of: leader, followers), election * 2)], after: until)
     }
 
     /// Writes of many clients at once, at one member.
