@@ -12,6 +12,9 @@ enum Combination: CaseIterable {
     case stranded
     /// The same with many entries at once, so that those of the next leader meet them.
     case flooded
+    /// Entries that nobody else has wait for a leader's disk, with them what it hears of the next term; they are being
+    /// written when they are overwritten.
+    case overtaken
     /// The order to take over has left, and the old leader hears nobody any longer.
     case handover
     /// A leader stands still with answers to its heartbeats on their way. They are the first thing it sees.
@@ -30,8 +33,14 @@ extension World {
         let running = members.filter { $0.process != nil && !$0.isAbsent }.map(\.id)
         let kinds: [Combination] =
             options.leaseReads
-            ? [.stranded, .flooded, .handover, .suspended, .suspended, .forgetful, .forgetful, .lagging, .doomed]
-            : [.stranded, .flooded, .flooded, .handover, .suspended, .lagging, .lagging, .doomed]
+            ? [
+                .stranded, .flooded, .overtaken, .handover, .suspended, .suspended, .forgetful, .forgetful, .lagging,
+                .doomed,
+            ]
+            : [
+                .stranded, .flooded, .flooded, .overtaken, .overtaken, .handover, .suspended, .lagging, .lagging,
+                .doomed,
+            ]
         guard let kind = swarm[.combined].pick(kinds), let victim = swarm[.combined].pick(running) else { return }
         swarm.armed = kind
         switch kind {
@@ -42,7 +51,7 @@ extension World {
             let soon = swarm[.combined].span(.milliseconds(1), .milliseconds(400))
             let restart = swarm[.combined].span(.zero, options.restartAfterMax)
             plan([.crash(.member(victim), powerLoss: true, restart: restart)], after: soon)
-        case .stranded, .flooded, .suspended, .forgetful, .lagging: break
+        case .stranded, .flooded, .overtaken, .suspended, .forgetful, .lagging: break
         }
     }
 
@@ -57,6 +66,7 @@ extension World {
         switch armed {
         case .stranded: strand(leader.id, others, writes: 0)
         case .flooded: strand(leader.id, others, writes: Int(swarm[.combined].within(10...400)))
+        case .overtaken: overtake(leader.id, others)
         case .handover:
             let deaf = swarm[.combined].span(options.election, options.election * 2)
             plan([.cut(others.map { FaultLink(.member($0), .member(leader.id)) }, deaf)], after: .zero)
@@ -73,7 +83,7 @@ extension World {
         guard let process = leader.process else { return false }
         let isIdle = !process.isLogBusy && !process.isStateBusy
         switch combination {
-        case .stranded: return process.isLogBusy && effects.logBatches.contains { !$0.entries.isEmpty }
+        case .stranded, .overtaken: return process.isLogBusy && effects.logBatches.contains { !$0.entries.isEmpty }
         case .flooded, .suspended: return isIdle && process.withReplica { $0.raft.isEstablishedLeader }
         case .handover: return effects.sends.contains { $0.message.isTransferOrder }
         case .forgetful: return process.withReplica { $0.raft.isEstablishedLeader } && areLevel(with: process)
@@ -121,6 +131,21 @@ extension World {
         guard writes > 0, swarm[.combined].chance(1, in: 2) else { return }
         let elsewhere = Int(swarm[.combined].within(20...250))
         plan([.flood(.leader, writes: elsewhere)], after: swarm[.combined].span(election * 2, election * 4))
+    }
+
+    private func overtake(_ leader: MemberID, _ others: [MemberID]) {
+        let election = options.election
+        // Long enough for another to be elected, who says so and hears no answer before the disk moves again.
+        let alone = swarm[.combined].span(election * 2, election * 3)
+        let heard = election * 3 / 4
+        let writes = Int(swarm[.combined].within(10...100))
+        plan(
+            [
+                .cut(links(of: leader, others), alone), .hangDisk(.member(leader), alone + heard),
+                .flood(.member(leader), writes: writes),
+            ], after: .zero)
+        plan([.cut(others.map { FaultLink(.member(leader), .member($0)) }, heard)], after: alone)
+        plan([.hangDisk(.member(leader), election * 2)], after: alone + heard + .microseconds(10))
     }
 
     /// Both ways.
