@@ -1,6 +1,6 @@
 # A table of contents: the work is done by the scripts in bin/.
 .DEFAULT_GOAL := help
-SEEDS ?= 1...100
+SEEDS ?= 1...300
 SEED ?=
 MINUTES ?= 60
 JOBS ?= 2
@@ -30,8 +30,8 @@ lint: ## formatting, warnings, purity and import walls
 format: ## format the Swift files in place
 	@bin/lint --fix
 
-sim: build ## simulate random seeds and compare runs in two processes: SEEDS=1...1000
-	@bin/simulate --seeds '$(SEEDS)' --jobs '$(JOBS)'
+sim: build ## fixed scenarios, then random seeds, and compare runs in two processes: SEEDS=1...1000
+	@bin/simulate --scenarios --seeds '$(SEEDS)' --jobs '$(JOBS)'
 
 sim-long: build ## simulate for MINUTES=60 from a random seed; report in simulation-report.md
 	@.build/release/simulate long --minutes '$(MINUTES)' --jobs '$(JOBS)' --commit "$$(git rev-parse --short HEAD)"

@@ -4,17 +4,17 @@ All mutants are compiled at once into a copy of the sources; a number in the env
 """
 
 import argparse
-import concurrent.futures
 import pathlib
 import random
 import sys
 import time
 
-import killers
+import campaign
+import report
 import scratch
 import sites
 
-MODULES = ["Raft", "KVStore", "Watch", "Replica", "AgentCore"]
+MODULES = ["Primitives", "RegistryModel", "Raft", "KVStore", "Watch", "Replica", "AgentCore"]
 # So many more than asked for are compiled in: some do not compile.
 SPARE = 1.2
 
@@ -28,12 +28,18 @@ def arguments():
     parser.add_argument("--seed", type=int, default=1, help="of the sample (default 1)")
     parser.add_argument("--count", type=int, default=200, help="how many mutants (default 200)")
     parser.add_argument("--modules", default=",".join(MODULES), help="of " + ",".join(MODULES))
-    parser.add_argument("--seeds", default="1...30", help="the simulator's (default 1...30)")
+    parser.add_argument("--seeds", default="1...20", help="the simulator's (default 1...20)")
+    parser.add_argument("--members", type=int, default=3, help="of the simulator's clusters (default 3)")
     parser.add_argument("--jobs", type=int, default=2, help="how many run at a time (default 2)")
+    parser.add_argument("--only", help="judge these mutants of the sample (17,23), even if they are judged already")
     parser.add_argument("--output", help="the report (default .build-mutants/generic/report.md)")
     parser.add_argument("--list", action="store_true", help="only show the sample")
     options = parser.parse_args()
     options.modules = options.modules.split(",")
+    try:
+        options.only = [int(number) for number in options.only.split(",")] if options.only else []
+    except ValueError:
+        parser.error(f"--only takes numbers with commas between them, not {options.only}")
     for module in options.modules:
         if module not in MODULES:
             parser.error(f"no such module: {module}")
@@ -70,80 +76,19 @@ class Sample:
             copy.mutants[number] = site
 
 
-def compile_sample(copy, sample, count):
+def compile_sample(copy, sample, count, verdicts):
     """Compiles until `count` mutants are in; returns their numbers in the order of the sample."""
     sample.take(copy, int(count * SPARE) + 2)
     while True:
         start = time.monotonic()
-        copy.build(log)
+        for number in verdicts.rejected & copy.mutants.keys():
+            del copy.mutants[number]
+        verdicts.reject(copy.build(log))
         log(f"built with {len(copy.mutants)} mutants in {time.monotonic() - start:.0f} s")
         missing = count - len(copy.mutants)
         if missing <= 0 or not sample.waiting:
             return sorted(copy.mutants)[:count]
         sample.take(copy, missing + 2)
-
-
-def measure(copy, sample, numbers, options, cases):
-    """Verdicts of unit tests and simulator by number."""
-    simulator = killers.Bounded(killers.Simulator(copy, options.seeds), "the simulator")
-    log(f"simulator, seeds {options.seeds}: {simulator.seconds:.1f} s without a mutant")
-    tests = {}
-    for module in options.modules:
-        tests[module] = killers.Bounded(killers.UnitTests(copy, f"{module}Tests", cases), f"{module}Tests")
-        log(f"{module}Tests: {tests[module].seconds:.1f} s without a mutant")
-
-    def judge(number):
-        return number, tests[sample.module_of[number]].judge(number), simulator.judge(number)
-
-    verdicts = {}
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        for number, unit, simulated in pool.map(judge, numbers):
-            verdicts[number] = (unit, simulated)
-            site = copy.mutants[number]
-            log(f"{number} {site.path}:{site.line} {site.kind}: unit tests {answer(unit)}, simulator {answer(simulated)}")
-    return verdicts
-
-
-def answer(verdict):
-    return verdict.how if verdict.killed else "no"
-
-
-def cell(text, width=70):
-    text = " ".join(text.split()).replace("|", "\\|")
-    return text if len(text) <= width else text[:width - 3] + "..."
-
-
-def share(part, total):
-    return f"{part} of {total}" + (f" ({100 * part // total} %)" if total else "")
-
-
-def report(copy, sample, numbers, verdicts, options):
-    def row(number):
-        site = copy.mutants[number]
-        unit, simulated = verdicts[number]
-        return (f"| {number} | {site.path}:{site.line} | {site.kind} | `{cell(site.before)}` -> "
-                f"`{cell(site.after)}` | {cell(answer(unit))} | {cell(answer(simulated))} |")
-
-    lines = [
-        "# Generic mutants", "",
-        f"`bin/mutate --seed {options.seed} --count {options.count} --modules {','.join(options.modules)} "
-        f"--seeds {options.seeds}`: {len(numbers)} of {sample.total} possible mutants.", "",
-        "| module | mutants | unit tests | simulator | either |", "|---|---|---|---|---|",
-    ]
-    for module in [*options.modules, "all"]:
-        mine = [number for number in numbers if module in ("all", sample.module_of[number])]
-        unit = sum(verdicts[number][0].killed for number in mine)
-        simulated = sum(verdicts[number][1].killed for number in mine)
-        either = sum(any(verdict.killed for verdict in verdicts[number]) for number in mine)
-        lines.append(
-            f"| {module} | {len(mine)} | {share(unit, len(mine))} | {share(simulated, len(mine))} "
-            f"| {share(either, len(mine))} |")
-    head = ["| mutant | where | kind | change | unit tests | simulator |", "|---|---|---|---|---|---|"]
-    survivors = [number for number in numbers if not any(verdict.killed for verdict in verdicts[number])]
-    lines += ["", f"## Survivors: {len(survivors)}", "", *head, *map(row, survivors)]
-    lines += ["", "## All", "", *head, *map(row, numbers), ""]
-    lines += [f"One again: `{scratch.VARIABLE}=17 .build-mutants/generic/build/release/simulate run --seeds {options.seeds}`", ""]
-    return "\n".join(lines)
 
 
 def main():
@@ -159,16 +104,22 @@ def main():
         for number, site in copy.mutants.items():
             print(f"{number} {site.path}:{site.line} {site.kind}: {site.before} -> {site.after}")
         return
+    verdicts = campaign.Verdicts(folder, copy, options)
     try:
-        numbers = compile_sample(copy, sample, options.count)
-        verdicts = measure(copy, sample, numbers, options, root.parent / "shared" / "cases" / "raft")
+        numbers = compile_sample(copy, sample, options.count, verdicts)
+        strangers = [number for number in options.only if number not in numbers]
+        if strangers:
+            raise RuntimeError(f"no mutant of this sample: {strangers[0]}")
+        cases = root.parent / "shared" / "cases" / "raft"
+        campaign.measure(copy, sample, options.only or numbers, verdicts, options, cases, log)
     except (scratch.BuildFailed, RuntimeError) as error:
         log(f"ERROR: {error}")
         sys.exit(1)
-    text = report(copy, sample, numbers, verdicts, options)
+    text = report.text(copy, sample, numbers, verdicts.by_number, options)
     output.write_text(text)
     print(text.split("\n## All")[0])
-    log(f"all of them: {output}")
+    log(f"all of them: {output}; verdicts: {verdicts.path}")
 
 
-main()
+if __name__ == "__main__":
+    main()

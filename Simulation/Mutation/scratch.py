@@ -8,15 +8,30 @@ import subprocess
 PACKAGE = "mutants"
 VARIABLE = "MUTANT"
 SWITCH_FILE = "MutantSwitch.swift"
-SWITCH = f"""import Glibc
+SWITCH = """import MutantSwitch
 
-private let chosenMutant: Int = {{
-    guard let text = getenv("{VARIABLE}") else {{ return 0 }}
-    return Int(String(cString: text)) ?? 0
-}}()
-
-@inline(__always) func isMutant(_ number: Int) -> Bool {{ chosenMutant == number }}
+@inline(__always) func isMutant(_ number: Int32) -> Bool { mutantSwitchIs(number) }
 """
+# In C, because a global of Swift's is initialized at its first use: every question would ask first whether that was.
+SWITCH_FOLDER = "MutantSwitch"
+SWITCH_MODULE = {
+    "include/MutantSwitch.h": """#include <stdbool.h>
+
+extern int mutantSwitchChosen;
+
+__attribute__((always_inline)) static inline bool mutantSwitchIs(int number) { return mutantSwitchChosen == number; }
+""",
+    "MutantSwitch.c": f"""#include "MutantSwitch.h"
+#include <stdlib.h>
+
+int mutantSwitchChosen = 0;
+
+__attribute__((constructor)) static void mutantSwitchRead(void) {{
+    const char *text = getenv("{VARIABLE}");
+    mutantSwitchChosen = text ? atoi(text) : 0;
+}}
+""",
+}
 ERROR = re.compile(r"^(/.*?\.swift):(\d+):\d+: error: (.*)$", re.MULTILINE)
 ROUNDS_MAX = 60
 
@@ -57,10 +72,11 @@ class Manifest:
                     waiting.append(dependency["byName"][0])
         return [target["name"] for target in self.package["targets"] if target["name"] in found]
 
-    def text(self, names):
-        """A manifest of only `names`, with the same language settings; warnings are no errors here."""
+    def text(self, names, switched):
+        """A manifest of only `names`, with the same language settings; warnings are no errors here. The modules in
+        `switched` have mutants."""
         identities = set()
-        lines = []
+        lines = [f'    .target(name: "{SWITCH_FOLDER}", path: "{SWITCH_FOLDER}"),']
         for name in names:
             target = self.targets[name]
             folder = self.folder(name)
@@ -75,6 +91,8 @@ class Manifest:
                     needs.append('.product(name: "{}", package: "{}")'.format(*dependency["product"][:2]))
                 else:
                     needs.append(f'"{dependency["byName"][0]}"')
+            if name in switched:
+                needs.append(f'"{SWITCH_FOLDER}"')
             features = [
                 f'.enableUpcomingFeature("{setting["kind"]["enableUpcomingFeature"]["_0"]}")'
                 for setting in target["settings"] if "enableUpcomingFeature" in setting["kind"]
@@ -115,6 +133,13 @@ class Scratch:
         self.mutants = {}
         manifest = Manifest(root)
         names = manifest.needed([*modules, *tests, *programs])
+        # The test targets that may notice a mutant of a module, its own first.
+        self.tests_of = {
+            module: sorted(
+                (test for test in tests if module in manifest.needed([test])),
+                key=lambda test: (test != f"{module}Tests", tests.index(test)))
+            for module in modules
+        }
         self.originals = {}
         for name in names:
             for path in sorted((root / manifest.folder(name)).rglob("*")):
@@ -128,13 +153,20 @@ class Scratch:
             ]
             for module in modules
         }
-        write(self.tree / "Package.swift", manifest.text(names))
+        self.manifest = manifest.text(names, modules)
         resolved = root / "Package.resolved"
-        if resolved.exists() and not (self.tree / "Package.resolved").exists():
-            write(self.tree / "Package.resolved", resolved.read_text())
-        kept = {*self.originals, *self.switches}
+        self.resolved = resolved.read_text() if resolved.exists() else None
+
+    def lay_out(self):
+        """Writes what is the same for all mutants, and takes away what an earlier sample left."""
+        write(self.tree / "Package.swift", self.manifest)
+        for path, text in SWITCH_MODULE.items():
+            write(self.tree / SWITCH_FOLDER / path, text)
+        if self.resolved and not (self.tree / "Package.resolved").exists():
+            write(self.tree / "Package.resolved", self.resolved)
+        kept = {*self.originals, *self.switches, "Package.swift"}
         for path in list(self.tree.rglob("*.swift")):
-            if str(path.relative_to(self.tree)) not in {*kept, "Package.swift"}:
+            if str(path.relative_to(self.tree)) not in kept:
                 path.unlink()
 
     def apply(self):
@@ -152,8 +184,9 @@ class Scratch:
             write(self.tree / path, SWITCH)
 
     def build(self, log):
-        """Compiles; takes mutants out until it works. Returns how many were taken out."""
-        removed = 0
+        """Compiles; takes mutants out until it works. Returns the numbers of those."""
+        removed = []
+        self.lay_out()
         for _ in range(ROUNDS_MAX):
             self.apply()
             done = run(
@@ -169,7 +202,7 @@ class Scratch:
             log(f"{len(guilty)} mutants do not compile and are left out")
             for number in guilty:
                 del self.mutants[number]
-            removed += len(guilty)
+            removed += sorted(guilty)
         raise BuildFailed(f"still errors after {ROUNDS_MAX} rounds")
 
     def guilty(self, output):
@@ -189,7 +222,7 @@ class Scratch:
         return self.build_path / "release" / name
 
     @property
-    def tests(self):
+    def test_program(self):
         return self.build_path / "release" / f"{PACKAGE}PackageTests.xctest"
 
 

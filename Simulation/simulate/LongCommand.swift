@@ -7,8 +7,9 @@ struct LongCommand: ParsableCommand {
         commandName: "long",
         abstract: "Run seeds for a time and report: what was simulated, which faults, which situations were reached.",
         discussion: """
-            Exits with 1 when an invariant was violated, a situation was reached by fewer than one seed in 1,000, or \
-            more than 2 % of the seeds had to be discarded.
+            Exits with 1 when an invariant was violated, a situation was reached by fewer than one seed in 300 and \
+            by so few that it cannot be chance (never: from 3,600 seeds on), or more than 2 % of the seeds had to be \
+            discarded. A violation does not end the run.
             """)
 
     @Option(help: "Real minutes after which no further seed begins.")
@@ -58,7 +59,7 @@ struct LongCommand: ParsableCommand {
             }
         }
         let long = LongReport(
-            totals, firstSeed: first, real: watch.elapsed, jobs: jobs, commit: commit)
+            totals, firstSeed: first, real: watch.elapsed, jobs: jobs, commit: commit, world: world.text)
         for line in totals.summary(real: watch.elapsed) { say(line) }
         try write(long.markdown, to: report)
         say("report: \(report)")

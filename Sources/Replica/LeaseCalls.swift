@@ -11,6 +11,12 @@ struct LeaseCall: Sendable {
     var work: Work
     var token: RequestToken
     var deadline: Instant
+
+    var lease: LeaseID {
+        switch work {
+        case .renew(let lease), .timeToLive(let lease, _): lease
+        }
+    }
 }
 
 /// Lease requests that the leader answers. They change nothing in the log, so they may be sent again at will.
@@ -42,6 +48,22 @@ struct LeaseCalls: Sendable {
     mutating func answered(_ id: UInt64) -> [LeaseCall] {
         guard let position = sent.firstIndex(where: { $0.id == id }) else { return [] }
         return sent.remove(at: position).calls
+    }
+
+    /// The calls of a batch with their answers, which are in the order in which the leases were sent: calls whose time
+    /// was over meanwhile are missing among the calls, not among the answers. What has no answer is asked again.
+    mutating func answered(_ id: UInt64, by answers: [LeaseAnswer]) -> [(LeaseCall, LeaseAnswer)] {
+        var rest = answers[...]
+        var pairs: [(LeaseCall, LeaseAnswer)] = []
+        for call in answered(id) {
+            if let place = rest.firstIndex(where: { $0.lease == call.lease }) {
+                pairs.append((call, rest[place]))
+                rest = rest[(place + 1)...]
+            } else {
+                queue.append(call)
+            }
+        }
+        return pairs
     }
 
     /// The leader cannot answer: ask again.

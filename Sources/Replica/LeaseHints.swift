@@ -32,6 +32,9 @@ struct LeaseHints: Sendable {
         heard.removeAll(keepingCapacity: true)
     }
 
+    /// When the lease was last really heard of; nil when this member does not know.
+    func heard(of lease: LeaseID) -> Instant? { heard[lease] }
+
     /// No renewal or grant of the lease was heard of after this instant.
     func lastHeard(of lease: LeaseID) -> Instant {
         max(since, heard[lease] ?? since)

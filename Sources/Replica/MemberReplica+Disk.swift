@@ -11,13 +11,15 @@ extension MemberReplica {
 
     mutating func diskChanged(isLow: Bool) {
         isDiskLow = isLow
-        diskReportAt = moment.now
+        // Disks of one make fill together: a leader hears from the others before it hands over to one of them.
+        let isHandover = isLow && raft.role == .leader
+        diskReportAt = isHandover ? moment.now + configuration.timings.heartbeat * 2 : moment.now
     }
 
     mutating func receiveDiskLow(from member: MemberID) {
         lowPeers.removeAll { $0.member == member }
         lowPeers.append((member, moment.now + MemberReplica.reportLifetime))
-        diskReportAt = moment.now
+        if !isDiskLow { diskReportAt = moment.now }
     }
 
     var diskDeadline: Instant {
@@ -39,7 +41,8 @@ extension MemberReplica {
     }
 
     private mutating func leadWithLowDisks() {
-        var low = lowPeers.map(\.member)
+        // Who was removed meanwhile has no say, and nobody would clear its alarm.
+        var low = lowPeers.map(\.member).filter { member in store.members.contains { $0.id == member } }
         if isDiskLow { low.append(configuration.member) }
         let hasRoom = JointQuorum(raft.configuration).outcome { low.contains($0) ? false : nil } != .lost
         if hasRoom, isDiskLow, !raft.isTransferring, let heir = voterWithRoom(low) {

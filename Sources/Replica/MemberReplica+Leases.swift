@@ -69,7 +69,7 @@ extension MemberReplica {
             let work = PendingRead.Work.timeToLive(lease, wantsKeys: wantsKeys, .member(member, id: id))
             reads.add(PendingRead(work: work, deadline: deadline))
         case .renewed(let id, let answers):
-            for (call, answer) in zip(leaseCalls.answered(id), answers) {
+            for (call, answer) in leaseCalls.answered(id, by: answers) {
                 let body = ReplyBody.keptAlive(answer.lease, ttlMilliseconds: answer.ttlMilliseconds)
                 reply(.success(body), to: call.token, into: &effects)
             }
@@ -142,8 +142,12 @@ extension MemberReplica {
         }
         var answer = TimeToLiveAnswer(remainingMilliseconds: -1, grantedMilliseconds: 0, keys: [])
         if let row = store.lease(lease) {
-            let remaining = leaseClock.remaining(lease, at: moment.now) ?? .zero
-            // A fresh leader's extension is its own caution: nobody is told more than was granted.
+            var remaining = leaseClock.remaining(lease, at: moment.now) ?? .zero
+            // What a fresh leader, or one that stood still, adds is its own caution, of which the next leader would not
+            // know: nobody is told more than the last renewal promised.
+            if let heard = hints.heard(of: lease) {
+                remaining = max(.zero, min(remaining, heard + .milliseconds(row.ttlMilliseconds) - moment.now))
+            }
             answer.remainingMilliseconds = min(remaining.milliseconds, row.ttlMilliseconds)
             answer.grantedMilliseconds = row.ttlMilliseconds
             if wantsKeys { answer.keys = store.keys(of: lease) ?? [] }
@@ -217,14 +221,6 @@ extension MemberReplica {
     var mayExpireLeases: Bool {
         leaseClock.isRunning && raft.isEstablishedLeader && !raft.isTransferring && !store.isRaised(.corrupt)
             && expiriesInFlight < MemberReplica.expireEntriesInFlight
-    }
-}
-
-extension LeaseCall {
-    fileprivate var lease: LeaseID {
-        switch work {
-        case .renew(let lease), .timeToLive(let lease, _): lease
-        }
     }
 }
 

@@ -58,6 +58,7 @@ import Testing
             (#""checks":[{"type":"tcp","fall":0}]"#, "services.s.checks[0].fall: 0 is out of range"),
             (#""checks":[{"type":"tcp","rise":"3x"}]"#, "services.s.checks[0].rise: expected a whole number"),
             (#""check_interval":"fast""#, "services.s.check_interval: expected a number"),
+            (#""check_interval":0.009"#, "services.s.check_interval: checks cannot be closer than 0.01 s"),
             (#""weight":"-1""#, "services.s.weight: expected a whole number of at least 0"),
             (#""weight":"abc""#, "services.s.weight"), (#""weight":1.5"#, "services.s.weight"),
             (#""check_mocked":"yes""#, "services.s.check_mocked: expected true or false"),

@@ -77,6 +77,36 @@ import Testing
         #expect(layout.serial(ofMarker: layout.marker(serial: 3)) == 3)
     }
 
+    @Test("Whatever only a reload can change is in the digest")
+    func digest() {
+        func digest(
+            _ service: HAProxyService = HAProxyService(port: .number("4100")), global: [String] = [],
+            defaults: [String] = [], extra: [HAProxyConfiguration.Section] = [], shared: [String]? = nil
+        ) -> String {
+            var haproxy = HAProxyConfiguration(global: global, defaults: defaults, sharedFrontend: shared)
+            haproxy.extraSections = extra
+            let services = [SynapseService(name: "orders", discovery: .fixed, haproxy: service)]
+            return HAProxyLayout(SynapseConfiguration(services: services, haproxy: haproxy)).digest
+        }
+        let port = HAProxyService.Port.number("4100")
+        let all = [
+            digest(), digest(HAProxyService()), digest(HAProxyService(port: .number("4101"))),
+            digest(HAProxyService(port: port, frontend: ["timeout client 10s"])),
+            digest(HAProxyService(port: port, backend: ["timeout server 10s"])),
+            digest(HAProxyService(port: port, serverOptions: "check")),
+            digest(HAProxyService(port: port, backend: ["mode http"])),
+            digest(HAProxyService(port: port, backend: ["mode http"], hashesCookie: true)),
+            digest(HAProxyService(port: port, usesNerveWeights: true)), digest(global: ["daemon"]),
+            digest(defaults: ["retries 2"]), digest(extra: [.init(header: "listen stats", lines: ["bind :1"])]),
+            digest(extra: [.init(header: "listen stats", lines: ["bind :2"])]), digest(shared: ["bind :3"]),
+            digest(HAProxyService(port: port, sharedFrontend: ["acl a always_true"]), shared: ["bind :3"]),
+        ]
+        for (place, one) in all.enumerated() {
+            #expect(all.firstIndex(of: one) == place, "\(place)")
+        }
+        #expect(digest() == all[0])
+    }
+
     @Test("Modes, cookies, weights, IPv6, shared frontend, null and missing ports: all accepted by HAProxy")
     func variants() throws {
         var haproxy = HAProxyConfiguration(

@@ -23,6 +23,7 @@ import Testing
         #expect(harness.reloads.count == 1, "\(harness.reloads)")
         #expect(harness.world.haproxy.active("web") == ["10.0.0.1:80 1", "10.0.0.2:80 1"])
         #expect(harness.commands.isEmpty)
+        #expect(text(harness.core.status(at: harness.now).bytes).contains("\"converged\":true"))
     }
 
     @Test("A restart over a running HAProxy with the same file neither reloads nor says anything")
@@ -247,6 +248,8 @@ import Testing
         #expect(harness.world.haproxy.active("web") == ["10.0.0.2:80 1"], "out of use at once")
         harness.run(for: .seconds(60))
         #expect(harness.world.haproxy.backends[0].servers.count == 2 && harness.reloads.count == 1)
+        let status = text(harness.core.status(at: harness.now).bytes)
+        #expect(status.contains("\"lingering\":[\"web/i1_10.0.0.1:80\"]"), "\(status)")
         harness.world.haproxy.busy = []
         harness.run(for: .seconds(11))
         #expect(harness.world.haproxy.backends[0].servers.count == 1)

@@ -163,6 +163,7 @@ struct ReplicaHealthTests {
         _ = cluster.call(put("x"), at: cluster.follower)
         _ = cluster.run(for: .seconds(3))
         #expect(cluster[victim].stopped?.contains("differs from the majority's") == true)
+        #expect(cluster[victim].replica.status.divergedAt != nil)
         for id in cluster.ids where id != victim { #expect(cluster[id].stopped == nil) }
     }
 
@@ -200,5 +201,54 @@ struct ReplicaHealthTests {
         for id in cluster.ids.prefix(2) { cluster.tell(id, .diskLow(false)) }
         _ = cluster.run(for: .seconds(6))
         guard case .put = cluster.call(put("k"), at: at)?.body else { throw Missing(what: "not recovered") }
+    }
+
+    @Test("A leader whose disk fills together with others' does not hand over to one of them")
+    func fillTogether() throws {
+        var cluster = try ready(3)
+        let leader = try #require(cluster.leader)
+        cluster.tell(leader, .diskLow(true))
+        cluster.tell(cluster.follower, .diskLow(true))
+        _ = cluster.run(for: .seconds(1))
+        #expect(cluster.leader == leader)
+        #expect(cluster.call(put("k"), at: leader)?.rejection?.code == .noSpace)
+    }
+
+    @Test("A member that is removed while its disk is full leaves no alarm behind")
+    func removedWhileFull() throws {
+        var cluster = try ready(3)
+        let leader = try #require(cluster.leader)
+        let others = cluster.ids.filter { $0 != leader }
+        for id in others { cluster.tell(id, .diskLow(true)) }
+        _ = cluster.run(for: .seconds(2))
+        #expect(cluster.call(put("k"), at: leader)?.rejection?.code == .noSpace)
+        guard case .membersChanged = cluster.call(.write(.memberRemove(others[1])), at: leader)?.body else {
+            throw Missing(what: "not removed")
+        }
+        _ = cluster.run(for: .milliseconds(1_500))
+        cluster.tell(others[0], .diskLow(false))
+        _ = cluster.run(for: .seconds(6))
+        guard case .put = cluster.call(put("k"), at: leader)?.body else { throw Missing(what: "still refused") }
+        #expect(cluster[leader].replica.store.alarms.isEmpty)
+    }
+
+    @Test("A new leader does not take its ignorance of full disks for room")
+    func leaderChangeWithFullDisks() throws {
+        var cluster = try ready(3)
+        let old = try #require(cluster.leader)
+        let roomy = cluster.follower
+        // The leader is the last one, so that it sees no majority with room to give way to.
+        for id in cluster.ids where id != roomy && id != old { cluster.tell(id, .diskLow(true)) }
+        _ = cluster.run(for: .milliseconds(1_500))
+        cluster.tell(old, .diskLow(true))
+        #expect(cluster.run(for: .seconds(3)) { $0[roomy].replica.store.isRaised(.noSpace) })
+        // The longer the cluster runs, the longer ago is whatever a new leader might take for the start of its reign.
+        _ = cluster.run(for: .seconds(6))
+        #expect(cluster.leader == old)
+        _ = cluster.submit(.moveLeader(roomy), at: old)
+        #expect(cluster.run(for: .seconds(1)) { $0.leader == roomy })
+        #expect(!cluster.run(for: .seconds(8)) { !$0[roomy].replica.store.isRaised(.noSpace) })
+        for id in cluster.ids { cluster.tell(id, .diskLow(false)) }
+        #expect(cluster.run(for: .seconds(8)) { !$0[roomy].replica.store.isRaised(.noSpace) })
     }
 }

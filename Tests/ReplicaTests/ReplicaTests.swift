@@ -304,6 +304,49 @@ struct ReplicaLeaseTests {
         #expect(replica.leaseClock.remaining(lease, at: late.now) == .milliseconds(2_000))
     }
 
+    @Test("The time that a leader adds after it stood still is told to nobody: the next one would not grant it")
+    func stallIsNotTold() throws {
+        var cluster = try ready(1)
+        let only = cluster.ids[0]
+        let lease = try grant(10, &cluster, at: only)
+        var replica = cluster[only].replica
+        var effects = ReplicaEffects()
+        let late = Moment(now: cluster.now + .seconds(4), wallMilliseconds: 0)
+        let token = RequestToken(sink: 1, serial: 900)
+        replica.step(
+            [.request(.leaseTimeToLive(lease, wantsKeys: false), token, RequestContext())], at: late, into: &effects)
+        let told = effects.deliveries.compactMap { delivery -> Int64? in
+            guard case .reply(900, let reply) = delivery.delivery, case .timeToLive(_, let left, _, _) = reply.body
+            else {
+                return nil
+            }
+            return left
+        }
+        #expect(told.count == 1 && (5_000...6_000).contains(told[0]), "\(told)")
+        #expect(replica.leaseClock.remaining(lease, at: late.now) ?? .zero > .seconds(8))
+    }
+
+    @Test("Renewals keep their own answers when one of their batch has run out of time meanwhile")
+    func renewalsKeepTheirAnswers() {
+        var calls = LeaseCalls()
+        let start = Instant.zero + .seconds(1)
+        let batch = [(7, 1), (8, 5), (7, 5), (9, 5)].map { lease, seconds in
+            LeaseCall(
+                work: .renew(LeaseID(Int64(lease))), token: RequestToken(sink: 1, serial: UInt64(lease * 10 + seconds)),
+                deadline: start + .seconds(Int64(seconds)))
+        }
+        let id = calls.markSent(batch, at: start)
+        #expect(calls.takeOverdue(at: start + .seconds(2)).map(\.token.serial) == [71])
+        // The leader did not know lease 8, and its answer for 9 is missing.
+        let answers = [(7, 70), (8, 0), (7, 70)].map {
+            LeaseAnswer(lease: LeaseID(Int64($0.0)), ttlMilliseconds: Int64($0.1))
+        }
+        let pairs = calls.answered(id, by: answers)
+        #expect(pairs.map(\.0.token.serial) == [85, 75])
+        #expect(pairs.map(\.1.ttlMilliseconds) == [0, 70])
+        #expect(calls.queue.map(\.token.serial) == [95])
+    }
+
     @Test("A deadline that comes into force late is no stall: leases end in their time")
     func noFalseStall() throws {
         var cluster = try ready(1)

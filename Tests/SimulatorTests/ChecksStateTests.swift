@@ -213,13 +213,28 @@ struct CoverageTests {
     @Test("A long run that never saw a situation fails, a short one does not yet")
     func floor() {
         var tally = CoverageTally()
-        for _ in 0..<99 { tally.add([.voteSplit]) }
+        for _ in 0..<1_200 { tally.add([.voteSplit]) }
         #expect(tally.failure(floor: 100) == nil)
         tally.add([.voteSplit])
         let text = tally.failure(floor: 100)
         #expect(text?.contains(Sometimes.electionLost.rawValue) ?? false)
         #expect(text?.contains(Sometimes.voteSplit.rawValue) == false)
-        #expect(tally.missing(floor: 100).count == Sometimes.allCases.count - 1)
+        let demanded = Sometimes.allCases.filter(\.isDemanded)
+        #expect(demanded.count > 80 && !demanded.contains(.lossProvedByLeader))
+        #expect(tally.missing(floor: 100) == demanded.filter { $0 != .voteSplit })
+    }
+
+    @Test("Runs of any length that see a situation as often as wanted pass, those that hardly ever do fail")
+    func chance() {
+        for runs in [50, 500, 5_000, 50_000] {
+            var draws = SeededGenerator(seed: UInt64(runs))
+            var tally = CoverageTally()
+            for _ in 0..<runs {
+                // Everything once in a hundred runs; one name ten times less often.
+                tally.add(Sometimes.allCases.filter { draws.chance(1, in: $0 == .voteSplit ? 1_000 : 100) })
+            }
+            #expect(tally.missing(floor: 100) == (runs < 5_000 ? [] : [.voteSplit]), "\(runs) runs")
+        }
     }
 
     @Test("Runs report what they saw")

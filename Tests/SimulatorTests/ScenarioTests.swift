@@ -31,7 +31,7 @@ struct ScenarioTests {
     @Test("Every fixed scenario is there, each with what it is about")
     func complete() throws {
         let numbers = ScenarioFiles.names.compactMap { Int($0.prefix(2)) }
-        #expect(Set(numbers).isSuperset(of: 1...18))
+        #expect(Set(numbers).isSuperset(of: 1...22))
         for name in ScenarioFiles.names {
             let text = try String(contentsOf: ScenarioFiles.directory.appending(path: name), encoding: .utf8)
             #expect(text.hasPrefix("# "), "\(name) does not say what it is about")
@@ -113,6 +113,10 @@ struct ScenarioFileTests {
         at 8s add-member
         at 9s remove-member leader
         at 9s transfer to follower1
+        at 9s promote-member m4
+        at 9s change-voters m1, follower2
+        at 9s newer-data m1 hard-state for 2s
+        at 9s newer-messages leader contents for 2s
         at 10s kill-instance 3
         at 10s crash-agent 2 restart 3s
         at 10s cut-host 1 for 3s
@@ -126,6 +130,8 @@ struct ScenarioFileTests {
         at 1s compact keep 4
         at 1s crash-at-timeout-now m2
         at 1s flip-log-bit follower1 restart 1s
+        at 1s lose-log-end follower1 restart 1s
+        at 1s upgrade m2 restart 1s
         expect leader within 10T
         expect writes within 1.5s after 3s
         expect reads within 2min
@@ -140,6 +146,7 @@ struct ScenarioFileTests {
         expect endpoints kept
         expect snapshots at least 2
         expect crashes at most 9
+        expect seen vote refused for the candidate's log
         """
 
     @Test("Every line there is can be read, and what is printed reads as the same")
@@ -147,9 +154,9 @@ struct ScenarioFileTests {
         let file = try ScenarioFile.parse(ScenarioFileTests.everything, path: "all")
         #expect(try ScenarioFile.parse(file.text, path: "again") == file)
         #expect(file.seed == .max)
-        #expect(file.script.count == 25 + 3 + 1)
-        #expect(file.acts.count == 8)
-        #expect(file.expectations.count == 14)
+        #expect(file.script.count == 29 + 3 + 1)
+        #expect(file.acts.count == 10)
+        #expect(file.expectations.count == 15)
         #expect(
             file.script[5].fault
                 == .cut(
@@ -193,6 +200,8 @@ struct ScenarioFileTests {
             ("option loss many", "s:1: option loss: expected a number, found 'many'"),
             ("option streams yes", "s:1: option streams: expected 'on' or 'off', found 'yes'"),
             ("expect leader", "s:1: expected 'within' at the end of the line"),
+            ("expect seen luck", "s:1: expected a situation, as reports name it, found 'luck'"),
+            ("at 1s newer-data m1 disk 1s", "s:1: expected one of segment, hard-state, base, meta, database, found"),
             ("expect luck", "s:1: expected 'leader', "),
             ("expect snapshots some", "s:1: expected 'at', found 'some'"),
             ("every 0 from 1s until 2s heal", "s:1: expected 'every' 1ms or more"),

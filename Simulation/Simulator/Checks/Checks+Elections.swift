@@ -8,7 +8,8 @@ extension Checks {
     mutating func turned(
         _ id: MemberID, from before: Glance, to glance: Glance, _ events: [ReplicaEvent], at now: Instant
     ) throws(Violation) {
-        let name = "m\(id.number)"
+        // Made only when something is wrong: most turns are but another commit index.
+        var name: String { "m\(id.number)" }
         guard glance.term >= before.term else {
             throw Violation(
                 .termsAndVotes, "\(name) goes from term \(before.term.number) to \(glance.term.number)", at: now)
@@ -32,7 +33,9 @@ extension Checks {
     private func checkTransition(
         _ id: MemberID, from before: Glance, to glance: Glance, at now: Instant
     ) throws(Violation) {
-        let steps = "\(before.role) of term \(before.term.number) → \(glance.role) of term \(glance.term.number)"
+        var steps: String {
+            "\(before.role) of term \(before.term.number) → \(glance.role) of term \(glance.term.number)"
+        }
         let isLegal =
             switch (before.role, glance.role) {
             case (_, .follower): true
@@ -63,7 +66,7 @@ extension Checks {
 
     /// R1, R4, and that a majority did vote for it.
     mutating func elected(_ id: MemberID, in term: Term, at now: Instant) throws(Violation) {
-        let name = "m\(id.number)"
+        var name: String { "m\(id.number)" }
         if let other = leaders[term] {
             throw Violation(
                 .oneLeaderPerTerm,
@@ -112,7 +115,7 @@ extension Checks {
     mutating func ordered(_ hardState: HardState, by id: MemberID, at now: Instant) throws(Violation) {
         let place = place(id)
         let known = facts[place].hardState
-        let name = "m\(id.number)"
+        var name: String { "m\(id.number)" }
         guard hardState.term >= known.term else {
             throw Violation(
                 .termsAndVotes, "\(name) writes term \(hardState.term.number) after \(known.term.number)", at: now)

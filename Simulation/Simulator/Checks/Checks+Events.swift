@@ -15,6 +15,7 @@ extension Checks {
         case .request(let request, let token, _):
             asked(request, token, of: id, before)
         case .logDurable(let batch):
+            noteDurable(batch, by: id)
             if batch >= facts[place(id)].lastBatch { facts[place(id)].writesSince = nil }
         case .stateDurable(let index):
             // A log that forgets now, or begins anew behind a snapshot, has nothing more to forget.
@@ -23,7 +24,11 @@ extension Checks {
         case .snapshotInstalled(let identity, let state, let base, _):
             noteInstall(at: base.position, by: id, effects)
             try stateReplaced(identity, state.header, base, by: id, at: now)
-        case .unreachable, .linkClosed, .linkUp, .sinkAttached, .sinkDetached, .stateWritten, .stateSizes,
+        case .unreachable(let peer), .linkClosed(let peer):
+            if before.role == .leader, !facts[place(id)].outOfReach.contains(peer) {
+                facts[place(id)].outOfReach.append(peer)
+            }
+        case .linkUp, .sinkAttached, .sinkDetached, .stateWritten, .stateSizes,
             .readFinished,
             .snapshotOpened, .snapshotRead, .snapshotStored, .snapshotRejected, .diskLow, .handOver:
             break

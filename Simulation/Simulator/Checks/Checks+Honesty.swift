@@ -32,6 +32,8 @@ extension Checks {
         }
     }
 
+    // Inlined: for a call the closure, which looks at `self`, would need a copy of everything that is known.
+    @inline(__always)
     private func promise(
         _ id: MemberID, _ what: @autoclosure () -> String, _ holds: Bool, at now: Instant
     ) throws(Violation) {
@@ -58,14 +60,15 @@ extension Checks {
             try promise(
                 id, "campaigns in term \(message.term.number)",
                 written.term > message.term || (written.term == message.term && written.votedFor == id), at: now)
-            try promise(id, "claims entry \(last.index.number)", facts[place].durable.has(last), at: now)
+            // A request that waited for a disk that hung may be of a past term, whose end of the log is no more: a
+            // vote for it elects nobody.
+            if message.term == glance.term {
+                try promise(id, "claims entry \(last.index.number)", facts[place].durable.has(last), at: now)
+            }
             try voted(id, for: id, in: message.term, at: now)
             claim(last, by: id, in: message.term)
         case .appendAccepted(let match, _): try acknowledged(match, message, by: id, glance, at: now)
-        case .appendRejected(let rejected, let hint, _):
-            try spoke(message, by: id, glance, at: now)
-            noteRejection(at: rejected, hint: hint, by: id)
-        case .heartbeatResponse, .readIndex:
+        case .appendRejected, .heartbeatResponse, .readIndex:
             try spoke(message, by: id, glance, at: now)
             if case .readIndex(let read) = message.body {
                 forwardedReads[ForwardedRead(member: id, id: read)] = committed.last

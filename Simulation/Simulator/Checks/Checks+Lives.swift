@@ -26,7 +26,7 @@ extension Checks {
         var log = process.recovered.log
         log.base = raft.base
         log.entries = raft.entries(from: raft.base.position.index.next, through: raft.lastIndex)
-        noteRecovery(process.recovered, state: process.replica.store.applied)
+        noteRecovery(process.recovered, state: process.replica.store.applied, by: member.id)
         try began(
             member.id,
             Recovered(

@@ -13,6 +13,7 @@ extension Checks {
     ) throws(Violation) {
         let place = place(id)
         noteBatch(batch, by: id, at: now)
+        noteOutstanding(batch, by: id, at: now)
         if let base = batch.resetTo { try reset(to: base, by: id, before, glance, at: now) }
         if let from = batch.truncateFrom { try truncated(from: from, by: id, before, glance, at: now) }
         if let hardState = batch.hardState { try ordered(hardState, by: id, at: now) }
@@ -185,17 +186,17 @@ extension Checks {
 
     /// R6: by the configuration that was in force when it was decided, or one that an entry of the same step brought.
     private func checkHeld(_ position: LogPosition, decidedBy id: MemberID, at now: Instant) throws(Violation) {
-        let facts = facts[place(id)]
-        let changes = facts.log.configurations
-        let inForce = changes.lastIndex { $0.index <= facts.lastBeforeStep } ?? 0
+        let changes = facts[place(id)].log.configurations
+        let lastBefore = facts[place(id)].lastBeforeStep
+        let inForce = changes.lastIndex { $0.index <= lastBefore } ?? 0
         let isHeld = changes[inForce...].contains { change in
             change.configuration.isDecided { holds($0, position) }
         }
         guard !isHeld else { return }
-        let holders = self.facts.indices.filter { self.facts[$0].durable.has(position) }.map { $0 + 1 }
+        let holders = facts.indices.filter { facts[$0].durable.has(position) }.map { $0 + 1 }
         throw Violation(
             .committedIsDurable,
             "entry \(position.index.number) of term \(position.term.number) is committed and durable on \(holders) only, "
-                + "of \(facts.log.latest.configuration.voters.map(\.number))", at: now)
+                + "of \(facts[place(id)].log.latest.configuration.voters.map(\.number))", at: now)
     }
 }

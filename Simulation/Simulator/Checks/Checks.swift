@@ -93,6 +93,8 @@ struct Checks {
     ) throws(Violation) {
         let before = facts[place(member.id)].glance
         try observe(member.id, Glance(process), events, effects, at: now)
+        try checkConfigurationKept(by: member.id, process.replica.raft.configuration, effects, at: now)
+        try checkStall(of: member.id, facts[place(member.id)].glance, at: now)
         let applied = process.replica.store.applied
         guard applied == facts[place(member.id)].applied else {
             throw Violation(

@@ -62,13 +62,6 @@ extension Checks {
         coverage.hit(.transferAborted)
     }
 
-    mutating func noteRejection(at rejected: LogIndex, hint: LogPosition, by id: MemberID) {
-        let log = facts[place(id)].log.terms
-        let end = min(rejected, log.last)
-        guard end > hint.index, let last = log.term(at: end), let first = log.term(at: hint.index.next) else { return }
-        coverage.hit(.hintSkippedTerms, if: last != first)
-    }
-
     mutating func noteCommit(by id: MemberID, from known: LogIndex, through commit: LogIndex, in term: Term) {
         let facts = facts[place(id)]
         if let first = facts.log.terms.term(at: known.next), first < term { coverage.hit(.olderTermsCommitted) }
@@ -78,6 +71,10 @@ extension Checks {
 
     mutating func notePeer(_ peer: Progress, of id: MemberID) {
         let place = place(id)
+        if let known = facts[place].outOfReach.firstIndex(of: peer.id) {
+            if peer.state == .probe, peer.isPaused { coverage.hit(.probedAfterUnreachable) }
+            if peer.state == .replicate { facts[place].outOfReach.remove(at: known) }
+        }
         let isFull = peer.window.count >= Checks.windowMessagesMax || peer.window.bytes >= Checks.windowBytesMax
         if isFull, !facts[place].fullWindows.contains(peer.id) {
             facts[place].fullWindows.append(peer.id)
@@ -102,6 +99,7 @@ extension Checks {
     ) {
         switch message {
         case .raft(let raft): noteMessage(raft, to: id, before, effects)
+        case .forwardRefused(_, overloaded: false): coverage.hit(.forwardRefused)
         case .snapshotChunk(let identity, let offset, _):
             let isOld = identity.position.index <= facts[place(id)].applied.index
             coverage.hit(isOld ? .snapshotRefusedAsOld : .snapshotReceived)
@@ -134,8 +132,20 @@ extension Checks {
             } else if let last = entries.last, message.term == before.term {
                 coverage.hit(.duplicateAppend, if: log.terms.contains(last.position) && log.terms.contains(previous))
             }
+        case .appendRejected(let rejected, let hint, _):
+            guard before.role == .leader, message.term == before.term else { return }
+            noteSkip(from: rejected, to: hint, in: log.terms)
         default: break
         }
+    }
+
+    /// The leader takes up where the hint's term began in its own log: entries of several terms are not tried one by one.
+    private mutating func noteSkip(from rejected: LogIndex, to hint: LogPosition, in log: TermLog) {
+        guard rejected > log.base.index, let highest = log.term(at: rejected) else { return }
+        var index = min(hint.index, rejected.previous)
+        while index > log.base.index, let term = log.term(at: index), term > hint.term { index = index.previous }
+        guard index.next < rejected, let lowest = log.term(at: index.next) else { return }
+        coverage.hit(.hintSkippedTerms, if: lowest != highest)
     }
 
     private mutating func noteCaller(_ caller: MemberID, of log: OrderedLog) {
@@ -163,17 +173,37 @@ extension Checks {
         }
     }
 
+    /// What the snapshot lane made of a chunk: it may have more of the snapshot than the sender knew, or have begun anew.
+    mutating func noteStored(
+        _ identity: SnapshotIdentity, _ chunk: (offset: Int64, end: Int64), next: Int64, from sender: MemberID,
+        by id: MemberID
+    ) {
+        let place = place(id)
+        let isKnown = facts[place].incoming.map { $0.identity == identity } ?? false
+        if let earlier = facts[place].incoming, earlier.identity != identity, earlier.next < earlier.identity.bytes {
+            coverage.hit(.snapshotReplaced)
+        }
+        if chunk.offset == 0, next > chunk.end {
+            coverage.hit(.snapshotResumed)
+            coverage.hit(.snapshotResumedByAnother, if: isKnown && facts[place].incoming?.sender != sender)
+        }
+        facts[place].incoming = IncomingSnapshot(identity: identity, sender: sender, next: next)
+    }
+
     // MARK: Starts
 
-    mutating func noteRecovery(_ recovered: RecoveredLog, state: LogPosition) {
+    mutating func noteRecovery(_ recovered: RecoveredLog, state: LogPosition, by id: MemberID) {
         let report = recovered.report
+        coverage.hit(.rewrittenTailFoundAgain, if: facts[place(id)].hasRewrittenTail)
+        facts[place(id)].hasRewrittenTail = report.rewrittenRecords > 0
         coverage.hit(.tornTailDropped, if: report.tornRecords > 0)
         coverage.hit(.tailRewritten, if: report.rewrittenRecords > 0)
         coverage.hit(.headerMadeGood, if: report.damagedHeaders > 0)
         coverage.hit(.entriesLost, if: !report.faults.isEmpty)
         coverage.hit(.headUncertain, if: recovered.log.recovery.map { $0.claimed == nil } ?? false)
-        let last = recovered.log.base.position.index + recovered.log.entries.count
-        coverage.hit(.stateAheadOfLog, if: state.index > last)
+        // The log that is handed over begins behind such a state: what it held is known from what was written.
+        let written = facts[place(id)].durable.log.last
+        coverage.hit(.stateAheadOfLog, if: written > .zero && state.index > written && recovered.log.recovery == nil)
     }
 }
 

@@ -105,7 +105,8 @@ struct History {
             if !sightings.contains(name) { sightings.append(name) }
         }
         switch (operation, outcome.result) {
-        case (.leaseExpire, .failure): add(.oldExpiryIgnored)
+        case (.leaseExpire(let ids, _), .success(.leasesExpired(let gone))) where gone.count < ids.count:
+            add(.expiryFoundLeaseGone)
         case (.leaseExpire(let ids, _), .success) where ids.count >= 50: add(.leasesExpiredTogether)
         case (.compact, .success): add(.compactedUnderLoad)
         default: break

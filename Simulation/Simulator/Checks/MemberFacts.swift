@@ -55,6 +55,11 @@ struct MemberFacts {
     var lastBeforeStep = LogIndex.zero
     /// Configuration as the last applied batch had it.
     var stateConfiguration: [UInt8] = []
+    /// Batches that were ordered and not said to be durable, ascending.
+    var outstanding: [Outstanding] = []
+    /// When it took its last step, and since when there was no long pause between two.
+    var steppedAt = Instant.zero
+    var awakeSince = Instant.zero
     /// Steps in which it led, to look at its peers now and then.
     var leaderSteps: UInt64 = 0
 
@@ -63,6 +68,16 @@ struct MemberFacts {
     var writesSince: Instant?
     var lastBatch = BatchNumber.none
     var fullWindows: [MemberID] = []
+    /// Peers that this leader could not reach and that have not caught up since.
+    var outOfReach: [MemberID] = []
+    /// Across lives: what its start wrote again, and the snapshot that was last on its way in.
+    var hasRewrittenTail = false
+    var incoming: IncomingSnapshot?
+
+    struct Outstanding {
+        var batch: BatchNumber
+        var since: Instant
+    }
 
     /// A new process begins; what its earlier one promised stays.
     mutating func begin(_ log: RestoredLog, applied: LogPosition, commit: LogIndex) {
@@ -77,10 +92,21 @@ struct MemberFacts {
         lastBeforeStep = self.log.terms.last
         stateConfiguration = []
         leaderSteps = 0
+        outstanding = []
         writesSince = nil
         lastBatch = .none
         fullWindows = []
+        outOfReach = []
     }
+}
+
+/// A snapshot on its way to a member.
+struct IncomingSnapshot {
+    var identity: SnapshotIdentity
+    /// Who sent the last chunk.
+    var sender: MemberID
+    /// The offset wanted next.
+    var next: Int64
 }
 
 /// The one log that all members agree on: what was committed, the first member to do so defining it.

@@ -59,6 +59,7 @@ package enum Invariant: String, Sendable, CaseIterable {
     case agentReloads = "A8 reloads are rare, and only for what nothing else cures"
     case answers = "every request is answered at most once"
     case encoding = "members understand each other"
+    case versions = "what a newer version wrote is refused, never guessed at"
     case refusedToStart = "a member starts from what its disk holds"
     case fatal = "a member never stops by itself"
     case liveness = "R20 progress after healing"

@@ -2,16 +2,19 @@ internal import Primitives
 
 /// A file of the simulated disk: what a reader sees now, and what is needed to say what a power loss leaves.
 final class FileNode {
-    enum Change {
+    /// Ranges of bytes are places in `changedBytes`.
+    private enum Change {
         /// `before` is what the range held; shorter when the write grew the file, whose size was `sizeBefore`.
-        case write(offset: Int, before: [UInt8], after: [UInt8], sizeBefore: Int)
+        case write(offset: Int, before: Range<Int>, after: Range<Int>, sizeBefore: Int)
         /// `cut` is what a shrink removed.
-        case resize(from: Int, to: Int, cut: [UInt8])
+        case resize(from: Int, to: Int, cut: Range<Int>)
     }
 
     private(set) var content: [UInt8] = []
     /// Changes since the last sync, in order.
-    private(set) var pending: [Change] = []
+    private var pending: [Change] = []
+    /// The bytes of all of them, one after the other: a write needs no room of its own.
+    private var changedBytes: [UInt8] = []
     /// What is on the disk when that is not simply `content` without `pending`: after a sync that failed.
     private var durable: [UInt8]?
 
@@ -22,35 +25,52 @@ final class FileNode {
         return node
     }
 
-    func write(_ bytes: [UInt8], at offset: Int) {
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) {
         let sizeBefore = content.count
         let overlap = min(offset, sizeBefore)..<min(offset + bytes.count, sizeBefore)
-        pending.append(
-            .write(offset: offset, before: Array(content[overlap]), after: bytes, sizeBefore: sizeBefore))
-        FileNode.place(bytes[...], at: offset, in: &content)
+        let before = keep(content[overlap])
+        let after = changedBytes.count..<(changedBytes.count + bytes.count)
+        changedBytes.append(contentsOf: bytes)
+        pending.append(.write(offset: offset, before: before, after: after, sizeBefore: sizeBefore))
+        FileNode.place(bytes, at: offset, in: &content)
     }
+
+    /// - Returns: where the bytes are among `changedBytes`.
+    private func keep(_ bytes: ArraySlice<UInt8>) -> Range<Int> {
+        let start = changedBytes.count
+        changedBytes.append(contentsOf: bytes)
+        return start..<changedBytes.count
+    }
+
+    private func forgetPending() {
+        pending.removeAll(keepingCapacity: true)
+        changedBytes.removeAll(keepingCapacity: changedBytes.capacity <= FileNode.roomKept)
+    }
+
+    /// Room for changes that a file keeps while it has none.
+    private static let roomKept = 256 * 1024
 
     func resize(to size: Int) {
         let before = content.count
         guard size != before else { return }
-        let cut = size < before ? Array(content[size...]) : []
+        let cut = keep(size < before ? content[size...] : [])
         pending.append(.resize(from: before, to: size, cut: cut))
         FileNode.resize(&content, to: size)
     }
 
     func sync() {
         if durable != nil {
-            durable = FileNode.applied(pending, to: durable ?? [])
+            durable = pendingApplied(to: durable ?? [])
             if durable == content { durable = nil }
         }
-        pending.removeAll()
+        forgetPending()
     }
 
     /// Linux's way: the call reports an error, yet the pages count as clean. Readers go on seeing them, a later sync
     /// succeeds without them, and a power loss takes them.
     func failSync() {
         durable = durableContent
-        pending.removeAll()
+        forgetPending()
     }
 
     /// Flips bits of what is on the disk and in the cache.
@@ -68,14 +88,14 @@ final class FileNode {
         for change in changes {
             switch change {
             case .write(let offset, _, let after, _):
-                FileNode.leave(after, at: offset, in: &result, policy, using: &generator)
+                FileNode.leave(changedBytes[after], at: offset, in: &result, policy, using: &generator)
             case .resize(_, let size, _):
                 if policy.survives(using: &generator) { FileNode.resize(&result, to: size) }
             }
         }
         content = result
         durable = nil
-        pending.removeAll()
+        forgetPending()
     }
 
     private var durableContent: [UInt8] {
@@ -84,22 +104,21 @@ final class FileNode {
         for change in pending.reversed() {
             switch change {
             case .write(let offset, let before, _, let sizeBefore):
-                FileNode.place(before[...], at: offset, in: &result)
+                FileNode.place(changedBytes[before], at: offset, in: &result)
                 if sizeBefore < result.count { result.removeLast(result.count - sizeBefore) }
             case .resize(let from, let to, let cut):
-                if from < to { result.removeLast(to - from) } else { result.append(contentsOf: cut) }
+                if from < to { result.removeLast(to - from) } else { result.append(contentsOf: changedBytes[cut]) }
             }
         }
         return result
     }
 
-    private static func applied(_ changes: [Change], to start: [UInt8]) -> [UInt8] {
+    private func pendingApplied(to start: [UInt8]) -> [UInt8] {
         var result = start
-        for change in changes {
+        for change in pending {
             switch change {
-            case .write(let offset, _, let after, _):
-                place(after[...], at: offset, in: &result)
-            case .resize(_, let size, _): resize(&result, to: size)
+            case .write(let offset, _, let after, _): FileNode.place(changedBytes[after], at: offset, in: &result)
+            case .resize(_, let size, _): FileNode.resize(&result, to: size)
             }
         }
         return result
@@ -107,7 +126,7 @@ final class FileNode {
 
     /// Writes the sectors that survive, turns some into garbage, leaves the rest as they were.
     private static func leave(
-        _ bytes: [UInt8], at offset: Int, in result: inout [UInt8], _ policy: CrashPolicy,
+        _ bytes: ArraySlice<UInt8>, at offset: Int, in result: inout [UInt8], _ policy: CrashPolicy,
         using generator: inout SeededGenerator
     ) {
         var start = offset
@@ -117,7 +136,9 @@ final class FileNode {
             let fate = policy.fate(using: &generator)
             if fate != .lost && end > result.count { resize(&result, to: end) }
             switch fate {
-            case .kept: place(bytes[(start - offset)..<(end - offset)], at: start, in: &result)
+            case .kept:
+                let first = bytes.startIndex - offset
+                place(bytes[(first + start)..<(first + end)], at: start, in: &result)
             case .lost: break
             case .garbage:
                 let damagedEnd = policy.tearsOlderBytes ? min(sector + CrashPolicy.sectorBytes, result.count) : end
@@ -131,12 +152,14 @@ final class FileNode {
 
     /// Overwrites, growing with zeros where needed.
     private static func place(_ bytes: ArraySlice<UInt8>, at offset: Int, in target: inout [UInt8]) {
+        bytes.withUnsafeBytes { place($0, at: offset, in: &target) }
+    }
+
+    private static func place(_ bytes: UnsafeRawBufferPointer, at offset: Int, in target: inout [UInt8]) {
         guard !bytes.isEmpty else { return }
         if offset + bytes.count > target.count { resize(&target, to: offset + bytes.count) }
         target.withUnsafeMutableBytes { buffer in
-            bytes.withUnsafeBytes { source in
-                UnsafeMutableRawBufferPointer(rebasing: buffer[offset...]).copyMemory(from: source)
-            }
+            UnsafeMutableRawBufferPointer(rebasing: buffer[offset...]).copyMemory(from: bytes)
         }
     }
 
@@ -144,7 +167,7 @@ final class FileNode {
         if size < bytes.count {
             bytes.removeLast(bytes.count - size)
         } else {
-            bytes.append(contentsOf: [UInt8](repeating: 0, count: size - bytes.count))
+            bytes.append(contentsOf: repeatElement(0, count: size - bytes.count))
         }
     }
 }

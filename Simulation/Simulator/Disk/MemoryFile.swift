@@ -42,7 +42,7 @@ final class MemoryFile: StorageFile {
                 disk.isDamaged = true
             }
         }
-        node.write([UInt8](bytes), at: target)
+        node.write(bytes, at: target)
     }
 
     func allocate(_ size: Int64) throws(StorageError) {

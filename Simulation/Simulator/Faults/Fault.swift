@@ -50,8 +50,21 @@ package enum Fault: Hashable, Sendable {
     case misdirect(FaultTarget, file: String, by: Int)
     /// The wall clock jumps.
     case clockJump(FaultTarget, TimeSpan)
+    /// So many clients write at once at this member.
+    case flood(FaultTarget, writes: Int)
     case addMember(learner: Bool)
     case removeMember(FaultTarget)
+    /// An operator asks for a learner to become a voter.
+    case promoteMember(FaultTarget)
+    /// Each voter among them becomes a learner and each learner a voter, in one change: a joint one when that makes
+    /// several voters come or go. No operator can ask for that; the members' list stays as it is.
+    case changeVoters([FaultTarget])
+    /// The member stops; its data is made to claim a newer format, and it is started on that: it refuses. After the span
+    /// the claim is gone, and it starts again.
+    case newerData(FaultTarget, NewerPlace, TimeSpan)
+    /// What the member sends claims a newer format, as if it ran a later release: `contents`: only commands and
+    /// snapshots within messages, not the messages themselves.
+    case newerMessages(FaultTarget, contents: Bool, TimeSpan)
     /// The leader hands over to the target.
     case transfer(to: FaultTarget)
     /// Instances, hosts and agents beside the members, by number from 0.
@@ -64,6 +77,15 @@ package enum Fault: Hashable, Sendable {
     /// No fault, but what follows from one: a member that ends by itself at this moment, as after a failed sync, starts
     /// again after so long. Without it a stream of its own decides.
     case revive(FaultTarget, after: TimeSpan)
+}
+
+/// Data of a member that carries a format's version.
+package enum NewerPlace: String, CaseIterable, Hashable, Sendable {
+    case segment
+    case hardState = "hard-state"
+    case base
+    case meta
+    case database
 }
 
 /// A fault and when it strikes.

@@ -6,7 +6,7 @@ struct Swarm {
     /// In the order in which statistics name them.
     enum Kind: Int, CaseIterable {
         case crash, partition, linkBreak, slowLink, pause, hang, fullDisk, failedSync, misdirect, clockJump, membership,
-            transfer
+            transfer, combined
     }
 
     /// Something worth striking at, seen at a step.
@@ -17,6 +17,8 @@ struct Swarm {
     private var streams: [SeededGenerator]
     /// For faults that wait for their moment.
     var aim: SeededGenerator
+    /// What strikes at the next moment for it.
+    var armed: Combination?
 
     init(seed: UInt64) {
         streams = Kind.allCases.map { SeededGenerator(seed: seed, purpose: "swarm", number: UInt64($0.rawValue)) }
@@ -44,6 +46,7 @@ extension World {
         guard now < calmFrom, let every = options.every(kind) else { return }
         let pause = kind == .partition ? options.partitionLength : .milliseconds(1)
         queue.add(.swarm(kind), at: now + pause + swarm[kind].around(every))
+        if kind == .combined { return try arm() }
         for fault in faults(kind) { try inject(fault) }
     }
 
@@ -76,6 +79,7 @@ extension World {
         case .transfer:
             let all = members.filter { !$0.isAbsent }.map(\.id)
             return swarm[kind].pick(all).map { [.transfer(to: .member($0))] } ?? []
+        case .combined: return []
         }
     }
 

@@ -39,7 +39,7 @@ struct DiscoverySession {
     var isOut = false
     var toldUnavailable = false
     /// What is known comes from the registry that took the members' place.
-    var isForeign = false
+    var isForeign: Bool { position.map { $0.cluster != World.cluster.number } ?? false }
     /// Read the whole prefix, whatever is known.
     var mustRead: Bool
 

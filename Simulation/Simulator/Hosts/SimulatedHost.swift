@@ -53,8 +53,6 @@ final class SimulatedHost {
     var haproxySince = Instant.zero
     /// The disk: files are replaced whole.
     var files: [String: [UInt8]] = [:]
-    /// The saved state speaks of the registry that took the members' place.
-    var isStateForeign = false
     /// Starts of agents so far; also the numbers of their lives.
     var lives: UInt64 = 0
     /// No byte passes between the host and the registry.

@@ -80,7 +80,6 @@ extension World {
     private func pageRead(
         _ host: SimulatedHost, _ id: WatchID, _ range: RangeResult, at point: ResumePoint, term: Term
     ) throws(Violation) {
-        let isForeign = isWithImpostor(host)
         let entries: [DiscoveryEntry]?? = change(host, id) { watch -> [DiscoveryEntry]? in
             watch.pages += range.kvs.map { DiscoveryEntry($0) }
             watch.term = max(watch.term, term.number)
@@ -91,7 +90,6 @@ extension World {
             let entries = watch.pages
             watch.pages = []
             watch.inTouch()
-            watch.isForeign = isForeign
             watch.position = point
             watch.next = point.revision + 1
             watch.mustRead = false
@@ -101,8 +99,6 @@ extension World {
         let event = SynapseEvent.discoverySnapshot(
             id, cluster: point.cluster, revision: point.revision, entries: entries)
         try stepSynapse(host, event)
-        // Known from the members again, and so is what is saved from now on.
-        if host.synapse?.watches.allSatisfy({ !$0.isForeign }) ?? false { host.isStateForeign = false }
         beginDiscovery(host, id)
     }
 

@@ -27,7 +27,12 @@ extension World {
         var orders: [SynapseOrder] = []
         synapse.core.step(event, at: host.local(now), into: &orders)
         var foreign = synapse.watches.filter(\.isForeign).map(\.id)
-        if case .started = event, host.isStateForeign { foreign = synapse.core.watches }
+        if case .started = event {
+            // The saved state may be older than the return of the members.
+            foreign = synapse.core.watches.filter { id in
+                synapse.core.discovered(id)?.cluster.map { $0 != World.cluster.number } ?? false
+            }
+        }
         try checks.agents?.stepped(event, synapse.core, host: host.number, foreign: foreign, at: now)
         for order in orders { try perform(order, host, synapse) }
         let deadline = max(host.world(synapse.core.nextDeadline), now)
@@ -42,9 +47,7 @@ extension World {
         let (number, life) = (host.number, synapse.life)
         switch order {
         case .startWatch(let id, let request):
-            var watch = DiscoverySession(id, request)
-            watch.isForeign = host.isStateForeign && request.resume != nil
-            synapse.watches.append(watch)
+            synapse.watches.append(DiscoverySession(id, request))
             beginDiscovery(host, id)
         case .stopWatch(let id): synapse.watches.removeAll { $0.id == id }
         case .socketCommands(let job, _, let commands):
@@ -56,7 +59,6 @@ extension World {
             queue.add(.host(event), at: now + work(on: host))
         case .saveState(let job, let path, let bytes):
             checks.agents?.saves(number)
-            if synapse.watches.contains(where: \.isForeign) { host.isStateForeign = true }
             let event = HostEvent.fileWritten(host: number, life: life, job, path: path, bytes, isState: true)
             queue.add(.host(event), at: now + work(on: host))
         case .reload(let job, _, let reason):

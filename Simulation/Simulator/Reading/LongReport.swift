@@ -7,20 +7,24 @@ package struct LongReport: Sendable {
     private let real: TimeSpan
     private let jobs: Int
     private let commit: String
+    private let world: String
     private let floor: Int
 
     /// - Parameters:
     ///   - firstSeed: the seeds follow it one by one.
     ///   - commit: what was run.
+    ///   - world: what a command needs behind the seed to run the same, such as ` --members 3`.
     ///   - floor: a situation is wanted once in this many seeds.
     package init(
-        _ totals: Totals, firstSeed: UInt64, real: TimeSpan, jobs: Int, commit: String, floor: Int = 1_000
+        _ totals: Totals, firstSeed: UInt64, real: TimeSpan, jobs: Int, commit: String, world: String = "",
+        floor: Int = CoverageTally.floor
     ) {
         self.totals = totals
         self.firstSeed = firstSeed
         self.real = real
         self.jobs = jobs
         self.commit = commit
+        self.world = world
         self.floor = floor
     }
 
@@ -64,7 +68,7 @@ package struct LongReport: Sendable {
         guard !totals.violations.isEmpty else { return [] }
         let rows = totals.violations.map { result in
             "| \(result.seed) | \((result.violation ?? "").markdownEscaped()) "
-                + "| `simulate replay --seed \(result.seed) --explain` |"
+                + "| `simulate replay --seed \(result.seed)\(world) --explain` |"
         }
         return ["## Violations", "", "| seed | what did not hold | again with |", "|---:|---|---|"] + rows + [""]
     }
@@ -78,11 +82,20 @@ package struct LongReport: Sendable {
         let missing = totals.coverage.missing(floor: floor)
         let rows = Sometimes.allCases.map { name -> String in
             let count = totals.coverage.count(name)
-            let verdict = missing.contains(name) ? "**below**" : count == 0 ? "too few seeds to tell" : "yes"
+            let verdict: String
+            if missing.contains(name) {
+                verdict = "**below**"
+            } else if !name.isDemanded {
+                verdict = "by scenarios and tests"
+            } else {
+                verdict = count == 0 ? "too few seeds to tell" : "yes"
+            }
             return "| \(name.rawValue.markdownEscaped()) | \(count) | \(share(count)) | \(verdict) |"
         }
         return [
-            "## Situations", "", "Each is wanted in at least one of \(floor) seeds.", "",
+            "## Situations", "",
+            "Each is wanted in one of \(floor) seeds. One is below when its count would be chance less than "
+                + "once in a hundred thousand runs as long as this one.", "",
             "| situation | seeds | share | reached |", "|---|---:|---:|---|",
         ] + rows
     }

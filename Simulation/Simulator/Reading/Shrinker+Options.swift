@@ -13,6 +13,10 @@ struct OptionCut {
     /// Whole classes, the likely ones first: by the names of their faults, and what else makes them.
     static let classes: [OptionCut] = [
         faults("membership changes", ["add-member", "remove-member"]) { $0.membershipEvery = nil },
+        faults("changes of voters", ["promote-member", "change-voters"]) {
+            ($0.rare.promotionEvery, $0.rare.votersEvery) = (nil, nil)
+        },
+        faults("newer versions", ["newer-data", "newer-messages"]) { $0.rare.newerEvery = nil },
         faults("transfers", ["transfer"]) { $0.transferEvery = nil },
         faults("partitions", ["partition", "heal"]) { $0.partitionEvery = nil },
         faults("slow links", ["slow-link"]) { $0.slowLinkEvery = nil },
@@ -26,6 +30,7 @@ struct OptionCut {
         faults("misdirected writes", ["misdirected-write"]) { $0.misdirectEvery = nil },
         faults("clock jumps", ["clock-jump"]) { $0.clockJumpEvery = nil },
         faults("faults of hosts", ["instance-death", "agent-crash", "host-cut", "registry-replaced"]) { _ in },
+        faults("floods", ["flood"]) { $0.combinedEvery = nil },
         OptionCut("hosts") { $0.hosts = nil },
         OptionCut("aimed faults") { $0.aimed = 0 },
         OptionCut("loss") { $0.loss = 0 },
@@ -58,7 +63,8 @@ struct OptionCut {
         Size(name: "clients", values: [1, 2, 3, 4, 6], read: { $0.clients }, write: { $0.clients = $1 }),
         Size(name: "keys", values: [1, 2, 4, 8, 16, 20], read: { $0.keys }, write: { $0.keys = $1 }),
         Size(
-            name: "value bytes", values: [1, 16, 128, 500], read: { $0.valueBytesMax }, write: { $0.valueBytesMax = $1 }),
+            name: "value bytes", values: [1, 16, 128, 500], read: { $0.valueBytesMax }, write: { $0.valueBytesMax = $1 }
+        ),
     ]
 }
 
@@ -72,6 +78,7 @@ extension Fault {
                 .crash(target, powerLoss: false, restart: restart), .crash(target, powerLoss: true, restart: restart),
             ]
         case .breakLink(let one, let two, closed: true): [.breakLink(one, two, closed: false)]
+        case .flood(let target, let writes) where writes > 1: [.flood(target, writes: writes / 2)]
         case .addMember(learner: true): [.addMember(learner: false)]
         default: []
         }
@@ -93,8 +100,11 @@ extension Fault {
         case .crashAgent(let number, let restart): .crashAgent(number, restart: restart?.tenths)
         case .cutHost(let number, let span): .cutHost(number, span?.tenths)
         case .replaceRegistry(let span): .replaceRegistry(span?.tenths)
-        case .start, .heal, .breakLink, .failSync, .rot, .misdirect, .addMember, .removeMember, .transfer,
-            .killInstance, .revive:
+        case .newerData(let target, let place, let span): .newerData(target, place, span.tenths)
+        case .newerMessages(let target, let contents, let span):
+            .newerMessages(target, contents: contents, span.tenths)
+        case .start, .heal, .breakLink, .failSync, .rot, .misdirect, .flood, .addMember, .removeMember, .transfer,
+            .promoteMember, .changeVoters, .killInstance, .revive:
             self
         }
     }

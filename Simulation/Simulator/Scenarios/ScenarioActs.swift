@@ -18,6 +18,11 @@ package enum SceneAct: Hashable, Sendable {
     case crashAtTimeoutNow(FaultTarget, restart: TimeSpan?)
     /// One bit of an entry that everybody has changes in the target's log; the process dies and starts again.
     case flipLogBit(FaultTarget, restart: TimeSpan)
+    /// The target dies, both headers of its newest segment rot, and it starts again.
+    case loseLogEnd(FaultTarget, restart: TimeSpan)
+    /// The target stops as for an upgrade: it hands leadership over, gets no new calls, answers those it has; then it
+    /// starts again, and gets calls once it knows a leader.
+    case upgrade(FaultTarget, restart: TimeSpan)
 }
 
 /// An act and when it begins.
@@ -46,6 +51,10 @@ extension SceneAct {
             "crash-at-timeout-now \(target.scenarioText)\(restart.map { " restart \($0.scenarioText)" } ?? "")"
         case .flipLogBit(let target, let restart):
             "flip-log-bit \(target.scenarioText) restart \(restart.scenarioText)"
+        case .loseLogEnd(let target, let restart):
+            "lose-log-end \(target.scenarioText) restart \(restart.scenarioText)"
+        case .upgrade(let target, let restart):
+            "upgrade \(target.scenarioText) restart \(restart.scenarioText)"
         }
     }
 }
@@ -53,7 +62,7 @@ extension SceneAct {
 extension LineWords {
     static let actNames = [
         "start-instances", "lose-instances", "stop-instances", "pause-instances", "start-watchers", "compact",
-        "crash-at-timeout-now", "flip-log-bit",
+        "crash-at-timeout-now", "flip-log-bit", "lose-log-end", "upgrade",
     ]
 
     /// What stands behind `at TIME`, if it is an act.
@@ -84,6 +93,12 @@ extension LineWords {
         }
         if take("flip-log-bit") {
             return .flipLogBit(try target(), restart: try span(after: "restart") ?? .milliseconds(100))
+        }
+        if take("lose-log-end") {
+            return .loseLogEnd(try target(), restart: try span(after: "restart") ?? .milliseconds(100))
+        }
+        if take("upgrade") {
+            return .upgrade(try target(), restart: try span(after: "restart") ?? .milliseconds(500))
         }
         return nil
     }

@@ -49,6 +49,8 @@ package enum Expectation: Hashable, Sendable {
     case count(String, atLeast: Int)
     /// The same, the other way round.
     case countBelow(String, atMost: Int)
+    /// The run was in this situation.
+    case seen(Sometimes)
 }
 
 extension Expectation {
@@ -72,13 +74,14 @@ extension Expectation {
         case .endpointsKept: "endpoints kept"
         case .count(let name, let least): "\(name) at least \(least)"
         case .countBelow(let name, let most): "\(name) at most \(most)"
+        case .seen(let name): "seen \(name.rawValue)"
         }
     }
 }
 
 extension LineWords {
     private static let expectations =
-        "'leader', 'writes', 'reads', 'stable leader', 'write gap', 'leader changes', 'members', 'nobody removed', "
+        "'leader', 'writes', 'reads', 'stable leader', 'write gap', 'leader changes', 'members', 'nobody removed', 'seen', "
         + "'instances', 'propagation', 'endpoints kept' or one of " + ScenarioCount.names.joined(separator: ", ")
 
     mutating func patience() throws(ScenarioError) -> Patience {
@@ -122,6 +125,7 @@ extension LineWords {
             try expect("within")
             return .instancesGone(within: try patience())
         }
+        if take("seen") { return .seen(try situation()) }
         if take("propagation") { return .propagation(below: try below()) }
         if take("members") { return .members(try count("a number of members")) }
         if take("leader") {
@@ -137,6 +141,16 @@ extension LineWords {
             return .reads(within: within, after: after)
         }
         return try figure()
+    }
+
+    private mutating func situation() throws(ScenarioError) -> Sometimes {
+        var words = [String(try word("a situation, as reports name it"))]
+        while let next { words.append(String(try word(String(next)))) }
+        let name = words.joined(separator: " ")
+        guard let situation = Sometimes(rawValue: name) else {
+            throw error("expected a situation, as reports name it, found '\(name)'")
+        }
+        return situation
     }
 
     private mutating func figure() throws(ScenarioError) -> Expectation {
@@ -155,6 +169,7 @@ extension LineWords {
 enum ScenarioCount {
     static let names = [
         "crashes", "power-losses", "snapshots", "recoveries", "full-disks", "joined", "left", "expired", "leaders",
-        "frames-lost", "instances", "watch-cancels", "watch-events", "strikes", "acknowledged",
+        "frames-lost", "instances", "watch-cancels", "watch-events", "strikes", "acknowledged", "probes-refused",
+        "probes-unanswered",
     ]
 }

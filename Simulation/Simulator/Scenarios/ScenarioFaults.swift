@@ -52,8 +52,16 @@ extension Fault {
             return "rot \(target.scenarioText) \(file) at \(offset) mask \(mask)"
         case .misdirect(let target, let file, let by): return "misdirect \(target.scenarioText) \(file) by \(by)"
         case .clockJump(let target, let by): return "clock-jump \(target.scenarioText) \(by.scenarioText)"
+        case .flood(let target, let writes): return "flood \(target.scenarioText) \(writes) writes"
         case .addMember(let learner): return learner ? "add-member learner" : "add-member"
         case .removeMember(let target): return "remove-member \(target.scenarioText)"
+        case .promoteMember(let target): return "promote-member \(target.scenarioText)"
+        case .changeVoters(let targets):
+            return "change-voters \(targets.map(\.scenarioText).joined(separator: ", "))"
+        case .newerData(let target, let place, let span):
+            return "newer-data \(target.scenarioText) \(place.rawValue)\(lasting(span))"
+        case .newerMessages(let target, let contents, let span):
+            return "newer-messages \(target.scenarioText)\(contents ? " contents" : "")\(lasting(span))"
         case .transfer(let target): return "transfer to \(target.scenarioText)"
         case .killInstance(let number): return "kill-instance \(number)"
         case .crashAgent(let number, let after): return "crash-agent \(number)\(restart(after))"
@@ -193,8 +201,31 @@ extension LineWords {
             return .misdirect(target, file: file, by: try words.number("a number of sectors"))
         },
         "clock-jump": { words, _ throws(ScenarioError) in .clockJump(try words.target(), try words.span()) },
+        "flood": { words, _ throws(ScenarioError) in
+            let target = try words.target()
+            let writes = try words.count("a number of writes")
+            try words.expect("writes")
+            return .flood(target, writes: writes)
+        },
         "add-member": { words, _ throws(ScenarioError) in .addMember(learner: words.take("learner")) },
         "remove-member": { words, _ throws(ScenarioError) in .removeMember(try words.target()) },
+        "promote-member": { words, _ throws(ScenarioError) in .promoteMember(try words.target()) },
+        "change-voters": { words, _ throws(ScenarioError) in
+            var targets: [FaultTarget] = []
+            repeat { targets.append(try words.target()) } while words.take(",")
+            return .changeVoters(targets)
+        },
+        "newer-data": { words, _ throws(ScenarioError) in
+            let (target, places) = (try words.target(), NewerPlace.allCases.map(\.rawValue).joined(separator: ", "))
+            let word = try words.word(places)
+            guard let place = NewerPlace(rawValue: String(word)) else {
+                throw words.error("expected one of \(places), found '\(word)'")
+            }
+            return .newerData(target, place, try words.lasting())
+        },
+        "newer-messages": { words, _ throws(ScenarioError) in
+            .newerMessages(try words.target(), contents: words.take("contents"), try words.lasting())
+        },
         "transfer": { words, _ throws(ScenarioError) in
             try words.expect("to")
             return .transfer(to: try words.target())

@@ -214,9 +214,12 @@ extension Fault {
         switch self {
         case .crash(let target, _, _), .crashWithin(let target, _, _), .start(let target), .pause(let target, _),
             .hangDisk(let target, _), .failSync(let target), .fillDisk(let target, _, _), .rot(let target, _, _, _),
-            .misdirect(let target, _, _), .clockJump(let target, _), .removeMember(let target), .transfer(let target),
+            .misdirect(let target, _, _), .clockJump(let target, _), .flood(let target, _), .removeMember(let target),
+            .transfer(let target),
+            .promoteMember(let target), .newerData(let target, _, _), .newerMessages(let target, _, _),
             .revive(let target, _):
             [target]
+        case .changeVoters(let targets): targets
         case .cut(let links, _): links.flatMap { [$0.from, $0.to] }
         case .breakLink(let one, let other, _): [one, other]
         case .slow(let link, _, _): [link.from, link.to]

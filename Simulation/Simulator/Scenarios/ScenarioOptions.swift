@@ -71,7 +71,7 @@ struct ScenarioOption {
         "link-break-every", "partition-every", "partition-length", "crash-every", "power-loss", "mid-write",
         "mass-crashes", "membership-every", "rot", "full-disk-every", "pause-every", "pause-max", "hang-every",
         "hang-max", "slow-link-every", "failed-sync-every", "misdirect-every", "clock-jump-every", "transfer-every",
-        "aimed",
+        "aimed", "voters-every", "promotion-every", "newer-every", "ahead-kills", "combined-every",
     ]
 
     /// Every field but the seed, the number of members and the script, which have lines of their own.
@@ -97,10 +97,14 @@ struct ScenarioOption {
             span("hang-max", \.hangMax), every("slow-link-every", \.slowLinkEvery),
             every("failed-sync-every", \.failedSyncEvery), every("misdirect-every", \.misdirectEvery),
             every("clock-jump-every", \.clockJumpEvery), every("transfer-every", \.transferEvery),
+            every("combined-every", \.combinedEvery),
             number("aimed", \.aimed), number("append-bytes-max", \.appendBytesMax),
             number("window-messages-max", \.windowMessagesMax), number("window-bytes-max", \.windowBytesMax),
             span("request-timeout", \.requestTimeout), span("admin-patience", \.adminPatience),
             flag("informed-operators", \.informedOperators),
+            number("chunk-bytes-max", \.rare.chunkBytesMax), every("voters-every", \.rare.votersEvery),
+            every("promotion-every", \.rare.promotionEvery), every("newer-every", \.rare.newerEvery),
+            number("ahead-kills", \.rare.aheadKills),
         ]
     }
 
@@ -131,6 +135,7 @@ extension SimulationOptions {
         options.misdirectEvery = nil
         options.clockJumpEvery = nil
         options.transferEvery = nil
+        options.combinedEvery = nil
         options.aimed = 0
         options.hosts = nil
         options.requestTimeout = .seconds(6)
@@ -149,6 +154,7 @@ extension SimulationOptions {
         options.trailingEntries = Int(draw.within(20...60))
         options.leaseTTLMilliseconds = 2_000
         options.digestInterval = .seconds(1)
+        options.rare.clear()
         return options
     }
 }

@@ -127,6 +127,8 @@ extension World {
             return figure(name) < least ? "there were \(figure(name))" : nil
         case .countBelow(let name, let most):
             return figure(name) > most ? "there were \(figure(name))" : nil
+        case .seen(let name):
+            return coverage.contains(name) ? nil : "it was not"
         }
     }
 
@@ -176,6 +178,8 @@ extension World {
         case "watch-events": scene.watchers.map(\.events).reduce(0, +)
         case "strikes": scene.strikes
         case "acknowledged": statistics.acknowledged
+        case "probes-refused": scene.probes.refused
+        case "probes-unanswered": scene.unansweredProbes(before: now - .seconds(2))
         default: preconditionFailure("no figure is called \(name)")
         }
     }

@@ -48,6 +48,8 @@ struct Scene {
     /// Whoever is told to campaign at once dies of it, once.
     var timeoutNowTarget: (member: MemberID, restart: TimeSpan?)?
     var strikes = 0
+    /// Members that get no new calls; looked up only.
+    var closed: Set<MemberID> = []
     /// Zones that see only themselves, and where the members are; empty: one zone.
     var cutZones: [Int] = []
     var memberZones: [Int] = []
@@ -67,6 +69,14 @@ struct Scene {
     mutating func end(_ serial: UInt64) -> Question? { open.removeValue(forKey: serial) }
 
     func isOpen(_ serial: UInt64) -> Bool { open[serial] != nil }
+
+    /// Whether somebody waits for an answer of this member.
+    func isAsked(_ member: MemberID) -> Bool { open.values.contains { $0.member == member } }
+
+    /// Probes that asked before this moment and have heard nothing.
+    func unansweredProbes(before moment: Instant) -> Int {
+        open.values.count { $0.askedAt < moment && [.probeWrite, .probeRead].contains($0.purpose) }
+    }
 
     mutating func giveUp(_ serial: UInt64) { open[serial] = nil }
 

@@ -19,6 +19,8 @@ extension World {
             guard let id = resolve(target) else { return }
             scene.timeoutNowTarget = (id, restart)
         case .flipLogBit(let target, let restart): try flipLogBit(target, restart: restart)
+        case .loseLogEnd(let target, let restart): try loseLogEnd(target, restart: restart)
+        case .upgrade(let target, let restart): try upgrade(target, restart: restart)
         }
     }
 
@@ -66,5 +68,58 @@ extension World {
         bytes.indices.filter { place in
             bytes[place] == text[0] && bytes[place...].starts(with: text)
         }
+    }
+
+    /// Every sector of the newest segment rots: nothing says any more that it was in use.
+    private func loseLogEnd(_ target: FaultTarget, restart: TimeSpan) throws(Violation) {
+        guard let id = resolve(target) else { return }
+        let disk = members[index(id)].disk
+        let directory = "\(SimulatedMember.path)/member/log"
+        let used = ((try? disk.list(directory)) ?? []).filter { name in
+            name.hasSuffix(".segment") && disk.content("\(directory)/\(name)")?.first.map { $0 != 0 } ?? false
+        }
+        guard let name = used.max(), let content = disk.content("\(directory)/\(name)") else { return }
+        scene.strikes += 1
+        try inject(.crash(.member(id), powerLoss: false, restart: restart))
+        try inject(.rot(.member(id), file: "member/log/\(name)", offset: 0, mask: 1))
+        // Records are at least 64 bytes apart.
+        for offset in stride(from: 32, to: content.count, by: 32) {
+            disk.corrupt("\(directory)/\(name)", at: offset, mask: 0xFF)
+        }
+    }
+
+    // MARK: Upgrades
+
+    private func upgrade(_ target: FaultTarget, restart: TimeSpan) throws(Violation) {
+        guard let id = resolve(target), let process = members[index(id)].process else { return }
+        scene.strikes += 1
+        scene.closed.insert(id)
+        if members[index(id)].leads { try step(members[index(id)], process, [.handOver]) }
+        try stopWhenDone(id, restart: restart, until: now + options.election + .seconds(1))
+    }
+
+    /// As the server does: it waits for another leader and for its calls, but not for ever.
+    private func stopWhenDone(_ id: MemberID, restart: TimeSpan, until end: Instant) throws(Violation) {
+        let isDone = !members[index(id)].leads && !scene.isAsked(id)
+        guard isDone || now >= end else {
+            queue.add(
+                .scripted { world throws(Violation) in try world.stopWhenDone(id, restart: restart, until: end) },
+                at: now + .milliseconds(5))
+            return
+        }
+        try inject(.crash(.member(id), powerLoss: false, restart: restart))
+        openWhenReady(id, at: now + restart)
+    }
+
+    private func openWhenReady(_ id: MemberID, at moment: Instant) {
+        queue.add(
+            .scripted { world throws(Violation) in
+                let isReady = world.members[world.index(id)].process?.withReplica { $0.raft.leader != nil } ?? false
+                guard !isReady else {
+                    _ = world.scene.closed.remove(id)
+                    return
+                }
+                world.openWhenReady(id, at: world.now + .milliseconds(5))
+            }, at: moment)
     }
 }

@@ -12,7 +12,9 @@ extension World {
     static let scenePatience = TimeSpan.seconds(10)
 
     /// Members a client may try: those that run, in order.
-    var doors: [SimulatedMember] { members.filter { $0.process != nil && !$0.isAbsent } }
+    var doors: [SimulatedMember] {
+        members.filter { $0.process != nil && !$0.isAbsent && !scene.closed.contains($0.id) }
+    }
 
     /// - Returns: the question's serial; nil when the member does not run.
     @discardableResult
@@ -89,7 +91,8 @@ extension World {
         case (.probeRead, .success): try scene.probes.read(question, reply.revision, at: now)
         case (.probeWrite, .failure), (.probeRead, .failure): scene.probes.wasRefused()
         case (.fresh, .success): scene.freshDone += 1
-        case (.fresh(let number), .failure):
+        case (.fresh(let number), .failure(let rejection)):
+            trace.detail(now, .member(member.id), .client, "refuses fresh request \(number): \(rejection.code)")
             // Carried out or not, another one must get through.
             queue.add(
                 .scripted { world throws(Violation) in try world.askFresh(number) }, at: now + .milliseconds(5))

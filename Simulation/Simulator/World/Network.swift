@@ -8,16 +8,17 @@ struct Network {
     private var draws: SeededGenerator
     /// Members between whom everything is fast; looked up only.
     private var favoured: Set<MemberID> = []
-    /// Until when links are cut, and slow; looked up only.
-    private var cut: [Link: Instant] = [:]
-    private var slow: [Link: (by: TimeSpan, until: Instant)] = [:]
-    /// The life of each stream: frames of an earlier one are dropped.
-    private var connections: [Link: UInt64] = [:]
-    private var lastArrival: [Link: Instant] = [:]
+    /// From each member to each other one, at places id - 1.
+    private var links: [[Link]]
 
-    private struct Link: Hashable {
-        var from: MemberID
-        var to: MemberID
+    private struct Link {
+        /// Nothing passes until then.
+        var cutUntil = Instant.zero
+        /// Slower until then.
+        var slow: (by: TimeSpan, until: Instant) = (.zero, .zero)
+        /// The life of the stream: frames of an earlier one are dropped.
+        var connection: UInt64 = 0
+        var lastArrival = Instant.zero
     }
 
     /// What becomes of one frame.
@@ -30,11 +31,14 @@ struct Network {
     init(options: SimulationOptions, members: [MemberID]) {
         self.options = options
         self.members = members
+        links = Array(repeating: Array(repeating: Link(), count: members.count), count: members.count)
         draws = SeededGenerator(seed: options.seed, purpose: "network")
     }
 
     mutating func add(_ member: MemberID) {
         members.append(member)
+        for place in links.indices { links[place].append(Link()) }
+        links.append(Array(repeating: Link(), count: members.count))
     }
 
     mutating func delay() -> TimeSpan {
@@ -42,20 +46,20 @@ struct Network {
     }
 
     mutating func send(from: MemberID, to: MemberID, at now: Instant) -> Passage {
-        let link = Link(from: from, to: to)
-        let connection = connections[link] ?? 0
-        if isCut(from: from, to: to, at: now) { return Passage(arrivals: [], connection: connection) }
+        let (one, two) = places(from, to)
+        let link = links[one][two]
+        let connection = link.connection
+        if link.cutUntil > now { return Passage(arrivals: [], connection: connection) }
         if !favoured.isEmpty, favoured.contains(from), favoured.contains(to) {
-            let arrival = max(now + .microseconds(draws.within(100...8_000)), lastArrival[link] ?? .zero)
-            lastArrival[link] = arrival
+            let arrival = max(now + .microseconds(draws.within(100...8_000)), link.lastArrival)
+            links[one][two].lastArrival = arrival
             return Passage(arrivals: [arrival], connection: connection)
         }
-        var extra = TimeSpan.zero
-        if let slow = slow[link], slow.until > now { extra = slow.by }
+        let extra = link.slow.until > now ? link.slow.by : .zero
         if options.streams {
             // In order: never before the frame sent earlier.
-            let arrival = max(now + extra + delay(), lastArrival[link] ?? .zero)
-            lastArrival[link] = arrival
+            let arrival = max(now + extra + delay(), link.lastArrival)
+            links[one][two].lastArrival = arrival
             return Passage(arrivals: [arrival], connection: connection)
         }
         if draws.chance(options.loss, in: 1_000) { return Passage(arrivals: [], connection: connection) }
@@ -72,32 +76,49 @@ struct Network {
     /// Whether a frame sent on `connection` still arrives.
     func carries(from: MemberID, to: MemberID, connection: UInt64, at now: Instant) -> Bool {
         !isCut(from: from, to: to, at: now)
-            && (!options.streams || connections[Link(from: from, to: to)] ?? 0 == connection)
+            && (!options.streams || link(from, to).connection == connection)
     }
 
     func isCut(from: MemberID, to: MemberID, at now: Instant) -> Bool {
-        (cut[Link(from: from, to: to)] ?? .zero) > now
+        link(from, to).cutUntil > now
     }
 
     /// Whether frames are cut off or slowed down.
     func isDisturbed(from: MemberID, to: MemberID, at now: Instant) -> Bool {
-        isCut(from: from, to: to, at: now) || (slow[Link(from: from, to: to)]?.until ?? .zero) > now
+        isCut(from: from, to: to, at: now) || link(from, to).slow.until > now
+    }
+
+    private func places(_ from: MemberID, _ to: MemberID) -> (Int, Int) { (Int(from.number) - 1, Int(to.number) - 1) }
+
+    private func link(_ from: MemberID, _ to: MemberID) -> Link {
+        let (one, two) = places(from, to)
+        return links[one][two]
+    }
+
+    private mutating func change(_ from: MemberID, _ to: MemberID, _ change: (inout Link) -> Void) {
+        let (one, two) = places(from, to)
+        change(&links[one][two])
+    }
+
+    private mutating func changeAll(_ change: (inout Link) -> Void) {
+        for one in links.indices {
+            for two in links[one].indices { change(&links[one][two]) }
+        }
     }
 
     /// Nothing passes in this direction until then.
     mutating func cut(from: MemberID, to: MemberID, until: Instant) {
-        let link = Link(from: from, to: to)
-        cut[link] = max(cut[link] ?? .zero, until)
+        change(from, to) { $0.cutUntil = max($0.cutUntil, until) }
     }
 
     /// What passes takes longer until then.
     mutating func slow(from: MemberID, to: MemberID, by: TimeSpan, until: Instant) {
-        slow[Link(from: from, to: to)] = (by, until)
+        change(from, to) { $0.slow = (by, until) }
     }
 
     /// The stream breaks: whatever is in flight is lost.
     mutating func breakLink(from: MemberID, to: MemberID) {
-        connections[Link(from: from, to: to), default: 0] += 1
+        change(from, to) { $0.connection += 1 }
     }
 
     /// Cuts every link of a member, both ways.
@@ -113,24 +134,30 @@ struct Network {
         favoured = Set(members)
         for one in members {
             for two in members where one != two {
-                cut[Link(from: one, to: two)] = nil
-                slow[Link(from: one, to: two)] = nil
+                change(one, two) { link in
+                    link.cutUntil = .zero
+                    link.slow = (.zero, .zero)
+                }
             }
         }
     }
 
     /// Cuts that would end go on for ever.
     mutating func freeze(at now: Instant) {
-        cut = cut.filter { $0.value > now }.mapValues { _ in .distantFuture }
-        slow = slow.filter { $0.value.until > now }.mapValues { ($0.by, .distantFuture) }
+        changeAll { link in
+            if link.cutUntil > now { link.cutUntil = .distantFuture }
+            if link.slow.until > now { link.slow.until = .distantFuture }
+        }
     }
 
     /// Nothing is cut from now on.
-    mutating func heal() { cut.removeAll() }
+    mutating func heal() { changeAll { $0.cutUntil = .zero } }
 
     /// Nothing is cut or slow from now on.
     mutating func healAll() {
-        cut.removeAll()
-        slow.removeAll()
+        changeAll { link in
+            link.cutUntil = .zero
+            link.slow = (.zero, .zero)
+        }
     }
 }

@@ -29,7 +29,7 @@ final class SimulatedMember {
         var watch = DiskWatch(wanted: 0)
         var isRetryPlanned = false
         /// The newest life heard of each sender: as on a connection, nothing of an earlier one arrives after it.
-        var livesHeard: [MemberID: UInt64] = [:]
+        private var livesHeard: [UInt64] = []
         /// What the replica said last.
         var nextDeadline = Instant.distantFuture
         var aimedCommit = LogIndex.zero
@@ -51,6 +51,15 @@ final class SimulatedMember {
             state = StateWork(store: stores.state, directory: directory)
             reads = ReadWork(directory: directory)
             snapshots = SnapshotWork(directory: directory)
+        }
+
+        /// Whether a frame of this life of a sender may still come; notes that it did.
+        func hears(_ sender: MemberID, life: UInt64) -> Bool {
+            let place = Int(sender.number) - 1
+            while livesHeard.count <= place { livesHeard.append(0) }
+            guard life >= livesHeard[place] else { return false }
+            livesHeard[place] = life
+            return true
         }
 
         /// Without a copy of the replica, which reading a property of it through this class would make.
@@ -86,6 +95,10 @@ final class SimulatedMember {
     var wallOffset = TimeSpan.zero
     /// A sync failed on purpose: the process may end by itself.
     private(set) var hasFailedSync = false
+    /// Its data claims a newer version, until this is undone.
+    var newerClaim: NewerClaim?
+    /// Until when its messages, or only what they carry, claim a newer version.
+    var speaksNewer = (until: Instant.zero, contents: false)
     /// Counts processes: events meant for an earlier one are dropped.
     var life: UInt64 = 0
     var generator: SeededGenerator

@@ -83,11 +83,14 @@ package struct SimulationOptions: Sendable {
     package var misdirectEvery: TimeSpan?
     package var clockJumpEvery: TimeSpan?
     package var transferEvery: TimeSpan?
+    /// Mean time between faults that strike together; nil: none.
+    package var combinedEvery: TimeSpan?
     /// In 1000ths of the moments worth it: a fault strikes there and then.
     package var aimed: UInt64
     /// Faults to do at their times in place of the swarm's; nil: the seed's.
     package var script: [ScriptedFault]?
     package var load: LoadOptions
+    package var rare: RareOptions
 
     /// - Parameter members: nil draws 1, 3, 4 or 5.
     package init(seed: UInt64, members fixed: Int? = nil) {
@@ -151,9 +154,14 @@ package struct SimulationOptions: Sendable {
         clockJumpEvery = draw.chance(1, in: 3) ? span(1_000_000, 10_000_000) : nil
         transferEvery = draw.chance(4, in: 10) ? span(500_000, 8_000_000) : nil
         aimed = draw.chance(1, in: 2) ? UInt64(draw.within(5...150)) : 0
+        var combined = SeededGenerator(seed: seed, purpose: "combined faults")
+        combinedEvery = combined.chance(1, in: 2) ? combined.span(.milliseconds(500), .seconds(5)) : nil
+        // What is off by default and has the finest rules deserves more runs than it draws.
+        if combinedEvery != nil, combined.chance(1, in: 3) { (leaseReads, earlyElection) = (true, false) }
         script = nil
         informedOperators = false
         load = LoadOptions(seed: seed)
+        rare = RareOptions(seed: seed, hasLargeValues: load.largeValueBytes > 0)
     }
 }
 
@@ -173,6 +181,7 @@ extension SimulationOptions {
         case .clockJump: clockJumpEvery
         case .membership: membershipEvery
         case .transfer: transferEvery
+        case .combined: combinedEvery
         }
     }
 }
@@ -194,10 +203,11 @@ extension SimulationOptions: CustomStringConvertible {
             full=\(text(fullDiskEvery)) leaseReads=\(leaseReads) pauses=\(text(pauseEvery))x\(text(pauseMax)) \
             hangs=\(text(hangEvery))x\(text(hangMax)) slow=\(text(slowLinkEvery)) failedSyncs=\(text(failedSyncEvery)) \
             misdirected=\(text(misdirectEvery)) clockJumps=\(text(clockJumpEvery)) transfers=\(text(transferEvery)) \
+            combined=\(text(combinedEvery)) \
             aimed=\(aimed)/1000 append<=\(appendBytesMax) window<=\(windowMessagesMax)/\(windowBytesMax) \
             timeout=\(text(requestTimeout)) patience=\(text(adminPatience)) informed=\(informedOperators) \
             \(hosts?.description ?? "no hosts") \
-            \(load)
+            \(load) \(rare)
             """
     }
 }

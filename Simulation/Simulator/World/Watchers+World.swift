@@ -107,6 +107,7 @@ extension World {
         watchers.streams[number].unread = 0
         watchers.streams[number].isReading = false
         watchers.streams[number].owedProgress = 0
+        watchers.streams[number].isBehind = false
         // A cancellation on its way is as good as done.
         watchers.streams[number].watches.removeAll {
             if case .canceling = $0.state { return true }
@@ -223,6 +224,7 @@ extension World {
             checks.coverage.hit(isThere ? .unknownCarriedOut : .unknownNotCarriedOut)
         }
         checks.coverage.hit(.staleHolderFenced, if: clients.fenced > 0)
+        checks.coverage.hit(.leasesOverdueAtElection, if: checks.history.leases.hasBeenOverdueAtElection)
         for name in checks.history.sightings { checks.coverage.hit(name) }
     }
 
@@ -244,7 +246,10 @@ extension World {
         guard watchers.streams[stream].number == number,
             let (member, process) = watchers.streams[stream].home.flatMap({ running($0.member, $0.life) })
         else { return }
-        checks.coverage.hit(.watchFellBehind, if: process.replica.gauges.catchingUp > 0)
+        let isBehind = process.replica.gauges.catchingUp > 0
+        checks.coverage.hit(.watchFellBehind, if: isBehind)
+        checks.coverage.hit(.watchCaughtUp, if: watchers.streams[stream].isBehind && !isBehind)
+        watchers.streams[stream].isBehind = isBehind
         let events = watchers.streams[stream].unread
         watchers.streams[stream].unread = 0
         watchers.streams[stream].isReading = false

@@ -43,6 +43,8 @@ struct Watchers {
         var slowness: TimeSpan
         /// Progress requests on this connection that may still be answered; several may share an answer.
         var owedProgress = 0
+        /// Some watch at its member was being served from history when it last read.
+        var isBehind = false
         var askedProgressAt = Instant.zero
         /// Where its watches were last, for coverage.
         var lastMember: MemberID?

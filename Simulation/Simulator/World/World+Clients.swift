@@ -70,7 +70,7 @@ extension World {
         try travel(serial)
     }
 
-    private func begin(_ wish: Wish, client: Int, at member: SimulatedMember) -> UInt64 {
+    func begin(_ wish: Wish, client: Int, at member: SimulatedMember) -> UInt64 {
         let operation = clients.begin(wish, client: client, at: member, now: now, view: view)
         blackBox.began(operation, at: now)
         trace.note(now, 7, UInt64(client), operation.serial)

@@ -6,7 +6,8 @@ import Replica
 /// Frames on their way, and what goes wrong.
 extension World {
     func send(_ send: PeerSend, from member: SimulatedMember) {
-        let bytes = send.message.encoded()
+        let isNewer = member.speaksNewer.until > now
+        let bytes = isNewer ? claimNewer(send.message, from: member) : send.message.encoded()
         statistics.framesSent += 1
         let passage = network.send(from: member.id, to: send.to, at: now)
         if passage.arrivals.isEmpty { statistics.framesLost += 1 }
@@ -22,19 +23,21 @@ extension World {
         // once the sender's next one was heard of.
         guard network.carries(from: from, to: to, connection: frame.connection, at: now),
             let (member, process) = running(to, frame.receiverLife),
-            frame.senderLife >= process.livesHeard[from] ?? 0
+            process.hears(from, life: frame.senderLife)
         else {
             statistics.framesLost += 1
             return
         }
-        process.livesHeard[from] = frame.senderLife
         trace.note(now, 4, from.number, to.number, UInt64(bytes.count))
         trace.bytes(bytes)
         let message: PeerMessage
         do throws(DecodingFailure) {
             message = try PeerMessage.decode(bytes)
         } catch {
-            throw Violation(.encoding, "m\(to.number) cannot read what m\(from.number) sent: \(error)", at: now)
+            return try unreadable(frame, error)
+        }
+        guard !isNewer(frame) else {
+            throw Violation(.versions, "m\(to.number) reads a newer message of m\(from.number)", at: now)
         }
         trace.detail(now, .member(to), .network, "<- m\(from.number) \(message.brief)")
         try tryStrangers(message, from: from, at: member, process)

@@ -77,7 +77,7 @@ extension World {
             try drawn { world throws(Violation) in try world.hostFault(event) }
         case .uncut(let host, let cut):
             guard hosts.hosts[host].cuts == cut else { return }
-            uncut(hosts.hosts[host])
+            try uncut(hosts.hosts[host])
         case .registryReturns: try replaceRegistry(by: nil)
         case .look: try look()
         default: try handleConnection(event)
@@ -208,15 +208,15 @@ extension World {
         }
     }
 
-    private func uncut(_ host: SimulatedHost) {
+    private func uncut(_ host: SimulatedHost) throws(Violation) {
         guard host.isCut else { return }
         host.cut(false, at: now)
         trace.note(now, 31, UInt64(host.number))
         trace.line(now, .host(host.number), .fault, "sees the registry again")
         let held = host.held
         host.held = []
-        let after = hosts?.delay() ?? .zero
-        for event in held { queue.add(.host(event), at: now + after) }
+        // At once: what else is under way on the same connections must not overtake it.
+        for event in held { try handleConnection(event) }
     }
 
     private func planHostFaults() {

@@ -64,8 +64,15 @@ extension World {
             rotten = id
             members[index(id)].disk.misdirected = (file, by * CrashPolicy.sectorBytes)
         case .clockJump(.member(let id), let span): members[index(id)].wallOffset = members[index(id)].wallOffset + span
+        case .flood(.member(let id), let writes): try flood(id, writes: writes)
         case .addMember(let learner): try addMember(learner: learner)
         case .removeMember(.member(let id)): try removeMember(id)
+        case .promoteMember(.member(let id)): try promoteMember(id)
+        case .changeVoters(let targets): try changeVoters(targets)
+        case .newerData(.member(let id), let place, let span):
+            try claimNewer(members[index(id)], place, span)
+        case .newerMessages(.member(let id), let contents, let span):
+            members[index(id)].speaksNewer = (min(now + span, calmFrom), contents)
         case .transfer(to: .member(let id)): try transfer(to: id)
         case .killInstance, .crashAgent, .cutHost, .replaceRegistry: try injectHostFault(fault)
         default: break
@@ -103,7 +110,15 @@ extension World {
             guard let id = resolve(target), rotten == nil || rotten == id else { return nil }
             return .misdirect(.member(id), file: file, by: by)
         case .clockJump(let target, let span): return member(target).map { .clockJump($0, span) }
+        case .flood(let target, let writes): return member(target).map { .flood($0, writes: writes) }
         case .removeMember(let target): return member(target).map { .removeMember($0) }
+        case .promoteMember(let target): return member(target).map { .promoteMember($0) }
+        case .changeVoters(let targets):
+            let known = targets.compactMap { member($0) }
+            return known.isEmpty ? nil : .changeVoters(known)
+        case .newerData(let target, let place, let span): return member(target).map { .newerData($0, place, span) }
+        case .newerMessages(let target, let contents, let span):
+            return member(target).map { .newerMessages($0, contents: contents, span) }
         case .transfer(let target): return member(target).map { .transfer(to: $0) }
         case .heal, .addMember, .killInstance, .crashAgent, .cutHost, .replaceRegistry: return fault
         // Looked up by the member that ends, and nothing that strikes.
@@ -188,8 +203,13 @@ extension Fault {
         case .rot: "rot"
         case .misdirect: "misdirected-write"
         case .clockJump: "clock-jump"
+        case .flood: "flood"
         case .addMember: "add-member"
         case .removeMember: "remove-member"
+        case .promoteMember: "promote-member"
+        case .changeVoters: "change-voters"
+        case .newerData: "newer-data"
+        case .newerMessages: "newer-messages"
         case .transfer: "transfer"
         case .killInstance: "instance-death"
         case .crashAgent: "agent-crash"
@@ -205,7 +225,9 @@ extension Fault {
         case .crash(.member(let id), _, _), .crashWithin(.member(let id), _, _), .start(.member(let id)),
             .pause(.member(let id), _), .hangDisk(.member(let id), _), .failSync(.member(let id)),
             .fillDisk(.member(let id), _, _), .rot(.member(let id), _, _, _), .misdirect(.member(let id), _, _),
-            .clockJump(.member(let id), _), .removeMember(.member(let id)), .transfer(to: .member(let id)),
+            .clockJump(.member(let id), _), .flood(.member(let id), _), .removeMember(.member(let id)),
+            .transfer(to: .member(let id)),
+            .promoteMember(.member(let id)), .newerData(.member(let id), _, _), .newerMessages(.member(let id), _, _),
             .revive(.member(let id), _):
             .member(id)
         case .cutHost(let number, _): .host(number)

@@ -301,8 +301,7 @@ extension World {
         let healedAt = now
         let hasLeader = try runUntil(within: options.election * 12 + .seconds(2)) { $0.followedLeader.0 != nil }
         guard hasLeader else {
-            throw Violation(
-                .liveness, "no leader \((now - healedAt).milliseconds) ms after healing", at: now)
+            return try failed("no leader \((now - healedAt).milliseconds) ms after healing")
         }
         clients.stopAfterCurrent = true
         try loadIsCalm()

@@ -12,9 +12,12 @@ extension World {
     func start(_ member: SimulatedMember) throws(Violation) {
         guard member.pausedUntil <= now else { return queue.add(.start(member.id), at: member.pausedUntil) }
         member.life += 1
+        try prepareStart(of: member)
         let process: SimulatedMember.Process
         do {
             process = try foundation(of: member)
+        } catch let error as StorageError where error.kind == .newerFormat && member.newerClaim != nil {
+            return try claimJudged(member, error)
         } catch let error as StorageError where error.kind == .full {
             // Whoever watches over the process tries again.
             trace.line(now, .member(member.id), .disk, "finds no room to start: \(error)")
@@ -23,6 +26,7 @@ extension World {
         } catch let error as StorageError where member.disk.operationsLeft == 0 || member.hasFailedSync {
             // The planned end of power, or the planned error, came while it recovered.
             statistics.recoveryCrashes += 1
+            checks.coverage.hit(.endedWhileStarting)
             trace.line(now, .member(member.id), .life, "does not get through its start: \(error)")
             return endStart(of: member)
         } catch let error as StorageError where error.isDamage && rotten == member.id {
@@ -34,6 +38,7 @@ extension World {
         } catch {
             throw Violation(.refusedToStart, "m\(member.id.number): \(error)", at: now)
         }
+        if member.newerClaim != nil { try claimJudged(member, nil) }
         if process.replica.raft.isRecovering {
             trace.line(now, .member(member.id), .life, "has lost entries")
         }
@@ -202,6 +207,7 @@ extension World {
         process.snapshotJobs += orders.snapshots
         aim(at: member, process, effects)
         try startLanes(member)
+        if swarm.armed != nil { strikeCombined(at: member, process, effects) }
         var answers: [ReplicaEvent] = []
         for job in orders.reads { answers.append(.readFinished(job.id, process.reads.perform(job.work))) }
         for (sink, delivery) in effects.deliveries {
@@ -217,6 +223,10 @@ extension World {
                 try clientDelivery(delivery, at: member)
             }
         }
+        // The next step finds the room, and nothing in it.
+        effects.reset()
+        effects.isRemoved = false
+        swap(&effects, &process.effects)
         if !answers.isEmpty, member.process === process { try step(member, process, answers) }
         scheduleWake(member)
     }
@@ -309,6 +319,7 @@ extension World {
         }
         for event in results.events { checks.stateWorked(event, by: member) }
         var events = results.events
+        mayKillAhead(member, process)
         for job in results.reads { events.append(.readFinished(job.id, process.reads.perform(job.work))) }
         if let damage = process.reads.damage { process.stateJobs.append(.damaged(damage)) }
         process.snapshotJobs += results.snapshots
@@ -326,7 +337,8 @@ extension World {
         var events: [ReplicaEvent] = []
         do throws(StorageError) {
             for order in orders {
-                let results = try process.snapshots.perform(order)
+                let results = try process.snapshots.perform(small(order))
+                note(results, of: order, by: member.id)
                 events += results.events
                 process.stateJobs += results.installs.map { .activate($0) }
                 if let damage = results.damage { process.stateJobs.append(.damaged(damage)) }
@@ -358,6 +370,7 @@ extension World {
 
     /// Disk work ended by an error: a planned one, or a bug.
     private func diskStopped(_ member: SimulatedMember, _ error: StorageError) throws(Violation) {
+        if try stopsForNewerSnapshot(member, error) { return }
         if error.isDamage, rotten == member.id {
             trace.line(now, .member(member.id), .disk, "finds damage: \(error)")
             return try die(member, powerLoss: false, restart: ownRestartDelay(member))
@@ -367,6 +380,7 @@ extension World {
             return try die(member, powerLoss: true, restart: restart)
         }
         guard member.hasFailedSync else { throw Violation(.fatal, "m\(member.id.number): \(error)", at: now) }
+        checks.coverage.hit(.failedSyncEnded)
         trace.line(now, .member(member.id), .disk, "ends: \(error)")
         try die(member, powerLoss: false, restart: ownRestartDelay(member))
     }

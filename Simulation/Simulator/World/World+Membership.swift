@@ -9,6 +9,7 @@ struct Admin {
     enum Change {
         case add(MemberID)
         case remove(MemberID)
+        case promote(MemberID)
     }
 
     private var lastSerial: UInt64 = 0
@@ -71,6 +72,12 @@ extension World {
         try ask(.memberRemove(id), admin.begin(.remove(id), patience: options.adminPatience, at: now))
     }
 
+    /// Asks for a learner to vote from now on.
+    func promoteMember(_ id: MemberID) throws(Violation) {
+        guard admin.isFree(at: now) else { return }
+        try ask(.memberPromote(id), admin.begin(.promote(id), patience: options.adminPatience, at: now))
+    }
+
     private func ask(_ operation: Command.Operation, _ serial: UInt64) throws(Violation) {
         // An uninformed operator may ask who was removed, and wait.
         let known = options.informedOperators ? memberIDs : []
@@ -99,6 +106,10 @@ extension World {
             trace.line(now, .member(id), .life, "is no longer a member")
             // Until somebody switches it off it may go on as it likes.
             queue.add(.retire(id), at: now + membershipDraws.span(.zero, .seconds(3)))
+        case (.promote(let id), .success):
+            trace.line(now, .member(id), .life, "was promoted by an operator")
+        case (.promote, .failure(let rejection)):
+            checks.coverage.hit(.learnerRefused, if: rejection.code == .learnerNotReady)
         default:
             break
         }

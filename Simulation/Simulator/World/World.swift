@@ -78,6 +78,9 @@ package final class World {
     var diskDraws: SeededGenerator
     var membershipDraws: SeededGenerator
     var rotDraws: SeededGenerator
+    /// By kind, as `RareFault`.
+    var rareDraws: [SeededGenerator]
+    var aheadDraws: SeededGenerator
     /// The only member whose disk may rot, chosen when it first does.
     var rotten: MemberID?
     /// The faults that struck, in order.
@@ -107,6 +110,10 @@ package final class World {
         membershipDraws = SeededGenerator(seed: options.seed, purpose: "membership")
         rotDraws = SeededGenerator(seed: options.seed, purpose: "rot")
         plot = Plot(options)
+        rareDraws = RareFault.allCases.map { kind in
+            SeededGenerator(seed: options.seed, purpose: "rare faults", number: UInt64(kind.rawValue))
+        }
+        aheadDraws = SeededGenerator(seed: options.seed, purpose: "ahead")
         calmFrom = Instant.zero + options.duration
         // Only a name for SQLite's registry of file systems; it never reaches the trace.
         registration = World.registrations.withLock { count in
@@ -162,7 +169,12 @@ package final class World {
     package func runFaults() throws(Violation) {
         for member in members { queue.add(.start(member.id), at: now) }
         for client in 0..<options.clients { queue.add(.client(client), at: now + .milliseconds(10)) }
-        if options.script == nil { beginSwarm() } else { beginScript() }
+        if options.script == nil {
+            beginSwarm()
+            beginRare()
+        } else {
+            beginScript()
+        }
         startLoad()
         try startHosts()
         try runUntil(calmFrom)
