@@ -207,7 +207,7 @@ struct LeaseChecks {
     /// which a leader may have begun anew, and its time; then a round of the log, many leases at once.
     private func latest(_ fact: Fact, calmSince: Instant) -> Instant {
         // Where entries go one by one there is a queue.
-        let queue = TimeSpan.seconds(options.windowMessagesMax < 4 || options.appendBytesMax < 1_024 ? 6 : 2)
+        let queue = TimeSpan.seconds(options.sendsOneByOne ? 6 : 2)
         return max(fact.touchedAt, calmSince) + fact.ttl + slack(fact.ttl) + options.election * 2 + queue
     }
 

@@ -113,7 +113,9 @@ extension World {
     private func plan(_ faults: [Fault], after delay: TimeSpan) {
         queue.add(
             .scripted { world throws(Violation) in
-                for fault in faults { try world.inject(fault) }
+                try world.drawn { world throws(Violation) in
+                    for fault in faults { try world.inject(fault) }
+                }
             }, at: now + delay)
     }
 

@@ -71,7 +71,7 @@ struct ScenarioOption {
         "link-break-every", "partition-every", "partition-length", "crash-every", "power-loss", "mid-write",
         "mass-crashes", "membership-every", "rot", "full-disk-every", "pause-every", "pause-max", "hang-every",
         "hang-max", "slow-link-every", "failed-sync-every", "misdirect-every", "clock-jump-every", "transfer-every",
-        "aimed",
+        "aimed", "voters-every", "promotion-every", "newer-every", "ahead-kills", "combined-every",
     ]
 
     /// Every field but the seed, the number of members and the script, which have lines of their own.

@@ -97,6 +97,7 @@ extension World {
                 world.openWhenReady(id, at: world.now + .milliseconds(5))
             }, at: moment)
     }
+
     private static func places(of text: [UInt8], in bytes: ArraySlice<UInt8>) -> [Int] {
         bytes.indices.filter { place in
             bytes[place] == text[0] && bytes[place...].starts(with: text)

@@ -223,3 +223,8 @@ extension SeededGenerator {
         return span(.zero, mean * scale)
     }
 }
+
+extension SimulationOptions {
+    /// Windows and batches are so narrow that a backlog takes long.
+    var sendsOneByOne: Bool { windowMessagesMax < 4 || appendBytesMax < 1_024 }
+}

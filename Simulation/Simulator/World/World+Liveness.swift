@@ -57,6 +57,10 @@ extension World {
         trace.line(
             now, .world, .fault, "the core \(liveness.core.map(\.number)) heals, everything else stays as it is")
         try runUntil(now + options.election * 10)
+        // Where entries go one by one, a leader begins behind the queue of what was never committed.
+        if coreLeader == nil, options.sendsOneByOne {
+            _ = try runUntil(within: .seconds(30)) { $0.coreLeader != nil }
+        }
         guard let leader = coreLeader, let first = members[index(leader)].process?.replica.raft else {
             return try failed("no leader in the core \(liveness.core.map(\.number)) after ten election timeouts")
         }
@@ -299,7 +303,8 @@ extension World {
         liveness.heldBack = []
         for member in members where member.process == nil && !member.isAbsent { try start(member) }
         let healedAt = now
-        let hasLeader = try runUntil(within: options.election * 12 + .seconds(2)) { $0.followedLeader.0 != nil }
+        let queue = TimeSpan.seconds(options.sendsOneByOne ? 30 : 2)
+        let hasLeader = try runUntil(within: options.election * 12 + queue) { $0.followedLeader.0 != nil }
         guard hasLeader else {
             return try failed("no leader \((now - healedAt).milliseconds) ms after healing")
         }

@@ -132,7 +132,7 @@ extension World {
             checks.isAheadOfLog(member.id), aheadDraws.chance(options.rare.aheadKills, in: 256)
         else { return }
         let fault = Fault.crash(.member(member.id), powerLoss: false, restart: aheadDraws.span(.zero, .seconds(1)))
-        queue.add(.scripted { world throws(Violation) in try world.inject(fault) }, at: now)
+        queue.add(.aimed(fault), at: now)
     }
 }
 
