@@ -1,4 +1,5 @@
 import Primitives
+import Raft
 import Replica
 import Testing
 
