@@ -241,8 +241,14 @@ struct ReplicaLeaseTests {
         _ = cluster.call(.keepAlive(renewed), at: at)
         let renewedAt = cluster.now
         _ = cluster.run(for: .seconds(5))
+        let killedAt = cluster.now
         cluster.kill(try #require(cluster.leader))
-        _ = cluster.run(for: .seconds(1))
+        #expect(cluster.run(for: .seconds(1)) { $0.leader != nil })
+        // Who asks before the new leader knows has its answer as soon as it does.
+        let early = cluster.call(
+            .leaseTimeToLive(silent, wantsKeys: false), at: try #require(cluster.leader), within: .milliseconds(500))
+        guard case .timeToLive = early?.body else { throw Missing(what: "no early answer") }
+        _ = cluster.run(for: (killedAt + .seconds(1)) - cluster.now)
         let survivor = cluster.follower
         func remaining(_ lease: LeaseID) throws -> Int64 {
             let reply = cluster.call(.leaseTimeToLive(lease, wantsKeys: false), at: survivor)
@@ -456,6 +462,7 @@ struct ReplicaIdleTests {
     func waitingWithoutLeader() throws {
         var cluster = try ready()
         let survivor = cluster.follower
+        #expect(cluster[survivor].isLeaderKnown != false)
         for id in cluster.ids where id != survivor { cluster.kill(id) }
         _ = cluster.run(for: .milliseconds(50))
         _ = cluster.submit(put("k"), at: survivor)
@@ -463,6 +470,7 @@ struct ReplicaIdleTests {
         let before = cluster.steps
         _ = cluster.run(for: .seconds(2))
         #expect(cluster.steps - before < 200)
+        #expect(cluster[survivor].isLeaderKnown == false, "front doors are told")
     }
 }
 
