@@ -136,6 +136,21 @@ struct ReplicaTests {
         #expect(cluster[survivor].replies[read]?.rejection?.code == .timedOutLeaderFailed)
     }
 
+    @Test("A leader whose uncommitted tail is full refuses writes at once")
+    func overload() throws {
+        var cluster = try ready { $0.limits.uncommittedBytesMax = 64 }
+        _ = cluster.run(for: .seconds(1))
+        let leader = try #require(cluster.leader)
+        for id in cluster.ids where id != leader { cluster.cut.insert([leader, id]) }
+        let first = cluster.submit(
+            put("k", "a value that fills the tail of a log in which nothing is committed"), at: leader)
+        _ = cluster.run(for: .milliseconds(2))
+        let second = cluster.submit(put("k"), at: leader)
+        _ = cluster.run(for: .milliseconds(2))
+        #expect(cluster[leader].replies[first] == nil)
+        #expect(cluster[leader].replies[second]?.rejection?.code == .tooManyRequests)
+    }
+
     @Test("A hand-over moves leadership without a lost request")
     func handOver() throws {
         var cluster = try ready()
