@@ -28,7 +28,7 @@ def arguments():
     parser.add_argument("--seed", type=int, default=1, help="of the sample (default 1)")
     parser.add_argument("--count", type=int, default=200, help="how many mutants (default 200)")
     parser.add_argument("--modules", default=",".join(MODULES), help="of " + ",".join(MODULES))
-    parser.add_argument("--seeds", default="1...20", help="the simulator's (default 1...20)")
+    parser.add_argument("--seeds", default="1...10", help="the simulator's (default 1...10)")
     parser.add_argument("--members", type=int, default=3, help="of the simulator's clusters (default 3)")
     parser.add_argument("--jobs", type=int, default=2, help="how many run at a time (default 2)")
     parser.add_argument("--only", help="judge these mutants of the sample (17,23), even if they are judged already")

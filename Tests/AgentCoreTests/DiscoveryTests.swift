@@ -76,6 +76,11 @@ import Testing
         #expect(names(view).count == 3)
         _ = view.events(cluster: 1, revision: 11, changes: [.delete(key: entry("a", 2).key, modRevision: 11)])
         #expect(names(view) == ["b", "c"] && view.darkBecause == nil)
+
+        // A reading at the revision that is known says that the registry is back.
+        _ = view.becameDark("no leader")
+        #expect(view.snapshot(cluster: 1, revision: 11, entries: [entry("b", 3), entry("c", 4)], now: 0).isEmpty)
+        #expect(names(view) == ["b", "c"] && view.darkBecause == nil)
     }
 
     @Test("A junk value is skipped; the last value that could be read stays")

@@ -63,6 +63,18 @@ import Testing
         }
     }
 
+    @Test("A removal of which nothing is heard is ordered again after five seconds")
+    func silence() {
+        var harness = NerveHarness(NerveConfiguration(instanceID: "i", services: [service("a", fall: 1)]))
+        harness.run(until: at(900))
+        harness.failing = ["a"]
+        harness.weather = .silent
+        harness.run(until: at(5_900))
+        #expect(harness.deregistrations == 1)
+        harness.run(until: at(6_500))
+        #expect(harness.deregistrations == 2)
+    }
+
     @Test("Fast confirmation takes a dead instance out within a tenth of a second of the first failed check")
     func fastConfirmation() {
         var quick = service("a", fall: 2)

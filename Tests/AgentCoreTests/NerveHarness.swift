@@ -10,6 +10,8 @@ struct NerveHarness {
         case dark
         /// Requests take effect and their answers are lost.
         case deafening
+        /// Nothing is ever heard of a request.
+        case silent
     }
 
     var core: NerveCore
@@ -100,6 +102,7 @@ struct NerveHarness {
             case .dark:
                 pending.append((now + .milliseconds(20), .requestFailed(id, request, .unreachable("no route"))))
                 if delaysWrites { late.append((now + .seconds(9), order)) }
+            case .silent: break
             case .deafening:
                 _ = answer(order, id, request)
                 pending.append((now + .milliseconds(20), .requestFailed(id, request, .unreachable("no answer"))))

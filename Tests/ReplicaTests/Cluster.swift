@@ -13,6 +13,8 @@ struct Cluster {
         /// Deliveries to sink 1, in order.
         var replies: [UInt64: Reply] = [:]
         var watch: [WatchDelivery] = []
+        /// As sink 1 was last told.
+        var isLeaderKnown: Bool?
         var appliedRows: [StateChange] = []
         /// As the shell was last told.
         var peers: PeerList?
@@ -204,7 +206,7 @@ struct Cluster {
                 precondition(nodes[id]!.replies[serial] == nil, "two answers to \(serial)")
                 nodes[id]!.replies[serial] = reply
             case .watch(let delivery, _): nodes[id]!.watch.append(delivery)
-            case .leaderKnown: break
+            case .leaderKnown(let isKnown): nodes[id]!.isLeaderKnown = isKnown
             }
         }
     }

@@ -136,6 +136,21 @@ struct ReplicaTests {
         #expect(cluster[survivor].replies[read]?.rejection?.code == .timedOutLeaderFailed)
     }
 
+    @Test("A leader whose uncommitted tail is full refuses writes at once")
+    func overload() throws {
+        var cluster = try ready { $0.limits.uncommittedBytesMax = 64 }
+        _ = cluster.run(for: .seconds(1))
+        let leader = try #require(cluster.leader)
+        for id in cluster.ids where id != leader { cluster.cut.insert([leader, id]) }
+        let first = cluster.submit(
+            put("k", "a value that fills the tail of a log in which nothing is committed"), at: leader)
+        _ = cluster.run(for: .milliseconds(2))
+        let second = cluster.submit(put("k"), at: leader)
+        _ = cluster.run(for: .milliseconds(2))
+        #expect(cluster[leader].replies[first] == nil)
+        #expect(cluster[leader].replies[second]?.rejection?.code == .tooManyRequests)
+    }
+
     @Test("A hand-over moves leadership without a lost request")
     func handOver() throws {
         var cluster = try ready()
@@ -241,8 +256,14 @@ struct ReplicaLeaseTests {
         _ = cluster.call(.keepAlive(renewed), at: at)
         let renewedAt = cluster.now
         _ = cluster.run(for: .seconds(5))
+        let killedAt = cluster.now
         cluster.kill(try #require(cluster.leader))
-        _ = cluster.run(for: .seconds(1))
+        #expect(cluster.run(for: .seconds(1)) { $0.leader != nil })
+        // Who asks before the new leader knows has its answer as soon as it does.
+        let early = cluster.call(
+            .leaseTimeToLive(silent, wantsKeys: false), at: try #require(cluster.leader), within: .milliseconds(500))
+        guard case .timeToLive = early?.body else { throw Missing(what: "no early answer") }
+        _ = cluster.run(for: (killedAt + .seconds(1)) - cluster.now)
         let survivor = cluster.follower
         func remaining(_ lease: LeaseID) throws -> Int64 {
             let reply = cluster.call(.leaseTimeToLive(lease, wantsKeys: false), at: survivor)
@@ -460,6 +481,7 @@ struct ReplicaIdleTests {
     func waitingWithoutLeader() throws {
         var cluster = try ready()
         let survivor = cluster.follower
+        #expect(cluster[survivor].isLeaderKnown != false)
         for id in cluster.ids where id != survivor { cluster.kill(id) }
         _ = cluster.run(for: .milliseconds(50))
         _ = cluster.submit(put("k"), at: survivor)
@@ -467,6 +489,7 @@ struct ReplicaIdleTests {
         let before = cluster.steps
         _ = cluster.run(for: .seconds(2))
         #expect(cluster.steps - before < 200)
+        #expect(cluster[survivor].isLeaderKnown == false, "front doors are told")
     }
 }
 
