@@ -3,7 +3,6 @@ import Primitives
 import Raft
 import RegistryModel
 import Testing
-import Watch
 
 @testable import Replica
 
@@ -134,21 +133,6 @@ struct ReplicaTests {
         _ = cluster.run(for: .seconds(10))
         #expect(cluster[survivor].replies[write]?.rejection?.code == .timedOutLeaderFailed)
         #expect(cluster[survivor].replies[read]?.rejection?.code == .timedOutLeaderFailed)
-    }
-
-    @Test("A leader whose uncommitted tail is full refuses writes at once")
-    func overload() throws {
-        var cluster = try ready { $0.limits.uncommittedBytesMax = 64 }
-        _ = cluster.run(for: .seconds(1))
-        let leader = try #require(cluster.leader)
-        for id in cluster.ids where id != leader { cluster.cut.insert([leader, id]) }
-        let first = cluster.submit(
-            put("k", "a value that fills the tail of a log in which nothing is committed"), at: leader)
-        _ = cluster.run(for: .milliseconds(2))
-        let second = cluster.submit(put("k"), at: leader)
-        _ = cluster.run(for: .milliseconds(2))
-        #expect(cluster[leader].replies[first] == nil)
-        #expect(cluster[leader].replies[second]?.rejection?.code == .tooManyRequests)
     }
 
     @Test("A hand-over moves leadership without a lost request")
@@ -456,22 +440,6 @@ struct ReplicaLeaseTests {
             if case .events(let events) = delivery.content { seen += events.map(\.kv.key.text) }
         }
         #expect(seen == (0..<20).map { "w/\($0)" })
-    }
-
-    @Test("The watches of a front door end with it")
-    func doorCloses() throws {
-        var cluster = try ready()
-        let at = cluster.follower
-        let request = WatchRequest(range: .prefix(Key("w/")), startRevision: .zero)
-        guard case .watchCreated = cluster.call(.watchCreate(StreamID(sink: 1, number: 1), request), at: at)?.body
-        else {
-            throw Missing(what: "not created")
-        }
-        cluster.tell(at, .sinkDetached(1))
-        _ = cluster.call(put("w/1"), at: try #require(cluster.leader))
-        _ = cluster.run(for: .milliseconds(100))
-        #expect(cluster[at].watch.isEmpty)
-        #expect(cluster[at].replica.hub.watcherCount == 0)
     }
 }
 

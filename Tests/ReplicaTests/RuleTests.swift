@@ -3,6 +3,7 @@ import Primitives
 import Raft
 import RegistryModel
 import Testing
+import Watch
 
 @testable import Replica
 
@@ -182,6 +183,38 @@ struct ReplicaRuleTests {
         #expect(effects.peers == nil && effects.leadership == nil && effects.compactLog == nil)
         #expect(effects.sends.isEmpty && effects.deliveries.isEmpty)
         #expect(!effects.makeStateDurable && !effects.lostEntries && !effects.hasRecovered)
+    }
+
+    @Test("A leader whose uncommitted tail is full refuses writes at once")
+    func overload() throws {
+        func put(_ value: [UInt8]) -> Request { .write(.put(PutRequest(key: Key("k"), value: value))) }
+        var cluster = try Cluster(count: 3) { $0.limits.uncommittedBytesMax = 64 }
+        _ = cluster.run(for: .seconds(3))
+        let leader = try #require(cluster.leader)
+        for id in cluster.ids where id != leader { cluster.cut.insert([leader, id]) }
+        let first = cluster.submit(
+            put(Array(repeating: 1, count: 70)), at: leader)
+        _ = cluster.run(for: .milliseconds(2))
+        let second = cluster.submit(put([1]), at: leader)
+        _ = cluster.run(for: .milliseconds(2))
+        #expect(cluster[leader].replies[first] == nil)
+        #expect(cluster[leader].replies[second]?.rejection?.code == .tooManyRequests)
+    }
+
+    @Test("The watches of a front door end with it")
+    func doorCloses() throws {
+        var cluster = try ready(3)
+        let at = cluster.follower
+        let request = WatchRequest(range: .prefix(Key("w/")), startRevision: .zero)
+        guard case .watchCreated = cluster.call(.watchCreate(StreamID(sink: 1, number: 1), request), at: at)?.body
+        else {
+            throw Missing(what: "not created")
+        }
+        cluster.tell(at, .sinkDetached(1))
+        _ = cluster.call(.write(.put(PutRequest(key: Key("w/1"), value: [1]))), at: try #require(cluster.leader))
+        _ = cluster.run(for: .milliseconds(100))
+        #expect(cluster[at].watch.isEmpty)
+        #expect(cluster[at].replica.hub.watcherCount == 0)
     }
 
     @Test("New writes are refused while the state store lags too far behind, and reads are not")
