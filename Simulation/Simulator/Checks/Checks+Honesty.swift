@@ -202,7 +202,11 @@ extension Checks {
                     "m\(id.number) has \(peer.window.count) appends of \(peer.window.bytes) bytes under way to "
                         + "m\(peer.id.number)", at: now)
             }
-            guard !peer.isRecovering, facts.indices.contains(place(peer.id)), peer.match > log.base.index,
+            // A later term may already have overwritten what this leader, deposed without knowing it, was told of.
+            guard facts.indices.contains(place(peer.id)),
+                facts[place(peer.id)].glance.term <= facts[place(id)].glance.term
+            else { continue }
+            guard !peer.isRecovering, peer.match > log.base.index,
                 let term = log.term(at: peer.match), !isExcused(peer.id),
                 !holds(peer.id, LogPosition(index: peer.match, term: term))
             else { continue }

@@ -17,6 +17,9 @@ final class FileNode {
     private var changedBytes: [UInt8] = []
     /// What is on the disk when that is not simply `content` without `pending`: after a sync that failed.
     private var durable: [UInt8]?
+    /// Where the last writes went, oldest first.
+    private(set) var latestWrites: [Range<Int>] = []
+    static let writesKept = 6
 
     /// The same contents, all of them durable.
     func copy() -> FileNode {
@@ -33,6 +36,8 @@ final class FileNode {
         changedBytes.append(contentsOf: bytes)
         pending.append(.write(offset: offset, before: before, after: after, sizeBefore: sizeBefore))
         FileNode.place(bytes, at: offset, in: &content)
+        if latestWrites.count == FileNode.writesKept { latestWrites.removeFirst() }
+        latestWrites.append(offset..<(offset + bytes.count))
     }
 
     /// - Returns: where the bytes are among `changedBytes`.

@@ -85,6 +85,12 @@ package final class MemoryFileSystem: FileSystem, @unchecked Sendable {
         return nil
     }
 
+    /// Whether one of a file's latest writes, of a process that may be gone, touched this byte.
+    func wasWrittenLast(_ path: String, at offset: Int) -> Bool {
+        guard case .file(let node) = entry(path) else { return false }
+        return node.latestWrites.contains { $0.contains(offset) }
+    }
+
     package func open(_ path: String, _ mode: FileMode) throws(StorageError) -> any StorageFile {
         let (directory, name) = try parent(path)
         switch (directory.entries[name], mode) {

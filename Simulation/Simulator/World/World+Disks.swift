@@ -28,11 +28,12 @@ extension World {
             guard let content = member.disk.content(path),
                 let used = content.lastIndex(where: { $0 != 0 })
             else { continue }
-            // What was written last cannot be told from a torn write (the log notes with the next group how far it is
-            // certain): rot just there, in the moment of a power loss, is beyond what any log can promise.
-            guard path != filled.last(where: { $0.hasSuffix(".segment") }) else { continue }
             let offset = Int(rotDraws.below(UInt64(used + 1)))
             let mask = UInt8(1 + rotDraws.below(255))
+            // What was written last cannot be told from a torn write (the log notes with the next group how far it is
+            // certain): rot just there, in the moment of a power loss, is beyond what any log can promise.
+            let isNew = path.hasSuffix(".segment") && member.disk.wasWrittenLast(path, at: offset)
+            guard !isNew else { continue }
             let file = String(path.dropFirst(SimulatedMember.path.count + 1))
             try inject(.rot(.member(member.id), file: file, offset: offset, mask: mask), .death)
         }
