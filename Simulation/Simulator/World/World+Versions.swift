@@ -119,7 +119,7 @@ extension World {
                 .encoding, "m\(frame.to.number) cannot read what m\(frame.from.number) sent: \(failure)", at: now)
         }
         checks.coverage.hit(.newerMessageRefused)
-        trace.line(now, .member(frame.to), .network, "refuses a message of m\(frame.from.number): \(failure)")
+        trace.line(now, .member(frame.to), .life, "refuses a message of m\(frame.from.number): \(failure)")
         connect(frame.from, frame.to)
     }
 
