@@ -105,6 +105,7 @@ let package = Package(
             swiftSettings: strict),
 
         // Adapters
+        .target(name: "YAML", dependencies: ["CYAML"], swiftSettings: strict),
         .target(
             name: "Storage",
             dependencies: ["Raft", "RegistryModel", "Primitives", "CSQLite", "CLZ4", "CLinux"],
@@ -141,14 +142,13 @@ let package = Package(
             name: "RegistryServer",
             dependencies: [
                 "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "Transport", "EtcdAPI", "GRPC",
-                "RegistryModel", "Primitives", nio, nioPosix, logging, deque,
+                "YAML", "RegistryModel", "Primitives", nio, nioPosix, logging, deque,
             ], swiftSettings: strict),
         .testTarget(
             name: "RegistryServerTests",
             dependencies: [
-                "RegistryServer", "Replica", "Raft", "Storage", "Transport", "RegistryModel", "Primitives", nio,
-                nioPosix,
-                logging,
+                "RegistryServer", "Replica", "Raft", "Storage", "Transport", "EtcdAPI", "GRPC", "RegistryModel",
+                "Primitives", nio, nioPosix, logging,
             ], swiftSettings: strict),
         .target(
             name: "RegistryClient",
@@ -162,7 +162,7 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "AgentShell",
-            dependencies: ["AgentCore", "RegistryClient", "Primitives", nio, nioPosix, nioHTTP1, logging, "CYAML"],
+            dependencies: ["AgentCore", "RegistryClient", "YAML", "Primitives", nio, nioPosix, nioHTTP1, logging],
             path: "Sources/Agents/Shell", swiftSettings: strict),
         .testTarget(
             name: "AgentShellTests",

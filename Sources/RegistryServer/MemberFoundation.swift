@@ -188,6 +188,10 @@ struct MemberFoundation {
         replica.requestTimeout = .seconds(5) + replica.timings.election * 2
         replica.minLeaseTTLMilliseconds = configuration.minLeaseTTLSeconds * 1_000
         replica.snapshotCount = configuration.snapshotCount
+        replica.limits.trailingEntries = configuration.snapshotCatchupEntries
+        replica.quotaBytes = configuration.quotaBytes
+        replica.strictReconfigCheck = configuration.strictReconfigCheck
+        replica.learnersMax = configuration.maxLearners
         replica.watchProgressInterval = .seconds(configuration.watchProgressNotifySeconds)
         switch configuration.autoCompaction {
         case .off: replica.retention = .off

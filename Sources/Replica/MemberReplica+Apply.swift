@@ -58,6 +58,9 @@ extension MemberReplica {
         default: break
         }
         let result = store.apply(command, at: position, into: &changes)
+        if case .success = result {
+            notingQuota { $0.applied(command.operation.addedBytes, at: position.index) }
+        }
         if case .success(.digestMarked(let digest)) = result { marked(digest, at: position.index, into: &effects) }
         if case .leaseExpire(let leases, let term) = command.operation {
             if case .failure = result { leaseClock.unmark(leases, at: moment.now) }
