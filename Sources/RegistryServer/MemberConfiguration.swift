@@ -63,6 +63,9 @@ public struct MemberConfiguration: Sendable {
     public var snapshotCount: Int64 = 10_000
     /// Default one hour (etcd: off).
     public var autoCompaction = AutoCompaction.periodic(seconds: 3_600)
+    /// History beyond this many bytes is halved, however young it is; nil: no bound. A flag about compaction takes the
+    /// bound away. (Ours, not etcd's.)
+    public var historyBytesMax: Int64? = 1_073_741_824
     /// Default 2, independent of the election timeout.
     public var minLeaseTTLSeconds: Int64 = 2
     /// Operations in each list of a transaction.

@@ -190,6 +190,7 @@ struct MemberFoundation {
         replica.snapshotCount = configuration.snapshotCount
         replica.limits.trailingEntries = configuration.snapshotCatchupEntries
         replica.quotaBytes = configuration.quotaBytes
+        replica.historyBytesMax = configuration.historyBytesMax
         replica.strictReconfigCheck = configuration.strictReconfigCheck
         replica.learnersMax = configuration.maxLearners
         replica.watchProgressInterval = .seconds(configuration.watchProgressNotifySeconds)

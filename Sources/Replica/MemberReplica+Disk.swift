@@ -9,6 +9,8 @@ import RegistryModel
 extension MemberReplica {
     private static let reportInterval = TimeSpan.seconds(1)
     private static let reportLifetime = TimeSpan.seconds(3)
+    /// What a key takes in the state store besides itself and its value; etcd's estimate.
+    private static let rowBytes: Int64 = 256
 
     mutating func diskChanged(isLow: Bool) {
         isDiskLow = isLow
@@ -40,6 +42,11 @@ extension MemberReplica {
             enqueueOwn(.alarm(AlarmChange(member: configuration.member, kind: .noSpace, isRaised: true)))
         }
         return true
+    }
+
+    /// What the state takes beyond the live keys, roughly.
+    var historyBytes: Int64 {
+        max(0, space.estimate - Int64(store.liveBytes) - Int64(store.keyCount) * MemberReplica.rowBytes)
     }
 
     var diskDeadline: Instant {

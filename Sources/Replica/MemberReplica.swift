@@ -126,7 +126,8 @@ package struct MemberReplica: Sendable {
         hub = WatchHub(
             revision: store.revision, compactRevision: store.compactRevision, limits: limits,
             seed: configuration.seed, now: moment.now)
-        revisionClock = RevisionClock(retention: configuration.retention)
+        revisionClock = RevisionClock(
+            retention: configuration.retention, bytesMax: configuration.historyBytesMax)
         hints = LeaseHints(since: moment.now)
         space = SpaceGauge(quotaBytes: configuration.quotaBytes)
         stateWritten = state.header.applied.index

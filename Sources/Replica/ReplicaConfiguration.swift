@@ -34,6 +34,8 @@ package struct ReplicaConfiguration: Sendable {
     package var minLeaseTTLMilliseconds: Int64 = 2_000
     /// How long history is kept without anybody asking (etcd's `--auto-compaction-*`).
     package var retention = HistoryRetention.standard
+    /// Bytes of history, from which on it is halved whatever its age; nil: no bound.
+    package var historyBytesMax: Int64?
     /// Applied entries between two orders to make the state durable (etcd's `--snapshot-count`).
     package var snapshotCount: Int64 = 10_000
     /// Bytes of live data and history, from which on writes that add are refused; nil: no bound (etcd's

@@ -108,7 +108,9 @@ struct FlagTests {
     @Test("Retention is read as etcd reads it")
     func retention() throws {
         #expect(try flags([]).configuration.autoCompaction == .periodic(seconds: 3_600))
+        #expect(try flags([]).configuration.historyBytesMax == 1_073_741_824)
         #expect(try flags(["--auto-compaction-retention", "0"]).configuration.autoCompaction == .off)
+        #expect(try flags(["--auto-compaction-retention", "9h"]).configuration.historyBytesMax == nil)
         #expect(
             try flags(["--auto-compaction-retention", "2"]).configuration.autoCompaction == .periodic(seconds: 7_200))
         #expect(

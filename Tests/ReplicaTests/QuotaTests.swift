@@ -132,6 +132,26 @@ struct QuotaTests {
         #expect(cluster[second].replica.store.alarms.isEmpty)
     }
 
+    @Test("History that outgrows its bound is compacted by half, live data is not counted")
+    func history() throws {
+        var cluster = try ready(3) {
+            $0.quotaBytes = 1_000_000
+            $0.historyBytesMax = 20_000
+        }
+        let leader = try #require(cluster.leader)
+        for round in 0..<100 {
+            _ = cluster.call(.write(put("k\(round % 10)", bytes: 500)), at: leader)
+        }
+        let live = 10 * (500 + 2 + 256)
+        // As the state store would have it: a row for every revision.
+        for id in cluster.ids { cluster.tell(id, .stateSizes(bytes: 80_000, inUse: 100 * 758)) }
+        _ = cluster.run(for: .seconds(3))
+        let store = cluster[leader].replica.store
+        #expect(cluster[leader].replica.historyBytes == Int64(100 * 758 - live))
+        // 68 220 bytes are 6 times half of the bound.
+        #expect(store.compactRevision == Revision(store.revision.number - store.revision.number / 6))
+    }
+
     @Test("Without a quota nothing is refused")
     func unlimited() throws {
         var cluster = try ready(1) { _ in }

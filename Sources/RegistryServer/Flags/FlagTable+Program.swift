@@ -68,6 +68,7 @@ extension MemberFlags {
 
     mutating func resolveCompaction() throws(ConfigurationError) {
         guard let retention = compactionRetention, !retention.isEmpty else { return }
+        configuration.historyBytesMax = nil
         let flag = "auto-compaction-retention"
         if compactionMode == "revision" {
             let count = try Flag.Form.number("", 0...Int64.max).parse(retention, flag: flag).number

@@ -180,12 +180,12 @@ extension MemberFlags {
 
     // MARK: Shapes of rows
 
-    private static let count = Flag.Form.number("N", 0...Int64.max)
+    static let count = Flag.Form.number("N", 0...Int64.max)
     private static let anyCount = Flag.Form.number("N", Int64.min...Int64.max)
-    private static let truths = ["true", "1", "t", "T", "TRUE", "True"]
-    private static let falsehoods = ["false", "0", "f", "F", "FALSE", "False"]
+    static let truths = ["true", "1", "t", "T", "TRUE", "True"]
+    static let falsehoods = ["false", "0", "f", "F", "FALSE", "False"]
 
-    private static func ignored(
+    static func ignored(
         _ name: String, _ form: Flag.Form, _ standard: String?, _ versions: Flag.Versions = .all,
         silentFor silent: [String] = [], why: String
     ) -> Flag {
@@ -194,7 +194,7 @@ extension MemberFlags {
             fate: .ignored(silentFor: silent, why: why))
     }
 
-    private static func refused(
+    static func refused(
         _ name: String, _ form: Flag.Form, _ standard: String?, _ versions: Flag.Versions = .all,
         except harmless: [String] = [], why: String
     ) -> Flag {

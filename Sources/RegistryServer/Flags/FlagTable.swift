@@ -131,8 +131,8 @@ extension MemberFlags {
             try flags.resolveCompaction()
         },
         Flag(
-            "auto-compaction-retention", .text("TIME|COUNT"), standard: "1h", etcd: "0",
-            help: "History kept: 30m, 10h, a bare number of hours, or of revisions; 0 keeps all"
+            "auto-compaction-retention", .text("TIME|COUNT"), standard: "1h and 10000 revisions, at most 1 GiB",
+            etcd: "0", help: "History kept: 30m, 10h, a bare number of hours, or of revisions; 0 keeps all"
         ) { (flags, value) throws(ConfigurationError) in
             flags.compactionRetention = value.text
             try flags.resolveCompaction()
@@ -143,7 +143,7 @@ extension MemberFlags {
                 + "there is room again. 0: 2 GiB; below 0: no quota"
         ) { $0.configuration.quotaBackendBytes = $1.number },
         Flag(
-            "snapshot-count", .number("N", 1...Int64.max), standard: "10000", etcd: "10000; 100000 until 3.5",
+            "snapshot-count", .number("N", 1...Int64.max), standard: "10000", etcd: "100000 until 3.5",
             help: "Applied entries between two points at which the log may be compacted"
         ) { $0.configuration.snapshotCount = $1.number },
         Flag(
