@@ -39,7 +39,11 @@ final class Worker {
         close(requests[0])
         close(answers[1])
         (process, input, descriptor) = (id, requests[1], answers[0])
-        guard status == 0 else { throw fail("cannot start \(program): \(String(cString: strerror(status)))") }
+        guard status == 0 else {
+            // Nothing to wait for, least of all any other child, which is what process 0 would mean.
+            isReaped = true
+            throw fail("cannot start \(program): \(String(cString: strerror(status)))")
+        }
     }
 
     deinit {
