@@ -32,6 +32,8 @@ let programLinking: [LinkerSetting] = [
 
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -51,6 +53,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
@@ -117,15 +120,24 @@ let package = Package(
             dependencies: ["Replica", "Raft", "KVStore", "Storage", "RegistryModel", "Primitives"],
             swiftSettings: strict),
         .target(
-            name: "Transport", dependencies: ["Primitives", nio, nioPosix, logging], swiftSettings: strict),
+            name: "LinkSecurity", dependencies: [nio, nioPosix, nioTLS, nioSSL], swiftSettings: strict),
         .testTarget(
-            name: "TransportTests", dependencies: ["Transport", "Primitives", nio, nioPosix, logging],
+            name: "LinkSecurityTests",
+            dependencies: ["LinkSecurity", "GRPC", "Transport", "Primitives", nio, nioPosix, logging],
             swiftSettings: strict),
         .target(
-            name: "GRPC", dependencies: ["CNghttp2", nio, nioPosix, nioHTTP1],
+            name: "Transport", dependencies: ["LinkSecurity", "Primitives", nio, nioPosix, logging],
             swiftSettings: strict),
         .testTarget(
-            name: "GRPCTests", dependencies: ["GRPC", nio, nioPosix, nioHTTP1], swiftSettings: strict),
+            name: "TransportTests",
+            dependencies: ["Transport", "Primitives", nio, nioPosix, logging],
+            swiftSettings: strict),
+        .target(
+            name: "GRPC", dependencies: ["LinkSecurity", "CNghttp2", nio, nioPosix, nioHTTP1],
+            swiftSettings: strict),
+        .testTarget(
+            name: "GRPCTests", dependencies: ["GRPC", nio, nioPosix, nioHTTP1],
+            swiftSettings: strict),
         .target(name: "EtcdProto", dependencies: [protobuf], exclude: ["protos"], swiftSettings: generated),
         .target(
             name: "EtcdAPI",

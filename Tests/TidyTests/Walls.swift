@@ -28,8 +28,9 @@ struct Wall {
         Wall(
             "MemberLanes", .shell, ["Replica", "Raft", "KVStore", "Storage", "RegistryModel", "Primitives"],
             testedBy: "SimulatorTests"),
-        Wall("Transport", .shell, ["Primitives", "NIOCore", "NIOPosix", "Logging"]),
-        Wall("GRPC", .shell, ["CNghttp2", "NIOCore", "NIOPosix", "NIOHTTP1"]),
+        Wall("LinkSecurity", .shell, ["NIOCore", "NIOPosix", "NIOTLS", "NIOSSL"]),
+        Wall("Transport", .shell, ["LinkSecurity", "Primitives", "NIOCore", "NIOPosix", "Logging"]),
+        Wall("GRPC", .shell, ["LinkSecurity", "CNghttp2", "NIOCore", "NIOPosix", "NIOHTTP1"]),
         Wall("EtcdProto", .generated, ["SwiftProtobuf"]),
         Wall("EtcdAPI", .shell, ["RegistryModel", "Primitives", "EtcdProto", "GRPC", "SwiftProtobuf", "NIOCore"]),
         Wall(
