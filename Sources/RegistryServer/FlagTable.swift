@@ -1,6 +1,6 @@
 extension MemberFlags {
     /// Every flag that is supported, in the order of `--help`.
-    static let all: [Flag] = identityFlags + timingFlags + limitFlags + programFlags
+    static let all: [Flag] = identityFlags + securityFlags + timingFlags + limitFlags + programFlags
 
     private static let identityFlags: [Flag] = [
         Flag(
@@ -186,7 +186,7 @@ extension MemberFlags {
         }
     }
 
-    private static func list(_ value: String) -> [String] {
+    static func list(_ value: String) -> [String] {
         value.split(separator: ",").map { String($0.trimmed) }
     }
 

@@ -36,19 +36,26 @@ struct Wall {
         Wall(
             "RegistryServer", .shell,
             [
-                "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "Transport", "EtcdAPI", "GRPC",
+                "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "Transport", "LinkSecurity", "EtcdAPI",
+                "GRPC",
                 "RegistryModel",
                 "Primitives",
                 "NIOCore", "NIOPosix", "Logging", "DequeModule",
             ]),
-        Wall("RegistryClient", .shell, ["EtcdProto", "GRPC", "SwiftProtobuf", "NIOCore", "NIOPosix", "Logging"]),
+        Wall(
+            "RegistryClient", .shell,
+            ["EtcdProto", "GRPC", "LinkSecurity", "SwiftProtobuf", "NIOCore", "NIOPosix", "Logging"]),
         Wall(
             "AgentShell", .shell,
             ["AgentCore", "RegistryClient", "Primitives", "NIOCore", "NIOPosix", "NIOHTTP1", "Logging", "CYAML"]),
         Wall("registryd", .program, ["RegistryServer", "Logging"]),
         Wall(
             "CtlCommands", .shell,
-            ["RegistryClient", "Storage", "Raft", "RegistryModel", "Primitives", "ArgumentParser"],
+            [
+                "RegistryClient", "Storage", "Raft", "RegistryModel", "Primitives", "ArgumentParser", "X509",
+                "SwiftASN1",
+                "Crypto",
+            ],
             testedBy: "RegistryClientTests"),
         Wall("registryctl", .program, ["CtlCommands"]),
         Wall("nerve", .program, ["AgentShell"]),
