@@ -1,3 +1,4 @@
+import NIOCore
 import NIOSSL
 
 /// The TLS library's errors in words that say what to look at.
@@ -48,6 +49,7 @@ package enum TLSFailure {
 
     /// Whether the other side just went away, which port scans and health checks do.
     static func isDeparture(_ error: any Error) -> Bool {
+        if error is IOError { return true }
         switch error as? NIOSSLError {
         case .uncleanShutdown: true
         case .handshakeFailed(let inner): inner == .zeroReturn || "\(inner)".contains("EOF during handshake")
