@@ -55,9 +55,9 @@ extension MemberFlags {
     /// Rows for the section of what has no effect.
     static let ignoredSecurityFlags: [Flag] = [
         ignored(
-            "client-cert-file", .text("FILE"), nil, silentFor: [""], why: "a member opens no client connection to itself"),
+            "client-cert-file", .text("FILE"), nil, silentFor: [""], why: "no member is its own client"),
         ignored(
-            "client-key-file", .text("FILE"), nil, silentFor: [""], why: "a member opens no client connection to itself"),
+            "client-key-file", .text("FILE"), nil, silentFor: [""], why: "no member is its own client"),
         ignored(
             "peer-client-cert-file", .text("FILE"), nil, .since("3.5"), silentFor: [""],
             why: "members show --peer-cert-file when they dial, too"),
