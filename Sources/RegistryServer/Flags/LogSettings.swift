@@ -20,6 +20,7 @@ public struct LogSettings: Hashable, Sendable {
     /// Each line goes to all of them.
     public var outputs: [Output] = [.standardError]
 
+    /// Lines for people, of level info, to standard error.
     public init() {}
 
     /// - Parameter list: `default`, `stderr`, `stdout`, `systemd/journal`, or paths.
