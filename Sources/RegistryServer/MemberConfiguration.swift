@@ -33,9 +33,9 @@ public struct MemberConfiguration: Sendable {
     public var name = "default"
     /// The directory that holds this member's log and state; created when it is not there.
     public var dataDirectory: String
-    /// Where other members connect; `http://HOST:PORT`.
+    /// Where other members connect; `http://HOST:PORT`, or `https` with `peerSecurity`.
     public var listenPeerURLs = ["http://localhost:2380"]
-    /// Where clients connect; empty for a member that is only used within its process.
+    /// Where clients connect; `https` with `clientSecurity`. Empty for a member that is only used within its process.
     public var listenClientURLs = ["http://localhost:2379"]
     /// Listeners for what is not gRPC; when there are any, `listenClientURLs` serve gRPC only.
     public var listenClientHTTPURLs: [String] = []
@@ -74,6 +74,16 @@ public struct MemberConfiguration: Sendable {
     public var maxRequestBytes = 1_572_864
     /// Between two progress notices of an idle watch that asked for them.
     public var watchProgressNotifySeconds: Int64 = 600
+    /// TLS at `https` client URLs.
+    public var clientSecurity = Security()
+    /// TLS at `https` peer URLs, and of this member towards other members.
+    public var peerSecurity = Security()
+    /// `TLS1.2` (also when nil) or `TLS1.3`.
+    public var tlsMinimumVersion: String?
+    /// `TLS1.2` or `TLS1.3`; nil is the newest.
+    public var tlsMaximumVersion: String?
+    /// Cipher suites of TLS 1.2 by their IANA names; empty takes those with forward secrecy and authenticated encryption.
+    public var cipherSuites: [String] = []
     /// Bytes kept free on the data directory's disk, given up when it is full so that the member can go on; 0 keeps
     /// none. nil: 5 % of what is free, at most 128 MiB. (Ours, not etcd's.)
     public var diskReserveBytes: Int64?
@@ -165,6 +175,7 @@ public struct MemberConfiguration: Sendable {
                 "--initial-cluster gives \(name) the peer URLs \(own.sorted().joined(separator: ",")), but "
                     + "--initial-advertise-peer-urls says \(initialAdvertisePeerURLs.joined(separator: ","))")
         }
+        try validateSecurity()
         if let reserve = diskReserveBytes, reserve < 0 {
             throw ConfigurationError("--disk-reserve-bytes \(reserve) is below 0")
         }
@@ -220,16 +231,16 @@ public struct MemberConfiguration: Sendable {
 struct Endpoint: Hashable, Sendable {
     var host: String
     var port: Int
+    /// `https`.
+    var isSecure: Bool
 
     /// - Throws: `ConfigurationError` naming `setting` and what is wrong with the URL.
     init(url: String, setting: String) throws(ConfigurationError) {
-        guard !url.hasPrefix("https://") else {
-            throw ConfigurationError("\(setting): \(url): TLS is not supported yet, use http")
+        guard let scheme = ["http://", "https://"].first(where: { url.hasPrefix($0) }) else {
+            throw ConfigurationError("\(setting): \(url) is not of the form http://HOST:PORT or https://HOST:PORT")
         }
-        guard url.hasPrefix("http://") else {
-            throw ConfigurationError("\(setting): \(url) is not of the form http://HOST:PORT")
-        }
-        var rest = url.dropFirst("http://".count)
+        isSecure = scheme == "https://"
+        var rest = url.dropFirst(scheme.count)
         if rest.hasSuffix("/") { rest = rest.dropLast() }
         guard let colon = rest.lastIndex(of: ":"), let port = Int(rest[rest.index(after: colon)...]),
             (0...65_535).contains(port)

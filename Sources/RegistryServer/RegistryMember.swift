@@ -1,5 +1,6 @@
 import EtcdAPI
 import GRPC
+import LinkSecurity
 public import Logging
 import NIOCore
 import NIOPosix
@@ -38,6 +39,8 @@ public final class RegistryMember: Sendable {
     private let transport: PeerTransport
     private let doors: EtcdFrontDoors
     private let listener: GRPCServer
+    /// For `https` client URLs.
+    private let clientCredentials: TLSCredentials?
     private let directory: MemberDirectory
     private let group: MultiThreadedEventLoopGroup
     private let logger: Logger
@@ -62,11 +65,13 @@ public final class RegistryMember: Sendable {
         onRemoval: (@Sendable (String) -> Void)? = nil
     ) async throws -> RegistryMember {
         try configuration.validate()
-        try await MemberFoundation.prepare(configuration, logger: logger)
+        let credentials = try MemberCredentials(
+            configuration, clientProtocols: GRPCServer.applicationProtocols, logger: logger)
+        try await MemberFoundation.prepare(configuration, credentials: credentials.links, logger: logger)
         let foundation = try MemberFoundation(configuration, logger: logger)
         let removal = RemovalNotice(logger: logger, onRemoval: onRemoval ?? onFailure)
         let member = RegistryMember(
-            foundation, configuration, logger: logger, removal: removal, onFailure: onFailure)
+            foundation, configuration, credentials, logger: logger, removal: removal, onFailure: onFailure)
         do {
             try await member.open(configuration)
             return member
@@ -77,8 +82,8 @@ public final class RegistryMember: Sendable {
     }
 
     private init(
-        _ foundation: MemberFoundation, _ configuration: MemberConfiguration, logger: Logger,
-        removal: RemovalNotice, onFailure: @escaping @Sendable (String) -> Void
+        _ foundation: MemberFoundation, _ configuration: MemberConfiguration, _ credentials: MemberCredentials,
+        logger: Logger, removal: RemovalNotice, onFailure: @escaping @Sendable (String) -> Void
     ) {
         let loops = configuration.clientLoops > 0 ? configuration.clientLoops : max(1, System.coreCount / 2)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: loops)
@@ -91,7 +96,7 @@ public final class RegistryMember: Sendable {
             makeTransport: { report in
                 let transport = PeerTransport(
                     cluster: settings.cluster, member: settings.member, incarnation: settings.incarnation,
-                    loop: peerLoop, logger: logger,
+                    credentials: credentials.links, loop: peerLoop, logger: logger,
                     report: { event in
                         if case .removed(let by) = event { removal.give(by: by) }
                         return report(event)
@@ -104,6 +109,7 @@ public final class RegistryMember: Sendable {
         let options = configuration.doorOptions(logger)
         doors = EtcdFrontDoors(service: core, group: group, options: options, metricsSource: core)
         listener = GRPCServer(group: group, options: configuration.serverOptions(options))
+        clientCredentials = credentials.clients
         client = LocalClient(service: core)
         memberID = settings.member.number
         clusterID = settings.cluster.number
@@ -120,7 +126,8 @@ public final class RegistryMember: Sendable {
         transport.answerIntroductions { try await RegistryMember.introduction(of: cluster, by: client) }
         for url in configuration.listenPeerURLs {
             let endpoint = try Endpoint(url: url, setting: "--listen-peer-urls")
-            _ = try await transport.listen(on: PeerAddress(host: endpoint.host, port: endpoint.port))
+            _ = try await transport.listen(
+                on: PeerAddress(host: endpoint.host, port: endpoint.port, isSecure: endpoint.isSecure))
         }
         core.start()
         let isSplit = !configuration.listenClientHTTPURLs.isEmpty
@@ -145,7 +152,8 @@ public final class RegistryMember: Sendable {
         for url in urls {
             let endpoint = try Endpoint(url: url, setting: setting)
             let doors = doors
-            let address = try await listener.bind(host: endpoint.host, port: endpoint.port) { loop in
+            let tls = endpoint.isSecure ? clientCredentials : nil
+            let address = try await listener.bind(host: endpoint.host, port: endpoint.port, tls: tls) { loop in
                 service.narrow(doors.services(on: loop))
             }
             bound.append("\(endpoint.host):\(address.port ?? endpoint.port)")

@@ -70,6 +70,7 @@ struct FlagTests {
         #expect(refusal(["--disk-reserve-bytes", "-1"]).contains("--disk-reserve-bytes '-1'"))
         #expect(refusal(["--initial-cluster-state", "old"]).contains("'old' is not new or existing"))
         #expect(refusal(["--listen-client-urls", "http://h:1"]).contains("--advertise-client-urls is required"))
+        #expect(refusal(["--listen-peer-urls", "https://h:1"]).contains("https://h:1 needs a certificate"))
         #expect(refusal(["--listen-peer-urls", "http://h"]).contains("no valid port"))
         #expect(refusal(["--listen-metrics-urls", "http://h"]).contains("--listen-metrics-urls"))
         #expect(refusal(["--auto-compaction-retention", "3 days"]).contains("3 days"))

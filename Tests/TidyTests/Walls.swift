@@ -29,24 +29,31 @@ struct Wall {
         Wall(
             "MemberLanes", .shell, ["Replica", "Raft", "KVStore", "Storage", "RegistryModel", "Primitives"],
             testedBy: "SimulatorTests"),
-        Wall("Transport", .shell, ["Primitives", "NIOCore", "NIOPosix", "Logging"]),
-        Wall("GRPC", .shell, ["CNghttp2", "NIOCore", "NIOPosix", "NIOHTTP1"]),
+        Wall("LinkSecurity", .shell, ["NIOCore", "NIOPosix", "NIOTLS", "NIOSSL"]),
+        Wall("Transport", .shell, ["LinkSecurity", "Primitives", "NIOCore", "NIOPosix", "Logging"]),
+        Wall("GRPC", .shell, ["LinkSecurity", "CNghttp2", "NIOCore", "NIOPosix", "NIOHTTP1"]),
         Wall("EtcdProto", .generated, ["SwiftProtobuf"]),
         Wall("EtcdAPI", .shell, ["RegistryModel", "Primitives", "EtcdProto", "GRPC", "SwiftProtobuf", "NIOCore"]),
         Wall(
             "RegistryServer", .shell,
             [
-                "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "Transport", "EtcdAPI", "GRPC",
-                "YAML", "RegistryModel", "Primitives", "NIOCore", "NIOPosix", "Logging", "DequeModule",
+                "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "Transport", "LinkSecurity", "EtcdAPI",
+                "GRPC", "YAML", "RegistryModel", "Primitives", "NIOCore", "NIOPosix", "Logging", "DequeModule",
             ]),
-        Wall("RegistryClient", .shell, ["EtcdProto", "GRPC", "SwiftProtobuf", "NIOCore", "NIOPosix", "Logging"]),
+        Wall(
+            "RegistryClient", .shell,
+            ["EtcdProto", "GRPC", "LinkSecurity", "SwiftProtobuf", "NIOCore", "NIOPosix", "Logging"]),
         Wall(
             "AgentShell", .shell,
             ["AgentCore", "RegistryClient", "YAML", "Primitives", "NIOCore", "NIOPosix", "NIOHTTP1", "Logging"]),
         Wall("registryd", .program, ["RegistryServer", "Logging"]),
         Wall(
             "CtlCommands", .shell,
-            ["RegistryClient", "Storage", "Raft", "RegistryModel", "Primitives", "ArgumentParser"],
+            [
+                "RegistryClient", "Storage", "Raft", "RegistryModel", "Primitives", "ArgumentParser", "X509",
+                "SwiftASN1",
+                "Crypto",
+            ],
             testedBy: "RegistryClientTests"),
         Wall("registryctl", .program, ["CtlCommands"]),
         Wall("nerve", .program, ["AgentShell"]),

@@ -1,6 +1,7 @@
 /// What etcd has and this member does not act on: with the reason, so that nobody looks for an effect.
 extension MemberFlags {
-    static let ignoredFlags: [Flag] = storageRemarks + checkRemarks + tracingRemarks + antiques
+    static let ignoredFlags: [Flag] =
+        storageRemarks + checkRemarks + tracingRemarks + ignoredSecurityFlags + antiques
 
     private static let storageRemarks: [Flag] = [
         ignored("max-snapshots", count, "5", why: "snapshots are made for those who need one, and removed"),
@@ -161,7 +162,7 @@ extension MemberFlags {
             refused(
                 "proxy", .choice(["off", "readonly", "on"]), "off", .until("3.5"), except: ["off"],
                 why: "there is no proxy of API v2"),
-        ] + discoveryService
+        ] + discoveryService + refusedSecurityFlags
 
     private static let discoveryService: [Flag] =
         [

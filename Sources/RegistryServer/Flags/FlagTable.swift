@@ -13,6 +13,7 @@ extension MemberFlags {
         ("Cluster", clusterFlags),
         ("History and limits", limitFlags),
         ("Clients", clientFlags),
+        ("TLS", securityFlags),
         ("Authentication", authFlags),
         ("Monitoring and logging", monitoringFlags),
         ("Program", programFlags),
