@@ -7,10 +7,13 @@ package struct LeaseAnswer: Hashable, Sendable {
     package var lease: LeaseID
     /// 0: the lease does not exist (any more).
     package var ttlMilliseconds: Int64
+    /// Why the holder may not renew it.
+    package var refusal: Rejection.Code?
 
-    package init(lease: LeaseID, ttlMilliseconds: Int64) {
+    package init(lease: LeaseID, ttlMilliseconds: Int64, refusal: Rejection.Code? = nil) {
         self.lease = lease
         self.ttlMilliseconds = ttlMilliseconds
+        self.refusal = refusal
     }
 }
 
@@ -78,4 +81,6 @@ package enum PeerMessage: Hashable, Sendable {
     /// The receiver's state contains the snapshot's position.
     case snapshotInstalled(SnapshotIdentity)
     case snapshotRefused(SnapshotIdentity)
+    /// As `renew`, with auth on: who wants each of them.
+    case renewAs(id: UInt64, leases: [LeaseID], holders: [Identity])
 }

@@ -10,6 +10,7 @@ extension PeerMessage {
         case snapshotChunk, snapshotStored, snapshotInstalled, snapshotRefused
         case leaseHints, leaseHintsHeard, leaseAgesWanted, leaseAges
         case forwardMembership, membershipRefused, digest, diverged, diskLow
+        case renewAs, renewedWithRefusals
     }
 
     package func encoded() -> [UInt8] {
@@ -33,7 +34,7 @@ extension PeerMessage {
             writer.varint(UInt64(serials.count))
             for serial in serials { writer.varint(serial) }
             writer.bool(overloaded)
-        case .renew, .renewed, .timeToLive, .timeToLiveAnswer, .leaseRefused:
+        case .renew, .renewAs, .renewed, .timeToLive, .timeToLiveAnswer, .leaseRefused:
             encodeLease(into: &writer)
         case .snapshotChunk, .snapshotStored, .snapshotInstalled, .snapshotRefused:
             encodeSnapshot(into: &writer)
@@ -62,6 +63,12 @@ extension PeerMessage {
             writer.varint(id)
             writer.varint(UInt64(leases.count))
             for lease in leases { writer.signed(lease.number) }
+        case .renewAs(let id, let leases, let holders):
+            writer.byte(Tag.renewAs.rawValue)
+            PeerMessage.encodeRenewals(id, leases, holders, into: &writer)
+        case .renewed(let id, let answers) where answers.contains { $0.refusal != nil }:
+            writer.byte(Tag.renewedWithRefusals.rawValue)
+            PeerMessage.encodeRefusals(id, answers, into: &writer)
         case .renewed(let id, let answers):
             writer.byte(Tag.renewed.rawValue)
             writer.varint(id)
@@ -160,6 +167,8 @@ extension PeerMessage {
             message = .forwardRefused(serials: serials, overloaded: try reader.bool("refused.overloaded"))
         case .renew, .renewed, .timeToLive, .timeToLiveAnswer, .leaseRefused:
             message = try decodeLease(tag, &reader)
+        case .renewAs: message = try decodeRenewals(&reader)
+        case .renewedWithRefusals: message = try decodeRefusals(&reader)
         case .snapshotChunk, .snapshotStored, .snapshotInstalled, .snapshotRefused:
             message = try decodeSnapshot(tag, &reader)
         case .forwardMembership, .membershipRefused, .digest, .diverged, .diskLow:

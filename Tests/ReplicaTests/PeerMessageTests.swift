@@ -21,6 +21,15 @@ struct PeerMessageTests {
             .forwardRefused(serials: [1, 1 << 40], overloaded: true),
             .renew(id: 9, leases: [LeaseID(-1), LeaseID(77)]),
             .renewed(id: 9, answers: [LeaseAnswer(lease: LeaseID(-1), ttlMilliseconds: 0)]),
+            .renewAs(
+                id: 9, leases: [LeaseID(-1), LeaseID(77)],
+                holders: [.none, Identity(user: "alice", authRevision: 1 << 40)]),
+            .renewed(
+                id: 9,
+                answers: [
+                    LeaseAnswer(lease: LeaseID(-1), ttlMilliseconds: 0, refusal: .permissionDenied),
+                    LeaseAnswer(lease: LeaseID(3), ttlMilliseconds: 9_000),
+                ]),
             .timeToLive(id: 1, lease: LeaseID(5), wantsKeys: true),
             .timeToLiveAnswer(id: 1, answer),
             .leaseRefused(id: 12),

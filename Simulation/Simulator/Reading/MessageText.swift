@@ -15,6 +15,7 @@ extension PeerMessage {
         case .forwardMembership(let term, _): "forwards a membership change to the leader of term \(term.number)"
         case .membershipRefused(let serial, _): "refuses membership change \(serial)"
         case .renew(let id, let leases): "renew \(leases.count) leases, attempt \(id)"
+        case .renewAs(let id, let leases, _): "renew \(leases.count) leases of users, attempt \(id)"
         case .renewed(let id, let answers): "renewed \(answers.count) leases, attempt \(id)"
         case .timeToLive(let id, let lease, _): "time to live of lease \(lease.number)? (\(id))"
         case .timeToLiveAnswer(let id, let answer): "time to live: \(answer.remainingMilliseconds) ms (\(id))"

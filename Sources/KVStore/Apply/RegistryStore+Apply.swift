@@ -14,6 +14,11 @@ extension RegistryStore {
         move(to: position)
         wallMilliseconds = max(wallMilliseconds, command.wallMilliseconds)
         if let refusal = alarmRefusal(of: command.operation) { return .failure(refusal) }
+        if isAuthEnabled, command.origin.reason == .client,
+            let refusal = authRefusal(of: command.operation, by: command.identity)
+        {
+            return .failure(refusal)
+        }
         switch command.operation {
         case .put(let request):
             var draft = Draft(after: revision)
@@ -54,8 +59,8 @@ extension RegistryStore {
             return .success(.alarms(switchAlarm(change, into: &changes)))
         case .digestMark:
             return .success(.digestMarked(digest))
-        case .auth:
-            return .failure(Rejection(.authNotEnabled))
+        case .auth(let operation):
+            return applyAuth(operation, into: &changes)
         case .memberAdd, .memberRemove, .memberPromote:
             return .failure(Rejection(.internalError, "a change of the membership outside a configuration entry"))
         }
