@@ -113,4 +113,57 @@ struct TokenTests {
             #expect(reply.rejection?.code == code)
         }
     }
+
+    @Test("A restart forgets tokens: what an earlier life's log says of logins is not learned again")
+    func restart() throws {
+        let id = MemberID(1)
+        let base = LogBase(
+            position: LogPosition(index: LogIndex(1), term: Term(1)), configuration: Configuration(voters: [id]))
+        let description = MemberDescription(id: id, name: "", peerURLs: ["http://m1"], clientURLs: [])
+        var state = RestoredState(header: .initial, live: [], leases: [], members: [description])
+        state.auth = AuthRows(
+            isEnabled: true, revision: 4, users: [AuthUser(name: "alice", passwordHash: "h")])
+        state.header.configuration = base.configuration.encoded()
+        state.header = try RegistryStore(restoring: state).header
+        state.header.applied = base.position
+        let origin = Origin(member: id, incarnation: Incarnation(1), serial: 5)
+        let entries = (2...3).map { (index: UInt64) in
+            let login = AuthOperation.authenticate("alice", token: "token\(index)", revision: 4)
+            let command = Command(wallMilliseconds: 0, origin: origin, operation: .auth(login))
+            return Entry(index: LogIndex(index), term: Term(1), kind: .command, payload: command.encoded())
+        }
+        let log = RestoredLog(base: base, entries: entries, hardState: HardState(term: Term(1), commit: LogIndex(3)))
+        var replica = try MemberReplica(
+            configuration: ReplicaConfiguration(
+                member: id, cluster: ClusterID(1), incarnation: Incarnation(2), description: description, seed: 1),
+            log: log, state: state, at: Moment(now: .zero, wallMilliseconds: 0))
+        var effects = ReplicaEffects()
+        replica.step([], at: Moment(now: .zero, wallMilliseconds: 0), into: &effects)
+        #expect(replica.store.applied.index == LogIndex(3) && replica.tokens.count == 0)
+    }
+
+    @Test("A snapshot that skips changes of users ends all tokens, another leaves them", arguments: [true, false])
+    func snapshot(isChanged: Bool) throws {
+        var auth = try AuthCluster()
+        let (leader, behind) = (try auth.leader, auth.follower)
+        _ = try auth.login("alice", at: leader)
+        _ = auth.cluster.run(for: .seconds(1))
+        #expect(auth.cluster[behind].replica.tokens.count == 1)
+        auth.cluster.cut = [[leader, behind]]
+        if isChanged { try auth.change(.userChangePassword("alice", passwordHash: "new")) }
+        #expect(try auth.code(AuthCluster.put("b/1"), at: leader, as: .root) == nil)
+        let source = auth.cluster[leader].replica
+        guard case .result(let all) = source.store.range(RangeRequest(range: .all)) else { throw Unmet(what: "range") }
+        let state = RestoredState(
+            header: source.store.header, live: all.kvs, leases: [], members: source.store.members,
+            auth: source.store.auth)
+        let base = LogBase(position: source.store.applied, configuration: source.raft.configuration)
+        let identity = SnapshotIdentity(position: base.position, digest: Digest128(), bytes: 1)
+        var member = auth.cluster[behind].replica
+        var effects = ReplicaEffects()
+        let moment = Moment(now: auth.cluster.now, wallMilliseconds: 0)
+        member.step([.snapshotInstalled(identity, state, base, sender: leader)], at: moment, into: &effects)
+        #expect(member.store.auth == source.store.auth)
+        #expect(member.tokens.count == (isChanged ? 0 : 1))
+    }
 }
