@@ -110,7 +110,8 @@ let package = Package(
             dependencies: ["Raft", "RegistryModel", "Primitives", "CSQLite", "CLZ4", "CLinux"],
             swiftSettings: strict),
         .testTarget(
-            name: "StorageTests", dependencies: ["Storage", "Simulator", "Raft", "RegistryModel", "Primitives"],
+            name: "StorageTests",
+            dependencies: ["Storage", "MemberLanes", "Replica", "Simulator", "Raft", "RegistryModel", "Primitives"],
             swiftSettings: strict),
         .target(
             name: "MemberLanes",

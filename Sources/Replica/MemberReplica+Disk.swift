@@ -1,5 +1,5 @@
 import KVStore
-import Primitives
+package import Primitives
 import Raft
 import RegistryModel
 
@@ -8,6 +8,8 @@ import RegistryModel
 extension MemberReplica {
     private static let reportInterval = TimeSpan.seconds(1)
     private static let reportLifetime = TimeSpan.seconds(3)
+    /// How long NOSPACE may outlast the last full disk, or the election of a leader, whichever is later.
+    package static let noSpaceLingers = reportLifetime + reportInterval
 
     mutating func diskChanged(isLow: Bool) {
         isDiskLow = isLow
@@ -56,11 +58,16 @@ extension MemberReplica {
             // A new leader has not heard yet who is low.
             guard moment.now - establishedAt > MemberReplica.reportLifetime else { return }
             for alarm in store.alarms where alarm.kind == .noSpace {
-                // What an operator raised for somebody who is no member is the operator's to clear.
-                guard store.members.contains(where: { $0.id == alarm.member }) else { continue }
+                // What an operator raised for somebody who never was a member is the operator's to clear. A removal
+                // takes its member's alarm with it, but not one that was proposed before and comes behind it in the log.
+                guard isOrWasMember(alarm.member) else { continue }
                 switchNoSpace(of: alarm.member, isRaised: false)
             }
         }
+    }
+
+    private func isOrWasMember(_ id: MemberID) -> Bool {
+        store.members.contains { $0.id == id } || store.removedMembers.contains(id)
     }
 
     private mutating func switchNoSpace(of member: MemberID, isRaised: Bool) {

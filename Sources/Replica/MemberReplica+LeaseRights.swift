@@ -7,13 +7,13 @@ import RegistryModel
 /// read them.
 extension MemberReplica {
     mutating func receiveRenewals(
-        _ leases: [LeaseID], of holders: [Identity], id: UInt64, from member: MemberID, deadline: Instant,
+        _ leases: [LeaseID], of holders: [Identity], _ name: RequestName, from member: MemberID, deadline: Instant,
         into effects: inout ReplicaEffects
     ) {
         guard raft.role == .leader else {
-            return effects.sends.append(PeerSend(to: member, message: .leaseRefused(id: id)))
+            return effects.sends.append(PeerSend(to: member, message: .leaseRefused(name)))
         }
-        let work = PendingRead.Work.renewForMember(member, id: id, leases, arrivedAt: moment.now)
+        let work = PendingRead.Work.renewForMember(member, name, leases, arrivedAt: moment.now)
         var read = PendingRead(work: work, deadline: deadline, holders: holders)
         if store.isAuthEnabled {
             for (place, lease) in leases.enumerated() {
@@ -25,7 +25,7 @@ extension MemberReplica {
             code.map { LeaseAnswer(lease: lease, ttlMilliseconds: 0, refusal: $0) }
         }
         if !refused.isEmpty, refused.count == leases.count {
-            return effects.sends.append(PeerSend(to: member, message: .renewed(id: id, answers: refused)))
+            return effects.sends.append(PeerSend(to: member, message: .renewed(name, answers: refused)))
         }
         reads.add(read)
     }

@@ -55,18 +55,18 @@ extension MemberReplica {
             case .renew where call.holder == .none: renewals.append(call)
             case .renew: named.append(call)
             case .timeToLive(let lease, let wantsKeys):
-                let id = leaseCalls.markSent([call], at: moment.now)
-                let message = PeerMessage.timeToLive(id: id, lease: lease, wantsKeys: wantsKeys)
+                let name = RequestName(configuration.incarnation, leaseCalls.markSent([call], at: moment.now))
+                let message = PeerMessage.timeToLive(name, lease: lease, wantsKeys: wantsKeys)
                 effects.sends.append(PeerSend(to: leader, message: message))
             }
         }
         if !renewals.isEmpty {
-            let id = leaseCalls.markSent(renewals, at: moment.now)
-            effects.sends.append(PeerSend(to: leader, message: .renew(id: id, leases: renewals.map(\.lease))))
+            let name = RequestName(configuration.incarnation, leaseCalls.markSent(renewals, at: moment.now))
+            effects.sends.append(PeerSend(to: leader, message: .renew(name, leases: renewals.map(\.lease))))
         }
         if !named.isEmpty {
-            let id = leaseCalls.markSent(named, at: moment.now)
-            let message = PeerMessage.renewAs(id: id, leases: named.map(\.lease), holders: named.map(\.holder))
+            let name = RequestName(configuration.incarnation, leaseCalls.markSent(named, at: moment.now))
+            let message = PeerMessage.renewAs(name, leases: named.map(\.lease), holders: named.map(\.holder))
             effects.sends.append(PeerSend(to: leader, message: message))
         }
     }
@@ -76,33 +76,33 @@ extension MemberReplica {
     ) {
         let deadline = moment.now + configuration.requestTimeout
         switch message {
-        case .renew(let id, let leases):
-            receiveRenewals(leases, of: [], id: id, from: member, deadline: deadline, into: &effects)
-        case .renewAs(let id, let leases, let holders):
-            receiveRenewals(leases, of: holders, id: id, from: member, deadline: deadline, into: &effects)
-        case .timeToLive(let id, let lease, let wantsKeys):
-            guard raft.role == .leader else { return refuseLease(id, to: member, into: &effects) }
-            let work = PendingRead.Work.timeToLive(lease, wantsKeys: wantsKeys, .member(member, id: id))
+        case .renew(let name, let leases):
+            receiveRenewals(leases, of: [], name, from: member, deadline: deadline, into: &effects)
+        case .renewAs(let name, let leases, let holders):
+            receiveRenewals(leases, of: holders, name, from: member, deadline: deadline, into: &effects)
+        case .timeToLive(let name, let lease, let wantsKeys):
+            guard raft.role == .leader else { return refuseLease(name, to: member, into: &effects) }
+            let work = PendingRead.Work.timeToLive(lease, wantsKeys: wantsKeys, .member(member, name))
             reads.add(PendingRead(work: work, deadline: deadline))
-        case .renewed(let id, let answers):
-            for (call, answer) in leaseCalls.answered(id, by: answers) {
+        case .renewed(let name, let answers):
+            for (call, answer) in leaseCalls.answered(name.number, by: answers) {
                 let body = ReplyBody.keptAlive(answer.lease, ttlMilliseconds: answer.ttlMilliseconds)
                 let refusal = answer.refusal.map { Rejection($0) }
                 reply(refusal.map { .failure($0) } ?? .success(body), to: call.token, into: &effects)
             }
-        case .timeToLiveAnswer(let id, let answer):
-            for call in leaseCalls.answered(id) {
+        case .timeToLiveAnswer(let name, let answer):
+            for call in leaseCalls.answered(name.number) {
                 answerTimeToLive(call.lease, answer, to: call.token, of: call.holder, into: &effects)
             }
-        case .leaseRefused(let id):
-            leaseCalls.refused(id, retryAt: moment.now + .milliseconds(20))
+        case .leaseRefused(let name):
+            leaseCalls.refused(name.number, retryAt: moment.now + .milliseconds(20))
         default:
             preconditionFailure("not a lease message")
         }
     }
 
-    private func refuseLease(_ id: UInt64, to member: MemberID, into effects: inout ReplicaEffects) {
-        effects.sends.append(PeerSend(to: member, message: .leaseRefused(id: id)))
+    private func refuseLease(_ name: RequestName, to member: MemberID, into effects: inout ReplicaEffects) {
+        effects.sends.append(PeerSend(to: member, message: .leaseRefused(name)))
     }
 
     mutating func retryLeaseCalls() {
@@ -141,7 +141,7 @@ extension MemberReplica {
                 later.hintRound = read.hintRound
                 waitingRenewals.append(later)
             }
-        case .renewForMember(let member, let id, let leases, let arrivedAt):
+        case .renewForMember(let member, let name, let leases, let arrivedAt):
             if leases.contains(where: { leaseClock.isExpiring($0) }) { return waitingRenewals.append(read) }
             var answers: [LeaseAnswer] = []
             for (place, lease) in leases.enumerated() {
@@ -154,7 +154,7 @@ extension MemberReplica {
                 }
                 answers.append(answer)
             }
-            effects.sends.append(PeerSend(to: member, message: .renewed(id: id, answers: answers)))
+            effects.sends.append(PeerSend(to: member, message: .renewed(name, answers: answers)))
         default:
             preconditionFailure("not a renewal")
         }
@@ -181,8 +181,8 @@ extension MemberReplica {
         switch asker {
         case .local(let token):
             answerTimeToLive(lease, answer, to: token, of: read.holder(at: 0), into: &effects)
-        case .member(let member, let id):
-            effects.sends.append(PeerSend(to: member, message: .timeToLiveAnswer(id: id, answer)))
+        case .member(let member, let name):
+            effects.sends.append(PeerSend(to: member, message: .timeToLiveAnswer(name, answer)))
         }
     }
 
@@ -197,8 +197,8 @@ extension MemberReplica {
                         work: .renew(renewal.lease), token: token, deadline: read.deadline,
                         holder: read.holder(at: place)))
             }
-        case .renewForMember(let member, let id, _, _), .timeToLive(_, _, .member(let member, let id)):
-            refuseLease(id, to: member, into: &effects)
+        case .renewForMember(let member, let name, _, _), .timeToLive(_, _, .member(let member, let name)):
+            refuseLease(name, to: member, into: &effects)
         case .timeToLive(let lease, let wantsKeys, .local(let token)):
             leaseCalls.add(
                 LeaseCall(

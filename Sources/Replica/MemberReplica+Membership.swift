@@ -107,11 +107,11 @@ extension MemberReplica {
         guard let command = try? Command.decode(payload), command.operation.isMembership,
             command.origin.member == member
         else { return }
-        let serial = command.origin.serial
-        if term == forwards.term, forwards.contains(serial, of: member, command.origin.incarnation) { return }
+        let name = RequestName(command.origin.incarnation, command.origin.serial)
+        if term == forwards.term, forwards.contains(name.number, of: member, name.incarnation) { return }
         func answer(_ rejection: Rejection?) {
             effects.sends.append(
-                PeerSend(to: member, message: .membershipRefused(serial: serial, rejection)))
+                PeerSend(to: member, message: .membershipRefused(name, rejection)))
         }
         guard raft.role == .leader, raft.term == term else {
             if term >= forwards.term { answer(nil) }
@@ -120,7 +120,7 @@ extension MemberReplica {
         var stamped = command
         stamped.wallMilliseconds = stamp()
         // Whatever becomes of it: a copy that the network made must not be looked at again.
-        forwards.take([serial], of: member, command.origin.incarnation)
+        forwards.take([name.number], of: member, name.incarnation)
         switch proposeMembership(stamped) {
         case .proposed: break
         case .later: answer(nil)

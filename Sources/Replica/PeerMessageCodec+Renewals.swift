@@ -4,10 +4,10 @@ import RegistryModel
 /// The bytes of renewals and their answers where auth is on.
 extension PeerMessage {
     static func encodeRenewals(
-        _ id: UInt64, _ leases: [LeaseID], _ holders: [Identity], into writer: inout ByteWriter
+        _ name: RequestName, _ leases: [LeaseID], _ holders: [Identity], into writer: inout ByteWriter
     ) {
         precondition(leases.count == holders.count, "\(leases.count) leases of \(holders.count) holders")
-        writer.varint(id)
+        name.encode(into: &writer)
         writer.varint(UInt64(leases.count))
         for (lease, holder) in zip(leases, holders) {
             writer.signed(lease.number)
@@ -17,7 +17,7 @@ extension PeerMessage {
     }
 
     static func decodeRenewals(_ reader: inout ByteReader) throws(DecodingFailure) -> PeerMessage {
-        let id = try reader.varint("lease.id")
+        let name = try RequestName.decode("lease.name", from: &reader)
         var leases: [LeaseID] = []
         var holders: [Identity] = []
         for _ in 0..<(try reader.count("renew.count", unit: 3)) {
@@ -25,11 +25,11 @@ extension PeerMessage {
             let user = try reader.string("renew.user")
             holders.append(Identity(user: user, authRevision: try reader.varint("renew.auth")))
         }
-        return .renewAs(id: id, leases: leases, holders: holders)
+        return .renewAs(name, leases: leases, holders: holders)
     }
 
-    static func encodeRefusals(_ id: UInt64, _ answers: [LeaseAnswer], into writer: inout ByteWriter) {
-        writer.varint(id)
+    static func encodeRefusals(_ name: RequestName, _ answers: [LeaseAnswer], into writer: inout ByteWriter) {
+        name.encode(into: &writer)
         writer.varint(UInt64(answers.count))
         for answer in answers {
             writer.signed(answer.lease.number)
@@ -40,7 +40,7 @@ extension PeerMessage {
     }
 
     static func decodeRefusals(_ reader: inout ByteReader) throws(DecodingFailure) -> PeerMessage {
-        let id = try reader.varint("lease.id")
+        let name = try RequestName.decode("lease.name", from: &reader)
         var answers: [LeaseAnswer] = []
         for _ in 0..<(try reader.count("renewed.count", unit: 3)) {
             let lease = LeaseID(try reader.signed("renewed.lease"))
@@ -53,6 +53,6 @@ extension PeerMessage {
             }
             answers.append(answer)
         }
-        return .renewed(id: id, answers: answers)
+        return .renewed(name, answers: answers)
     }
 }

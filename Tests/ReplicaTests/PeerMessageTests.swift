@@ -15,32 +15,33 @@ struct PeerMessageTests {
         let vote = Message(
             from: MemberID(1), to: MemberID(2), term: Term(3),
             body: .requestVote(last: LogPosition(index: LogIndex(4), term: Term(2)), transfer: true))
+        let name = RequestName(Incarnation(3), 1 << 40)
         return [
             .raft(vote),
             .forward(term: Term(3), commands: [[1, 2, 3], []]),
-            .forwardRefused(serials: [1, 1 << 40], overloaded: true),
-            .renew(id: 9, leases: [LeaseID(-1), LeaseID(77)]),
-            .renewed(id: 9, answers: [LeaseAnswer(lease: LeaseID(-1), ttlMilliseconds: 0)]),
+            .forwardRefused(Incarnation(1 << 40), serials: [1, 1 << 40], overloaded: true),
+            .renew(name, leases: [LeaseID(-1), LeaseID(77)]),
+            .renewed(name, answers: [LeaseAnswer(lease: LeaseID(-1), ttlMilliseconds: 0)]),
             .renewAs(
-                id: 9, leases: [LeaseID(-1), LeaseID(77)],
+                name, leases: [LeaseID(-1), LeaseID(77)],
                 holders: [.none, Identity(user: "alice", authRevision: 1 << 40)]),
             .renewed(
-                id: 9,
+                name,
                 answers: [
                     LeaseAnswer(lease: LeaseID(-1), ttlMilliseconds: 0, refusal: .permissionDenied),
                     LeaseAnswer(lease: LeaseID(3), ttlMilliseconds: 9_000),
                 ]),
-            .timeToLive(id: 1, lease: LeaseID(5), wantsKeys: true),
-            .timeToLiveAnswer(id: 1, answer),
-            .leaseRefused(id: 12),
+            .timeToLive(name, lease: LeaseID(5), wantsKeys: true),
+            .timeToLiveAnswer(name, answer),
+            .leaseRefused(name),
             .leaseHints(term: Term(9), round: 3, leases: [LeaseID(1), LeaseID(-7)]),
             .leaseHintsHeard(term: Term(9), round: 3),
             .leaseAgesWanted(term: Term(9), minimum: LogIndex(44), after: nil, through: LeaseID(5)),
             .leaseAgesWanted(term: Term(9), minimum: LogIndex(44), after: LeaseID(-5), through: LeaseID(5)),
             .leaseAges(term: Term(9), through: LeaseID(5), ages: [LeaseAge(lease: LeaseID(-7), milliseconds: 88)]),
             .forwardMembership(term: Term(3), command: [1, 2]),
-            .membershipRefused(serial: 8, nil),
-            .membershipRefused(serial: 8, Rejection(.memberNotFound, "who")),
+            .membershipRefused(name, nil),
+            .membershipRefused(name, Rejection(.memberNotFound, "who")),
             .digest(index: LogIndex(1 << 40), Digest128(low: 3, high: 4)),
             .diverged(index: LogIndex(7)),
             .diskLow,

@@ -85,6 +85,15 @@ final class NerveRegistries: @unchecked Sendable {
         }
     }
 
+    /// A lease that is gone was granted no time. One that is about to end may have none left.
+    func readLease(_ id: RegistryID, _ request: RequestID, lease: Int64, deadline: Instant) {
+        let ask = LeaseTimeToLiveRequest(id: LeaseID(rawValue: lease), wantsKeys: true)
+        call(id, request, ask, deadline) { answer in
+            answer.grantedTTLSeconds > 0
+                ? .leaseRead(id, request, keys: answer.keys) : .requestFailed(id, request, .leaseNotFound)
+        }
+    }
+
     func put(
         _ id: RegistryID, _ request: RequestID, key: [UInt8], value: [UInt8], lease: Int64, deadline: Instant
     ) {
