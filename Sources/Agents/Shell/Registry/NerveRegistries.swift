@@ -32,9 +32,7 @@ final class NerveRegistries: @unchecked Sendable {
     /// Opens a client; one that cannot even be made answers every request with its reason.
     func open(_ id: RegistryID, _ endpoints: RegistryEndpoints) {
         do {
-            var configuration = try Registry.Configuration(endpoints: endpoints.hosts)
-            configuration.logger = logger
-            let client = Registry(configuration, on: loop)
+            let client = Registry(try endpoints.clientConfiguration(logger: logger), on: loop)
             let links = client.observeLinks(grace: Self.outageGrace) { [weak self] in
                 guard let self, self.open[id] != nil else { return }
                 self.onEvent(.registryReachable(id, true))
