@@ -185,7 +185,7 @@ let package = Package(
             path: "Sources/Agents/Shell", swiftSettings: strict),
         .testTarget(
             name: "AgentShellTests",
-            dependencies: ["AgentShell", "AgentCore", "RegistryClient", "Primitives", nio, nioPosix],
+            dependencies: ["AgentShell", "AgentCore", "RegistryClient", "YAML", "Primitives", nio, nioPosix],
             swiftSettings: strict),
 
         // Programs
