@@ -10,13 +10,16 @@ protocol Call: Sendable, CustomStringConvertible {
     /// Whether everything that open watches have to deliver must have arrived before: else the answer, or what
     /// the watches still get, would depend on time.
     var needsQuietWatches: Bool { get }
+    /// Whether open watches must have passed all that is in the past, whether it concerns them or not.
+    var needsCaughtUpWatches: Bool { get }
     func play(on session: Session) async throws -> Answer
     /// Calls with a little less in them, for shrinking.
     var simpler: [any Call] { get }
 }
 
 extension Call {
-    var needsQuietWatches: Bool { false }
+    var needsQuietWatches: Bool { needsCaughtUpWatches }
+    var needsCaughtUpWatches: Bool { false }
     var simpler: [any Call] { [] }
 }
 
@@ -46,7 +49,7 @@ struct UnaryCall<Request: Replayable, Response: Replayable>: Call {
     /// The name under which a session keeps the token to be sent along; nil sends none.
     var credential: String?
     var package = "etcdserverpb"
-    var needsQuietWatches = false
+    var needsCaughtUpWatches = false
 
     init(_ kind: String, _ request: Request, answeredBy: Response.Type = Response.self, credential: String? = nil) {
         self.kind = kind

@@ -30,6 +30,11 @@ struct Duel: Sendable {
         var watching = Watching()
         for (position, call) in calls.enumerated() {
             if call.needsQuietWatches, let difference = try await settle(&watching, position) { return difference }
+            if call.needsCaughtUpWatches {
+                async let theirs: Void = etcd.catchUp()
+                async let our: Void = ours.catchUp()
+                _ = try await (theirs, our)
+            }
             async let theirAnswer = call.play(on: etcd)
             async let ourAnswer = call.play(on: ours)
             let (theirs, answer) = try await (theirAnswer, ourAnswer)

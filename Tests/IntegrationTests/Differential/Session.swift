@@ -93,6 +93,22 @@ final class Session: Sendable {
         state.withLock { state in state.streams.sorted { $0.key < $1.key }.map { (number: $0.key, stream: $0.value) } }
     }
 
+    /// Waits until all watches that started in the past have passed it. etcd takes them along together, every tenth of
+    /// a second: when another one that starts in the past has its event, so do they.
+    func catchUp() async throws {
+        guard try openStreams.contains(where: { try $0.stream.live().values.contains { $0 > 0 } }) else { return }
+        let put = try await ask("KV/Put", WatchedStream.markPut)
+        var request = Etcdserverpb_WatchRequest()
+        request.createRequest.key = WatchedStream.markKey
+        request.createRequest.startRevision = try Etcdserverpb_PutResponse(serializedBytes: put).header.revision
+        let stream = open("/etcdserverpb.Watch/Watch")
+        stream.send(try request.serializedBytes())
+        // That it was created, and the event.
+        let event: Bool? = try await soon(seconds: 5) { stream.received.messages.count > 1 ? true : nil }
+        stream.cancel()
+        if event == nil { throw TestFailure("\(label) does not catch up with the mark") }
+    }
+
     // MARK: Start of a sequence
 
     /// Leaves an empty store that is compacted up to its revision, and counts from there.

@@ -34,11 +34,11 @@ struct VersionRule: Sendable {
         guard let create = call as? WatchCreate, create.request.startRevision < 0, theirs.status == "ok" else {
             return nil
         }
+        // Before it looks at the range.
+        guard let header = theirs.body.range(of: "raft_term: 1 } ") else { return nil }
         let refusal =
             "watch_id: -1 created: true canceled: true"
             + " cancel_reason: \"etcdserver: mvcc: required revision has been compacted\""
-        return Answer(
-            body: theirs.body.replacingOccurrences(
-                of: "watch_id: \(create.request.watchID) created: true", with: refusal))
+        return Answer(body: theirs.body[..<header.upperBound] + refusal)
     }
 }

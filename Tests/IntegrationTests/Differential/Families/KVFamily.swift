@@ -82,8 +82,8 @@ struct CompactionFamily: CallFamily {
         request.revision = random.oneIn(8) ? 0 : random.revision(plan)
         request.physical = random.oneIn(3)
         var call = UnaryCall("KV/Compact", request, answeredBy: Etcdserverpb_CompactionResponse.self)
-        // What a watch has not delivered yet may be compacted away under it.
-        call.needsQuietWatches = true
+        // What a watch has not passed yet may be compacted away under it.
+        call.needsCaughtUpWatches = true
         return [call]
     }
 }

@@ -80,7 +80,7 @@ extension SeededGenerator {
         case .create: compare.createRevision = oneIn(4) ? 0 : revision(plan)
         case .mod: compare.modRevision = oneIn(4) ? 0 : revision(plan)
         case .value: compare.value = value()
-        case .lease: compare.lease = oneIn(3) ? 0 : lease(plan)
+        case .lease: compare.lease = oneIn(3) ? 0 : compare.isOrder ? chosenLease() : lease(plan)
         case .UNRECOGNIZED: break
         }
         return compare
@@ -102,4 +102,9 @@ extension SeededGenerator {
             request.success = Array(repeating: reading, count: 29) + [nested]
         }
     }
+}
+
+extension Etcdserverpb_Compare {
+    /// Which of two ids that a server has chosen is larger is chance.
+    fileprivate var isOrder: Bool { result == .greater || result == .less }
 }

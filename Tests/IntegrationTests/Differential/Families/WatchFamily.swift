@@ -28,6 +28,7 @@ extension Etcdserverpb_WatchResponse: Replayable {
 /// closing of a stream, after which the next watch opens it again.
 struct WatchFamily: CallFamily {
     let weight: UInt64 = 12
+    private static let farIDs: Int64 = 500
 
     func draw(_ random: inout SeededGenerator, _ plan: inout Plan) -> [any Call] {
         let stream = Int(random.below(3))
@@ -43,7 +44,11 @@ struct WatchFamily: CallFamily {
     }
 
     private func watch(_ random: inout SeededGenerator, _ count: Int) -> Int64 {
-        random.oneIn(3) ? random.one(of: [-1, 1, 5, 6]) : random.within(0...Int64(count))
+        switch random.below(6) {
+        case 0: random.one(of: [-1, 1, 5, 6])
+        case 1: random.one(of: [0, 1]) + Self.farIDs
+        default: random.within(0...Int64(count))
+        }
     }
 
     private func create(_ random: inout SeededGenerator, _ plan: inout Plan, stream: Int) -> any Call {
@@ -60,7 +65,10 @@ struct WatchFamily: CallFamily {
         request.prevKv = random.oneIn(2)
         request.progressNotify = random.oneIn(6)
         request.fragment = random.oneIn(6)
-        if random.oneIn(5) { request.watchID = watch(&random, plan.watches[stream]) }
+        // Normalisation "compacted watch": an id that may stay taken is none that a server would choose.
+        if random.oneIn(5) {
+            request.watchID = watch(&random, plan.watches[stream]) + (request.startRevision == 0 ? 0 : Self.farIDs)
+        }
         if request.startRevision < 0 {
             // 3.6 gives it no id: none may be taken from the others.
             plan.strangers += 1
