@@ -21,6 +21,8 @@ extension RegistryStore {
         }
         switch command.operation {
         case .put(let request):
+            // The lease before the key, where a transaction looks for the key first: etcd's orders.
+            if let refusal = leaseRefusal(of: request) { return .failure(refusal) }
             var draft = Draft(after: revision)
             let outcome = write(request, draft: &draft)
             commit(draft, origin: command.origin, into: &changes)

@@ -213,9 +213,9 @@ struct MemoryStore {
 
     mutating func createWatch(_ stream: StreamID, _ request: WatchRequest) -> Result<Int64, Rejection> {
         let taken = watches[stream] ?? [:]
-        if request.range.isEmpty { return .failure(Rejection(.emptyKey, "mvcc: watcher range is empty")) }
+        if request.range.isEmpty { return .failure(Rejection(.cancelled, "mvcc: watcher range is empty")) }
         if let id = request.watchID, taken[id] != nil {
-            return .failure(Rejection(.duplicateKey, "mvcc: duplicate watch ID provided on the WatchStream"))
+            return .failure(Rejection(.cancelled, "mvcc: duplicate watch ID provided on the WatchStream"))
         }
         var id = request.watchID ?? 0
         while taken[id] != nil { id += 1 }
