@@ -230,7 +230,8 @@ let package = Package(
         // The house itself
         .testTarget(name: "TidyTests", swiftSettings: strict),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["Primitives", "RegistryClient"], exclude: ["Embedding"],
-            swiftSettings: strict),
+            name: "IntegrationTests",
+            dependencies: ["Primitives", "RegistryClient", "GRPC", "EtcdProto", protobuf, nio, nioPosix],
+            exclude: ["Embedding"], swiftSettings: strict),
     ]
 )
