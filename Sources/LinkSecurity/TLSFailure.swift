@@ -50,7 +50,7 @@ package enum TLSFailure {
     /// Whether the other side just went away, which port scans and health checks do.
     static func isDeparture(_ error: any Error) -> Bool {
         if error is IOError { return true }
-        switch error as? NIOSSLError {
+        return switch error as? NIOSSLError {
         case .uncleanShutdown: true
         case .handshakeFailed(let inner): inner == .zeroReturn || "\(inner)".contains("EOF during handshake")
         default: false
