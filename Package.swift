@@ -114,6 +114,7 @@ let package = Package(
             swiftSettings: strict),
 
         // Adapters
+        .target(name: "YAML", dependencies: ["CYAML"], swiftSettings: strict),
         .target(
             name: "Storage",
             dependencies: ["Raft", "RegistryModel", "Primitives", "CSQLite", "CLZ4", "CLinux"],
@@ -160,14 +161,13 @@ let package = Package(
             name: "RegistryServer",
             dependencies: [
                 "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "Transport", "LinkSecurity", "EtcdAPI",
-                "GRPC", "RegistryModel", "Primitives", nio, nioPosix, logging, deque,
+                "GRPC", "YAML", "RegistryModel", "Primitives", nio, nioPosix, logging, deque,
             ], swiftSettings: strict),
         .testTarget(
             name: "RegistryServerTests",
             dependencies: [
-                "RegistryServer", "Replica", "Raft", "Storage", "Transport", "RegistryModel", "Primitives", nio,
-                nioPosix,
-                logging,
+                "RegistryServer", "Replica", "Raft", "Storage", "Transport", "EtcdAPI", "GRPC", "RegistryModel",
+                "Primitives", nio, nioPosix, logging,
             ], swiftSettings: strict),
         .target(
             name: "RegistryClient",
@@ -181,11 +181,11 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "AgentShell",
-            dependencies: ["AgentCore", "RegistryClient", "Primitives", nio, nioPosix, nioHTTP1, logging, "CYAML"],
+            dependencies: ["AgentCore", "RegistryClient", "YAML", "Primitives", nio, nioPosix, nioHTTP1, logging],
             path: "Sources/Agents/Shell", swiftSettings: strict),
         .testTarget(
             name: "AgentShellTests",
-            dependencies: ["AgentShell", "AgentCore", "RegistryClient", "Primitives", nio, nioPosix],
+            dependencies: ["AgentShell", "AgentCore", "RegistryClient", "YAML", "Primitives", nio, nioPosix],
             swiftSettings: strict),
 
         // Programs
@@ -230,7 +230,8 @@ let package = Package(
         // The house itself
         .testTarget(name: "TidyTests", swiftSettings: strict),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["Primitives", "RegistryClient"], exclude: ["Embedding"],
-            swiftSettings: strict),
+            name: "IntegrationTests",
+            dependencies: ["Primitives", "RegistryClient", "GRPC", "EtcdProto", protobuf, nio, nioPosix],
+            exclude: ["Embedding"], swiftSettings: strict),
     ]
 )

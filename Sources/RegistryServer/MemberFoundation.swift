@@ -191,7 +191,13 @@ struct MemberFoundation {
         replica.timings.earlyElection = !configuration.leaseReads
         replica.requestTimeout = .seconds(5) + replica.timings.election * 2
         replica.minLeaseTTLMilliseconds = configuration.minLeaseTTLSeconds * 1_000
+        replica.tokenLifetime = .seconds(configuration.authTokenTTLSeconds)
         replica.snapshotCount = configuration.snapshotCount
+        replica.limits.trailingEntries = configuration.snapshotCatchupEntries
+        replica.quotaBytes = configuration.quotaBytes
+        replica.historyBytesMax = configuration.historyBytesMax
+        replica.strictReconfigCheck = configuration.strictReconfigCheck
+        replica.learnersMax = configuration.maxLearners
         replica.watchProgressInterval = .seconds(configuration.watchProgressNotifySeconds)
         switch configuration.autoCompaction {
         case .off: replica.retention = .off

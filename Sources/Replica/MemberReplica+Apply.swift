@@ -22,6 +22,7 @@ extension MemberReplica {
         effects.stateBatches.append(StateBatch(header: store.header, changes: changes.changes))
         changes.removeAll()
         serveWaitingRenewals(into: &effects)
+        serveHeld(into: &effects)
         startAgeSearchIfApplied(into: &effects)
     }
 
@@ -58,10 +59,16 @@ extension MemberReplica {
         default: break
         }
         let result = store.apply(command, at: position, into: &changes)
+        if case .success = result {
+            notingQuota { $0.applied(command.operation.addedBytes, at: position.index) }
+        }
         if case .success(.digestMarked(let digest)) = result { marked(digest, at: position.index, into: &effects) }
         if case .leaseExpire(let leases, let term) = command.operation {
             if case .failure = result { leaseClock.unmark(leases, at: moment.now) }
             if term == raft.term { expiriesInFlight = max(0, expiriesInFlight - 1) }
+        }
+        if case .auth(let operation) = command.operation, case .success(let outcome) = result {
+            noteAuth(operation, outcome, at: position.index)
         }
         answer(command.origin, result, into: &effects)
     }
@@ -123,9 +130,12 @@ extension MemberReplica {
         guard raft.isEstablishedLeader, compactionCheckAt <= moment.now else { return }
         compactionCheckAt = moment.now + .seconds(1)
         revisionClock.record(wallMilliseconds: moment.wallMilliseconds, revision: store.revision)
-        let target = revisionClock.target(
+        let bySize = revisionClock.target(
+            historyBytes: historyBytes, wallMilliseconds: moment.wallMilliseconds, current: store.revision,
+            compactRevision: store.compactRevision)
+        let byAge = revisionClock.target(
             wallMilliseconds: moment.wallMilliseconds, current: store.revision, compactRevision: store.compactRevision)
-        if let target { proposeOwn(.compact(target), reason: .system) }
+        if let target = [bySize, byAge].compactMap(\.self).max() { proposeOwn(.compact(target), reason: .system) }
     }
 }
 
@@ -142,6 +152,8 @@ extension ReplyBody {
         case .memberAdded(let member, let members): self = .memberAdded(member, members)
         case .membersChanged(let members): self = .membersChanged(members)
         case .alarms(let changes): self = .alarms(changes)
+        case .authChanged: self = .authChanged
+        case .authenticated(let token, let revision): self = .authenticated(token: token, authRevision: revision)
         case .leasesExpired, .memberPublished, .digestMarked: return nil
         }
     }

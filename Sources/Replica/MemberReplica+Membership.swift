@@ -34,13 +34,22 @@ extension MemberReplica {
         guard raft.isEstablishedLeader, !raft.isTransferring, !raft.isChangingConfiguration, committed.isEmpty,
             store.header.configuration == raft.configuration.encoded()
         else { return .later }
-        if let refusal = store.membershipRefusal(of: command.operation) { return .refused(refusal) }
+        if command.origin.reason == .client,
+            let refusal = store.authRefusal(of: command.operation, by: command.identity)
+        {
+            return .refused(refusal)
+        }
+        if let refusal = store.membershipRefusal(
+            of: command.operation, learnersMax: configuration.learnersMax)
+        {
+            return .refused(refusal)
+        }
         let operation: MembershipOperation
         switch command.operation {
         case .memberAdd(let member):
             operation = .addLearner(member.id)
         case .memberRemove(let id):
-            if !isRemovalSafe(id) { return .refused(Rejection(.unhealthyCluster)) }
+            if configuration.strictReconfigCheck, !isRemovalSafe(id) { return .refused(Rejection(.unhealthyCluster)) }
             operation = .remove(id)
         case .memberPromote(let id):
             if raft.promotionObstacle(of: id, at: moment.now) != nil { return .refused(Rejection(.learnerNotReady)) }

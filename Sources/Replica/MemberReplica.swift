@@ -30,6 +30,9 @@ package struct MemberReplica: Sendable {
     var forwards = ForwardMemory()
     var reads = PendingReads()
     var leaseCalls = LeaseCalls()
+    var tokens = SimpleTokens()
+    /// In order of arrival; nearly always empty.
+    var held: [HeldRequest] = []
     /// Renewals that a majority has not heard of yet, or whose lease's expiry is being decided: looked at again when
     /// either may have happened.
     var waitingRenewals: [PendingRead] = []
@@ -97,6 +100,7 @@ package struct MemberReplica: Sendable {
     var lastStamp: Int64 = 0
     var hasStarted = false
     var sizes: (bytes: Int64, inUse: Int64) = (0, 0)
+    var space: SpaceGauge
     var fatal: String?
 
     /// About four milliseconds of applying; the rest waits for the next step, so that heartbeats and reads get their turn.
@@ -125,8 +129,10 @@ package struct MemberReplica: Sendable {
         hub = WatchHub(
             revision: store.revision, compactRevision: store.compactRevision, limits: limits,
             seed: configuration.seed, now: moment.now)
-        revisionClock = RevisionClock(retention: configuration.retention)
+        revisionClock = RevisionClock(
+            retention: configuration.retention, bytesMax: configuration.historyBytesMax)
         hints = LeaseHints(since: moment.now)
+        space = SpaceGauge(quotaBytes: configuration.quotaBytes)
         stateWritten = state.header.applied.index
         stateDurable = state.header.applied.index
     }
@@ -137,6 +143,7 @@ package struct MemberReplica: Sendable {
         var next = min(raft.nextDeadline, hub.nextDeadline)
         next = min(next, min(writes.nextDeadline, reads.nextDeadline))
         next = min(next, min(leaseCalls.nextDeadline, snapshots.nextDeadline))
+        if !held.isEmpty { next = min(next, heldDeadline) }
         if !committed.isEmpty, !snapshots.isInstalling { return moment.now }
         if mayExpireLeases { next = min(next, max(leaseClock.nextDeadline, expireAgainAt)) }
         next = min(next, min(hintsDeadline, min(membershipDeadline, diskDeadline)))
@@ -185,6 +192,7 @@ package struct MemberReplica: Sendable {
             if knownLeader == nil { effects.deliveries.append((sink, .leaderKnown(false))) }
         case .sinkDetached(let sink):
             sinks.removeAll { $0 == sink }
+            held.removeAll { $0.token.sink == sink }
             hub.closeSink(sink)
         case .request(let request, let token, let context):
             accept(request, token: token, context: context, into: &effects)
@@ -206,8 +214,10 @@ package struct MemberReplica: Sendable {
             releaseGated(into: &effects)
         case .stateWritten(let index):
             stateWritten = max(stateWritten, index)
+            space.stateWritten(index)
         case .stateSizes(let bytes, let inUse):
             sizes = (bytes, inUse)
+            notingQuota { $0.measured(inUse) }
         case .stateDurable(let index):
             stateDurable = max(stateDurable, index)
             durableOrdered = nil
@@ -236,6 +246,7 @@ package struct MemberReplica: Sendable {
             raft.step(.timer, at: now, into: &raftEffects)
         }
         rejectOverdue(into: &effects)
+        serveHeld(into: &effects)
         retryLeaseCalls()
         retryHints(into: &effects)
         expireLeases()

@@ -24,6 +24,7 @@ struct Wall {
         Wall("Watch", .pure, ["Primitives", "RegistryModel", "DequeModule"]),
         Wall("AgentCore", .pure, ["Primitives"]),
         Wall("Replica", .pure, ["Raft", "KVStore", "Watch", "RegistryModel", "Primitives", "DequeModule"]),
+        Wall("YAML", .shell, ["CYAML"], testedBy: "AgentShellTests"),
         Wall("Storage", .shell, ["Raft", "RegistryModel", "Primitives", "CSQLite", "CLZ4", "CLinux"]),
         Wall(
             "MemberLanes", .shell, ["Replica", "Raft", "KVStore", "Storage", "RegistryModel", "Primitives"],
@@ -37,17 +38,14 @@ struct Wall {
             "RegistryServer", .shell,
             [
                 "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "Transport", "LinkSecurity", "EtcdAPI",
-                "GRPC",
-                "RegistryModel",
-                "Primitives",
-                "NIOCore", "NIOPosix", "Logging", "DequeModule",
+                "GRPC", "YAML", "RegistryModel", "Primitives", "NIOCore", "NIOPosix", "Logging", "DequeModule",
             ]),
         Wall(
             "RegistryClient", .shell,
             ["EtcdProto", "GRPC", "LinkSecurity", "SwiftProtobuf", "NIOCore", "NIOPosix", "Logging"]),
         Wall(
             "AgentShell", .shell,
-            ["AgentCore", "RegistryClient", "Primitives", "NIOCore", "NIOPosix", "NIOHTTP1", "Logging", "CYAML"]),
+            ["AgentCore", "RegistryClient", "YAML", "Primitives", "NIOCore", "NIOPosix", "NIOHTTP1", "Logging"]),
         Wall("registryd", .program, ["RegistryServer", "Logging"]),
         Wall(
             "CtlCommands", .shell,

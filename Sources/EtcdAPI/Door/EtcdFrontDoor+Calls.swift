@@ -1,4 +1,5 @@
 import GRPC
+import NIOCore
 import RegistryModel
 
 /// Begins a call: its handler, or nil when it is over already.
@@ -61,7 +62,7 @@ extension EtcdFrontDoor: CallRouter {
         metrics.received(message, counters)
         switch method.request(from: message, options: options) {
         case .success(let request):
-            submit(request, context: context(of: call), waiting: .unary(call, method, counters))
+            submit(request, context: context(of: call), waiting: .unary(call, method, counters, since: .now()))
         case .failure(let status):
             counters.finish(call, status)
         }

@@ -9,7 +9,7 @@ extension EtcdFrontDoor: HTTPRouter {
             responder.respond(status: 200, headers: Self.headers())
             return
         }
-        if GatewayRoute.pathBelowPrefix(request.path) != nil {
+        if options.isGatewayEnabled, GatewayRoute.pathBelowPrefix(request.path) != nil {
             handleGateway(request, responder)
             return
         }

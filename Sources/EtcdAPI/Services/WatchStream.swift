@@ -124,7 +124,7 @@ final class WatchStream: ServerCallHandler {
         let status = ErrorTable.status(rejection)
         switch rejection.code {
         case .noLeader, .stopped, .notSupportedForLearner, .corrupt, .internalError, .tooManyRequests, .timedOut,
-            .timedOutLeaderFailed, .timedOutConnectionLost, .leaderChanged, .cancelled:
+            .timedOutLeaderFailed, .timedOutConnectionLost, .leaderChanged:
             end(status)
         default:
             var head = WatchResponseHead(header: door.header(reply), watchID: -1)

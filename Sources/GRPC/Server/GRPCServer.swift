@@ -1,3 +1,4 @@
+import Glibc
 package import LinkSecurity
 package import NIOCore
 import NIOPosix
@@ -29,6 +30,8 @@ package struct GRPCServerOptions: Sendable {
     package var connectionsMax = 50_000
     /// Connections the kernel keeps for us to accept.
     package var backlog = 1024
+    /// Whether other processes may listen on the same ports (SO_REUSEPORT).
+    package var reusesPorts = false
 
     package init() {}
 }
@@ -90,6 +93,11 @@ package final class GRPCServer: Sendable {
             }
         if let option = ChannelOptions.Types.SocketOption.unsentLowWater {
             bootstrap = bootstrap.childChannelOption(option, value: HTTP2Options.kernelUnsentBytes)
+        }
+        if options.reusesPorts {
+            let option = ChannelOptions.Types.SocketOption(
+                level: .socket, name: NIOBSDSocket.Option(rawValue: SO_REUSEPORT))
+            bootstrap = bootstrap.serverChannelOption(option, value: 1)
         }
         let address = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
         let listener: any Channel

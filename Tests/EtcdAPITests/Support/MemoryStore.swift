@@ -45,6 +45,9 @@ struct MemoryStore {
             case .moveLeader: return (.failure(Rejection(.notLeader)), [])
             case .watchCreate, .watchCancel, .watchProgress, .watchConsumed, .watchStreamClosed:
                 preconditionFailure("watch requests are not performed here")
+            case .authStatus, .authUser, .authUsers, .authRole, .authRoles, .passwordRecord:
+                throw Rejection(.authNotEnabled)
+            case .authorize: return (.success(.authorized), [])
             }
         } catch {
             return (.failure(error), [])
@@ -89,7 +92,7 @@ struct MemoryStore {
             commit(events)
             return (.success(.leaseRevoked), events)
         case .leaseExpire, .publishMember, .memberAdd, .memberRemove, .memberPromote, .memberUpdate, .alarm,
-            .digestMark:
+            .digestMark, .auth:
             preconditionFailure("no door asks for this")
         }
     }
@@ -210,9 +213,9 @@ struct MemoryStore {
 
     mutating func createWatch(_ stream: StreamID, _ request: WatchRequest) -> Result<Int64, Rejection> {
         let taken = watches[stream] ?? [:]
-        if request.range.isEmpty { return .failure(Rejection(.emptyKey, "mvcc: watcher range is empty")) }
+        if request.range.isEmpty { return .failure(Rejection(.cancelled, "mvcc: watcher range is empty")) }
         if let id = request.watchID, taken[id] != nil {
-            return .failure(Rejection(.duplicateKey, "mvcc: duplicate watch ID provided on the WatchStream"))
+            return .failure(Rejection(.cancelled, "mvcc: duplicate watch ID provided on the WatchStream"))
         }
         var id = request.watchID ?? 0
         while taken[id] != nil { id += 1 }
