@@ -27,18 +27,20 @@ extension EtcdFrontDoor: CallRouter {
             registerUnary(method)
         }
         registerStream("/etcdserverpb.Watch/Watch") { [unowned self] call, counters, context in
-            let stream = WatchStream(
-                call: call, door: self, counters: counters, requiresLeader: context.requiresLeader)
-            stream.number = watchStreams.insert(stream)
+            let stream = WatchStream(call: call, door: self, counters: counters)
+            stream.number = watchReceivers.insert(.stream(stream))
             return stream
         }
         registerStream("/etcdserverpb.Lease/LeaseKeepAlive") { [unowned self] call, counters, context in
-            let stream = KeepAliveStream(call: call, door: self, counters: counters, context: context)
-            stream.number = keepAliveStreams.insert(stream)
-            return stream
+            KeepAliveStream(call: call, door: self, counters: counters, context: context)
         }
         registerStream("/etcdserverpb.Maintenance/Snapshot") { [unowned self] call, counters, _ in
             SnapshotStream(call: call, door: self, counters: counters)
+        }
+        for method in EtcdMethods.servedByProcedures {
+            registerStream(method.path) { [unowned self] call, counters, context in
+                ProcedureCall(call: call, door: self, method: method, counters: counters, context: context)
+            }
         }
     }
 
@@ -81,11 +83,11 @@ extension EtcdFrontDoor: CallRouter {
         }
     }
 
-    // MARK: Streams
+    // MARK: Streams and other calls with a handler of their own
 
     private func registerStream(
         _ path: String,
-        _ make: @escaping (ServerCall, MethodCounters, RequestContext) -> any ServerCallHandler
+        _ make: @escaping (ServerCall, MethodCounters, RequestContext) -> any ServerCallHandler & EndableStream
     ) {
         guard let counters = metrics[path] else {
             preconditionFailure("\(path) is missing in the list of etcd's methods")
@@ -99,7 +101,9 @@ extension EtcdFrontDoor: CallRouter {
                 call.finish(status)
                 return nil
             }
-            return make(call, counters, context)
+            let stream = make(call, counters, context)
+            if context.requiresLeader, counters.method.kind != .unary { bindToLeader(stream) }
+            return stream
         }
     }
 

@@ -51,7 +51,7 @@ package final class EtcdFrontDoors: Sendable {
     /// Everything `/metrics` shows, counted over all doors.
     func metricsText(on eventLoop: any EventLoop) -> EventLoopFuture<String> {
         let snapshots = doors.map { door in
-            door.eventLoop.submit { door.metrics.snapshot(watchStreams: door.watchStreams.count) }
+            door.eventLoop.submit { door.metrics.snapshot(watchStreams: door.watchReceivers.count) }
         }
         return EventLoopFuture.whenAllSucceed(snapshots, on: eventLoop).map { [self] snapshots in
             var total = snapshots[0]

@@ -46,4 +46,7 @@ enum EtcdMethods {
     /// The unary methods that are served.
     static let served: [UnaryMethod] =
         KVService.unary + LeaseService.unary + ClusterService.unary + MaintenanceService.unary
+
+    /// The methods that take more than one request to the member.
+    static let servedByProcedures: [ProcedureMethod] = LockService.procedures + ElectionService.procedures
 }

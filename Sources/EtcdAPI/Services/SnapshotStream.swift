@@ -5,7 +5,7 @@ import RegistryModel
 import SwiftProtobuf
 
 /// One `etcdserverpb.Maintenance/Snapshot` call: the member's backup, chunk by chunk, as fast as the client takes it.
-final class SnapshotStream: ServerCallHandler {
+final class SnapshotStream: ServerCallHandler, EndableStream {
     private let call: ServerCall
     private unowned let door: EtcdFrontDoor
     private let counters: MethodCounters
@@ -84,7 +84,7 @@ final class SnapshotStream: ServerCallHandler {
         release()
     }
 
-    private func end(_ status: GRPCStatus) {
+    func end(_ status: GRPCStatus) {
         guard !isOver else { return }
         counters.finish(call, status)
         release()
@@ -92,6 +92,7 @@ final class SnapshotStream: ServerCallHandler {
 
     private func release() {
         isOver = true
+        door.unbindFromLeader(self)
         transfer?.cancel()
         transfer = nil
     }
