@@ -50,7 +50,8 @@ package enum RequestValidation {
             if milliseconds > leaseTTLSecondsMax * 1_000 { throw Rejection(.leaseTTLTooLarge) }
         case .memberAdd(let member): try check(peerURLs: member.peerURLs)
         case .memberUpdate(_, let urls): try check(peerURLs: urls)
-        case .compact, .leaseRevoke, .leaseExpire, .publishMember, .memberRemove, .memberPromote, .alarm, .digestMark:
+        case .compact, .leaseRevoke, .leaseExpire, .publishMember, .memberRemove, .memberPromote, .alarm, .digestMark,
+            .auth:
             break
         }
     }

@@ -50,6 +50,9 @@ package enum CommandResult: Hashable, Sendable {
     case alarms([AlarmChange])
     /// The state's digest as of the entry.
     case digestMarked(Digest128)
+    case authChanged
+    /// As `ReplyBody.authenticated`.
+    case authenticated(token: String, authRevision: UInt64)
 }
 
 /// Why a request was refused. Each front door maps the code to its protocol's own in one table.
@@ -95,6 +98,29 @@ package struct Rejection: Error, Hashable, Sendable {
         case cancelled
         /// Damage or disagreement inside this member; the message says which.
         case internalError
+        /// Auth is on, and the request says not who asks.
+        case userNameEmpty
+        case roleNameEmpty
+        /// Unknown user, user without password, or wrong password.
+        case authenticationFailed
+        case permissionNotGiven
+        /// The change would lock everybody out, or the permission's interval means nothing.
+        case invalidAuthManagement
+        /// Users or roles were changed after the caller's credential was issued or looked at: ask again.
+        case authRevisionOld
+        case permissionDenied
+        case rootUserMissing
+        case rootRoleMissing
+        case userExists
+        case userNotFound
+        case roleExists
+        case roleNotFound
+        case roleNotGranted
+        case permissionNotGranted
+        case authNotEnabled
+        case invalidAuthToken
+        /// A password was given for a user that has none.
+        case noPasswordUser
     }
 
     package var code: Code

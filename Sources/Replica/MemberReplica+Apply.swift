@@ -142,6 +142,8 @@ extension ReplyBody {
         case .memberAdded(let member, let members): self = .memberAdded(member, members)
         case .membersChanged(let members): self = .membersChanged(members)
         case .alarms(let changes): self = .alarms(changes)
+        case .authChanged: self = .authChanged
+        case .authenticated(let token, let revision): self = .authenticated(token: token, authRevision: revision)
         case .leasesExpired, .memberPublished, .digestMarked: return nil
         }
     }

@@ -55,6 +55,8 @@ extension MemberReplica {
             moveLeader(to: target, token: token, into: &effects)
         case .watchCreate, .watchCancel, .watchProgress, .watchConsumed, .watchStreamClosed:
             acceptWatch(request, token: token, into: &effects)
+        case .authStatus, .authUser, .authUsers, .authRole, .authRoles, .passwordRecord, .authorize:
+            reply(.failure(Rejection(.authNotEnabled)), to: token, into: &effects)
         }
     }
 

@@ -84,7 +84,7 @@ extension MemberReplica {
     private mutating func command(for write: QueuedWrite, serial: UInt64) -> Command {
         let origin = Origin(
             member: configuration.member, incarnation: configuration.incarnation, serial: serial,
-            user: write.context.user, peer: write.context.peer, reason: write.token == nil ? .system : .client)
+            user: "", peer: write.context.peer, reason: write.token == nil ? .system : .client)
         return Command(wallMilliseconds: stamp(), origin: origin, operation: write.operation)
     }
 

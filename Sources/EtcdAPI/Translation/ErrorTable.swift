@@ -61,6 +61,38 @@ package enum ErrorTable {
         case .notSupportedForLearner: (.failedPrecondition, "etcdserver: rpc not supported for learner")
         case .cancelled: (.cancelled, "etcdserver: request canceled")
         case .internalError: (.unknown, "etcdserver: internal error")
+        case .userNameEmpty, .roleNameEmpty, .authenticationFailed, .permissionNotGiven, .invalidAuthManagement,
+            .authRevisionOld, .permissionDenied, .rootUserMissing, .rootRoleMissing, .userExists, .userNotFound,
+            .roleExists, .roleNotFound, .roleNotGranted, .permissionNotGranted, .authNotEnabled, .invalidAuthToken,
+            .noPasswordUser:
+            authEntry(code)
+        }
+    }
+
+    private static func authEntry(_ code: Rejection.Code) -> (GRPCStatus.Code, String) {
+        switch code {
+        case .userNameEmpty: (.invalidArgument, "etcdserver: user name is empty")
+        case .roleNameEmpty: (.invalidArgument, "etcdserver: role name is empty")
+        case .authenticationFailed:
+            (.invalidArgument, "etcdserver: authentication failed, invalid user ID or password")
+        case .permissionNotGiven: (.invalidArgument, "etcdserver: permission not given")
+        case .invalidAuthManagement: (.invalidArgument, "etcdserver: invalid auth management")
+        case .authRevisionOld: (.invalidArgument, "etcdserver: revision of auth store is old")
+        case .permissionDenied: (.permissionDenied, "etcdserver: permission denied")
+        case .rootUserMissing: (.failedPrecondition, "etcdserver: root user does not exist")
+        case .rootRoleMissing: (.failedPrecondition, "etcdserver: root user does not have root role")
+        case .userExists: (.failedPrecondition, "etcdserver: user name already exists")
+        case .userNotFound: (.failedPrecondition, "etcdserver: user name not found")
+        case .roleExists: (.failedPrecondition, "etcdserver: role name already exists")
+        case .roleNotFound: (.failedPrecondition, "etcdserver: role name not found")
+        case .roleNotGranted: (.failedPrecondition, "etcdserver: role is not granted to the user")
+        case .permissionNotGranted: (.failedPrecondition, "etcdserver: permission is not granted to the role")
+        case .authNotEnabled: (.failedPrecondition, "etcdserver: authentication is not enabled")
+        case .invalidAuthToken: (.unauthenticated, "etcdserver: invalid auth token")
+        // etcd has no client-side error for it, so its own words come through.
+        case .noPasswordUser:
+            (.unknown, "auth: authentication failed, password was given for no password user")
+        default: preconditionFailure("\(code) is not about auth")
         }
     }
 }

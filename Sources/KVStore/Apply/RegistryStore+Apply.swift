@@ -54,6 +54,8 @@ extension RegistryStore {
             return .success(.alarms(switchAlarm(change, into: &changes)))
         case .digestMark:
             return .success(.digestMarked(digest))
+        case .auth:
+            return .failure(Rejection(.authNotEnabled))
         case .memberAdd, .memberRemove, .memberPromote:
             return .failure(Rejection(.internalError, "a change of the membership outside a configuration entry"))
         }
@@ -76,7 +78,7 @@ extension RegistryStore {
     package func estimatedTouches(of operation: Command.Operation) -> Int {
         switch operation {
         case .put, .compact, .leaseGrant, .publishMember, .memberAdd, .memberRemove, .memberPromote, .memberUpdate,
-            .alarm, .digestMark:
+            .alarm, .digestMark, .auth:
             return 1
         case .deleteRange(let request): return view.tree.totals(in: request.range).count
         case .txn(let request): return estimatedTouches(of: request)

@@ -106,6 +106,8 @@ package final class StateStore: @unchecked Sendable {
             try StateStore.insert(id, insertRemoved)
         case .alarm(let change):
             try StateStore.bind(change.alarm, change.isRaised ? insertAlarm : deleteAlarm)
+        case .authSettings, .authUser, .authUserRemoved, .authRole, .authRoleRemoved:
+            break
         case .compacted:
             // The header says how far; `compactSome` removes the rows in its own time.
             break

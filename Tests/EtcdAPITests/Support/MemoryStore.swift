@@ -45,6 +45,9 @@ struct MemoryStore {
             case .moveLeader: return (.failure(Rejection(.notLeader)), [])
             case .watchCreate, .watchCancel, .watchProgress, .watchConsumed, .watchStreamClosed:
                 preconditionFailure("watch requests are not performed here")
+            case .authStatus, .authUser, .authUsers, .authRole, .authRoles, .passwordRecord:
+                throw Rejection(.authNotEnabled)
+            case .authorize: return (.success(.authorized), [])
             }
         } catch {
             return (.failure(error), [])
@@ -89,7 +92,7 @@ struct MemoryStore {
             commit(events)
             return (.success(.leaseRevoked), events)
         case .leaseExpire, .publishMember, .memberAdd, .memberRemove, .memberPromote, .memberUpdate, .alarm,
-            .digestMark:
+            .digestMark, .auth:
             preconditionFailure("no door asks for this")
         }
     }

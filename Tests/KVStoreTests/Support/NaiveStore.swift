@@ -71,8 +71,8 @@ struct NaiveStore {
             }
             return .leasesExpired(ended)
         case .publishMember, .memberUpdate: throw Rejection(.memberNotFound)
-        case .memberAdd, .memberRemove, .memberPromote, .alarm, .digestMark:
-            preconditionFailure("the model knows no members and no alarms")
+        case .memberAdd, .memberRemove, .memberPromote, .alarm, .digestMark, .auth:
+            preconditionFailure("the model knows no members, alarms and users")
         }
     }
 
