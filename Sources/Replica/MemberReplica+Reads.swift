@@ -68,6 +68,14 @@ extension MemberReplica {
         }
     }
 
+    /// Answered from local state, like etcd's: members are compared with it.
+    mutating func serveHistoryHash(_ wanted: Revision, token: RequestToken, into effects: inout ReplicaEffects) {
+        guard wanted <= store.revision else {
+            return reply(.failure(Rejection(.futureRevision)), to: token, into: &effects)
+        }
+        order(.hashOfHistory(through: wanted <= .zero ? store.revision : wanted), for: token, into: &effects)
+    }
+
     private mutating func order(_ work: ReadJob.Work, for token: RequestToken, into effects: inout ReplicaEffects) {
         order(work, owner: .request(token, revision: store.revision), into: &effects)
     }
@@ -118,6 +126,7 @@ extension ReadOutcome {
         case .txn(let result): result.map { .txn($0) }
         case .compacted: .failure(Rejection(.compacted))
         case .failed(let reason): .failure(Rejection(.internalError, reason))
+        case .hash(let hash): .success(.historyHash(hash))
         case .events: .failure(Rejection(.internalError, "events for a read"))
         }
     }

@@ -51,6 +51,8 @@ extension MemberReplica {
             reply(.success(.status(status)), to: token, into: &effects)
         case .readBarrier:
             reads.add(PendingRead(work: .barrier(token), deadline: deadline))
+        case .historyHash(let revision):
+            serveHistoryHash(revision, token: token, into: &effects)
         case .moveLeader(let target):
             moveLeader(to: target, token: token, into: &effects)
         case .watchCreate, .watchCancel, .watchProgress, .watchConsumed, .watchStreamClosed:
@@ -117,7 +119,8 @@ extension MemberReplica {
         let timeout = timeoutRejection
         if writes.nextDeadline <= now {
             let overdue = writes.takeOverdue(at: now)
-            for write in overdue.queued + overdue.sent { reject(write, timeout, into: &effects) }
+            for write in overdue.queued { reject(write, rejection(ofQueued: write) ?? timeout, into: &effects) }
+            for write in overdue.sent { reject(write, timeout, into: &effects) }
         }
         for read in reads.takeOverdue(at: now) { rejectRead(read, timeout, into: &effects) }
         for call in leaseCalls.takeOverdue(at: now) {
@@ -128,6 +131,13 @@ extension MemberReplica {
             waitingRenewals = waiting.filter { $0.deadline > now }
             for read in waiting where read.deadline <= now { rejectRead(read, timeout, into: &effects) }
         }
+    }
+
+    /// Of a write that no leader was found for, in etcd's way.
+    private func rejection(ofQueued write: QueuedWrite) -> Rejection? {
+        guard knownLeader == nil else { return nil }
+        if case .memberPromote = write.operation { return Rejection(.noLeader) }
+        return Rejection(.deadlineExceeded)
     }
 
     var timeoutRejection: Rejection {

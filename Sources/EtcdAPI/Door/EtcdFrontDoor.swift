@@ -19,6 +19,7 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
         case http((Reply) -> Void)
         case procedure(ProcedureRun)
         case procedureWatch(ProcedureRun, watchID: Int64)
+        case snapshot(SnapshotStream)
         /// What was ordered without anybody to tell.
         case nobody
     }
@@ -50,6 +51,8 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
 
     /// Whether the member knows a leader, as last heard; true until told otherwise.
     private(set) var knowsLeader = true
+    /// Whether the member is a learner, as last heard.
+    private(set) var isLearner = false
     private var leaderLossTimer: Scheduled<Void>?
     private var isDetached = false
 
@@ -114,6 +117,7 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
             case .reply(let serial, let reply): receive(reply: reply, serial: serial)
             case .watch(let delivery, let term): receive(delivery, term: term)
             case .leaderKnown(let known): leaderKnown(known)
+            case .learner(let isLearner): self.isLearner = isLearner
             }
         }
         eventCache.removeAll()
@@ -140,6 +144,8 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
             run.answered(reply)
         case .procedureWatch(let run, let watchID):
             run.watchAnswered(reply, watchID: watchID)
+        case .snapshot(let stream):
+            stream.authorized(reply)
         case .nobody: break
         }
     }

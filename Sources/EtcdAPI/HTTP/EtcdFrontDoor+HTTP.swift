@@ -48,7 +48,7 @@ extension EtcdFrontDoor: HTTPRouter {
         }
         do throws(GRPCStatus) {
             let message = try route.request(request.body)
-            let decoded = try route.method.request(from: message, options: options).get()
+            let decoded = try self.request(route.method, from: message)
             let context = RequestContext(
                 peer: responder.connection.peerText,
                 requiresLeader: request.headers["grpc-metadata-hasleader"] == "true")

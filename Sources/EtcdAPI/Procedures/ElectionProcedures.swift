@@ -36,7 +36,7 @@ struct ProclaimProcedure: Procedure {
         case .answered(.failure(let rejection), _):
             isOver = true
             return SessionKey.failure(rejection)
-        case .abandoned, .changed, .watchLost, .watchRefused:
+        case .abandoned, .changed, .watchLost, .watchRefused, .computed:
             return []
         }
     }
@@ -65,7 +65,7 @@ struct LeaderProcedure: Procedure {
             guard let kv = body.ownRange.kvs.first else { return SessionKey.failure(ElectionService.noLeader) }
             return ProcedureEffect.answer(ElectionService.leaderResponse(header, kv))
         case .answered(.failure(let rejection), _): return SessionKey.failure(rejection)
-        case .abandoned, .changed, .watchLost, .watchRefused: return []
+        case .abandoned, .changed, .watchLost, .watchRefused, .computed: return []
         }
     }
 }
@@ -89,7 +89,7 @@ struct ResignProcedure: Procedure {
             response.header = Etcdserverpb_ResponseHeader(header)
             return ProcedureEffect.answer(response.encoded)
         case .answered(.failure(let rejection), _): return SessionKey.failure(rejection)
-        case .abandoned, .changed, .watchLost, .watchRefused: return []
+        case .abandoned, .changed, .watchLost, .watchRefused, .computed: return []
         }
     }
 }

@@ -155,7 +155,7 @@ struct UnlockProcedure: Procedure {
             response.header = Etcdserverpb_ResponseHeader(header)
             return ProcedureEffect.answer(response.encoded)
         case .answered(.failure(let rejection), _): return SessionKey.failure(rejection)
-        case .abandoned, .changed, .watchLost, .watchRefused: return []
+        case .abandoned, .changed, .watchLost, .watchRefused, .computed: return []
         }
     }
 }

@@ -18,6 +18,8 @@ enum ProcedureEvent: Sendable {
     case watchLost
     /// The watch asked for was not opened.
     case watchRefused(Rejection)
+    /// What came of the one work with a password.
+    case computed(PasswordOutcome)
     /// The caller is gone: nobody reads what is sent from now on.
     case abandoned
 }
@@ -30,6 +32,8 @@ enum ProcedureEffect: Sendable {
     /// Watch from a revision on, inclusive. Never more than one at a time.
     case watch(KeyRange, from: Revision, wantsPuts: Bool)
     case unwatch
+    /// Let the password lane do this; `computed` follows. Never more than one at a time, and the last effect of a step.
+    case compute(PasswordWork)
     /// Send one message to the caller.
     case send([UInt8])
     case finish(GRPCStatus)

@@ -1,4 +1,5 @@
 import GRPC
+import NIOCore
 import Primitives
 import RegistryModel
 
@@ -72,6 +73,7 @@ final class ProcedureRun {
         switch effect {
         case .ask(let request): door.submit(request, context: context, waiting: .procedure(self))
         case .order(let request): door.submit(request, context: context, waiting: .nobody)
+        case .compute(let work): compute(work)
         case .watch(let range, let from, let wantsPuts): watch(range, from, wantsPuts)
         case .unwatch: unwatch()
         case .send(let message): output?(.message(message))
@@ -89,6 +91,17 @@ final class ProcedureRun {
         let output = self.output
         self.output = nil
         output?(.finished(status))
+    }
+
+    private func compute(_ work: PasswordWork) {
+        guard let lane = door.doors?.passwords else {
+            return step(.computed(.failed(ErrorTable.status(Rejection(.stopped)))))
+        }
+        let loop = door.eventLoop
+        let run = NIOLoopBound(self, eventLoop: loop)
+        lane.submit(work) { outcome in
+            loop.execute { run.value.step(.computed(outcome)) }
+        }
     }
 
     // MARK: The watch

@@ -121,14 +121,25 @@ final class WatchStream: ServerCallHandler, EndableStream {
         let status = ErrorTable.status(rejection)
         switch rejection.code {
         case .noLeader, .stopped, .notSupportedForLearner, .corrupt, .internalError, .tooManyRequests, .timedOut,
-            .timedOutLeaderFailed, .timedOutConnectionLost, .leaderChanged, .cancelled:
+            .timedOutLeaderFailed, .timedOutConnectionLost, .leaderChanged:
             end(status)
         default:
             var head = WatchResponseHead(header: door.header(reply), watchID: -1)
             head.created = true
             head.canceled = true
-            head.cancelReason = rejection.message.isEmpty ? status.message : rejection.message
+            head.cancelReason = Self.cancelReason(rejection, status)
             send(head.encoded)
+        }
+    }
+
+    /// A rejection of the watch itself brings etcd's words; one of its caller is shown as Go prints such an error.
+    private static func cancelReason(_ rejection: Rejection, _ status: GRPCStatus) -> String {
+        switch rejection.code {
+        case .permissionDenied: "rpc error: code = PermissionDenied desc = \(status.message)"
+        case .invalidAuthToken: "rpc error: code = Unauthenticated desc = \(status.message)"
+        case .authRevisionOld, .userNameEmpty: "rpc error: code = InvalidArgument desc = \(status.message)"
+        case .userNotFound: "rpc error: code = FailedPrecondition desc = \(status.message)"
+        default: rejection.message.isEmpty ? status.message : rejection.message
         }
     }
 
@@ -139,7 +150,9 @@ final class WatchStream: ServerCallHandler, EndableStream {
         isUnsettled = true
         unreportedEvents += events.count
         unreportedBytes += encoded.count
-        if encoded.count >= fragmentBytesMax, fragmenting.contains(delivery.watchID) {
+        if fragmenting.contains(delivery.watchID), events.count > 1,
+            head.encoded.count + encoded.count >= fragmentBytesMax
+        {
             sendFragments(events, &head, withPrevious: delivery.wantsPrevious)
         } else if encoded.count <= Self.copiedBytesMax {
             send(head.encoded(with: encoded))

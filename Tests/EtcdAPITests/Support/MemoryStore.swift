@@ -47,6 +47,15 @@ struct MemoryStore {
                 preconditionFailure("watch requests are not performed here")
             case .authStatus, .authUser, .authUsers, .authRole, .authRoles, .passwordRecord:
                 throw Rejection(.authNotEnabled)
+            case .historyHash(let wanted):
+                if wanted > revision { throw Rejection(.futureRevision) }
+                if wanted > .zero, wanted < compactRevision { throw Rejection(.compacted) }
+                let through = wanted == .zero ? revision : wanted
+                return (
+                    .success(
+                        .historyHash(HistoryHash(hash: 0xC0FFEE, compactRevision: compactRevision, revision: through))),
+                    []
+                )
             case .authorize: return (.success(.authorized), [])
             }
         } catch {
@@ -91,8 +100,10 @@ struct MemoryStore {
             }
             commit(events)
             return (.success(.leaseRevoked), events)
+        case .auth:
+            throw Rejection(.authNotEnabled)
         case .leaseExpire, .publishMember, .memberAdd, .memberRemove, .memberPromote, .memberUpdate, .alarm,
-            .digestMark, .auth:
+            .digestMark:
             preconditionFailure("no door asks for this")
         }
     }
@@ -215,9 +226,9 @@ struct MemoryStore {
 
     mutating func createWatch(_ stream: StreamID, _ request: WatchRequest) -> Result<Int64, Rejection> {
         let taken = watches[stream] ?? [:]
-        if request.range.isEmpty { return .failure(Rejection(.emptyKey, "mvcc: watcher range is empty")) }
+        if request.range.isEmpty { return .failure(Rejection(.cancelled, "mvcc: watcher range is empty")) }
         if let id = request.watchID, taken[id] != nil {
-            return .failure(Rejection(.duplicateKey, "mvcc: duplicate watch ID provided on the WatchStream"))
+            return .failure(Rejection(.cancelled, "mvcc: duplicate watch ID provided on the WatchStream"))
         }
         var id = request.watchID ?? 0
         while taken[id] != nil { id += 1 }
