@@ -7,7 +7,7 @@ JOBS ?= 2
 FILTER ?=
 KEEP ?=
 
-.PHONY: help setup build test demo lint format sim sim-long sim-seed mutants protos check-deploy clean
+.PHONY: help setup build test demo lint format sim sim-long sim-seed sim-hashes mutants protos check-deploy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,9 @@ sim-long: build ## simulate for MINUTES=60 from a random seed; report in simulat
 sim-seed: build ## replay one seed as a timeline: SEED=42
 	@test -n '$(SEED)' || { echo 'usage: make sim-seed SEED=42' >&2; exit 2; }
 	@.build/release/simulate replay --seed '$(SEED)'
+
+sim-hashes: build ## seeds 1...20 must do the same in a debug and in a release build
+	@bin/sim-hashes
 
 mutants: ## plant known mistakes one by one and see the simulator find them
 	@bin/mutants

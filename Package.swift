@@ -32,6 +32,11 @@ let programLinking: [LinkerSetting] = [
 
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
+let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -51,6 +56,10 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
@@ -109,27 +118,38 @@ let package = Package(
             swiftSettings: strict),
 
         // Adapters
+        .target(name: "YAML", dependencies: ["CYAML"], swiftSettings: strict),
         .target(
             name: "Storage",
             dependencies: ["Raft", "RegistryModel", "Primitives", "CSQLite", "CLZ4", "CLinux"],
             swiftSettings: strict),
         .testTarget(
-            name: "StorageTests", dependencies: ["Storage", "Simulator", "Raft", "RegistryModel", "Primitives"],
+            name: "StorageTests",
+            dependencies: ["Storage", "MemberLanes", "Replica", "Simulator", "Raft", "RegistryModel", "Primitives"],
             swiftSettings: strict),
         .target(
             name: "MemberLanes",
             dependencies: ["Replica", "Raft", "KVStore", "Storage", "RegistryModel", "Primitives"],
             swiftSettings: strict),
         .target(
-            name: "Transport", dependencies: ["Primitives", nio, nioPosix, logging], swiftSettings: strict),
+            name: "LinkSecurity", dependencies: [nio, nioPosix, nioTLS, nioSSL], swiftSettings: strict),
         .testTarget(
-            name: "TransportTests", dependencies: ["Transport", "Primitives", nio, nioPosix, logging],
+            name: "LinkSecurityTests",
+            dependencies: ["LinkSecurity", "GRPC", "Transport", "Primitives", nio, nioPosix, logging],
             swiftSettings: strict),
         .target(
-            name: "GRPC", dependencies: ["CNghttp2", nio, nioPosix, nioHTTP1],
+            name: "Transport", dependencies: ["LinkSecurity", "Primitives", nio, nioPosix, logging],
             swiftSettings: strict),
         .testTarget(
-            name: "GRPCTests", dependencies: ["GRPC", nio, nioPosix, nioHTTP1], swiftSettings: strict),
+            name: "TransportTests",
+            dependencies: ["Transport", "Primitives", nio, nioPosix, logging],
+            swiftSettings: strict),
+        .target(
+            name: "GRPC", dependencies: ["LinkSecurity", "CNghttp2", nio, nioPosix, nioHTTP1],
+            swiftSettings: strict),
+        .testTarget(
+            name: "GRPCTests", dependencies: ["GRPC", nio, nioPosix, nioHTTP1],
+            swiftSettings: strict),
         .target(name: "EtcdProto", dependencies: [protobuf], exclude: ["protos"], swiftSettings: generated),
         .target(
             name: "EtcdAPI",
@@ -144,19 +164,18 @@ let package = Package(
         .target(
             name: "RegistryServer",
             dependencies: [
-                "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "Transport", "EtcdAPI", "GRPC",
-                "RegistryModel", "Primitives", nio, nioPosix, logging, deque,
+                "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "Transport", "LinkSecurity", "EtcdAPI",
+                "GRPC", "YAML", "RegistryModel", "Primitives", nio, nioPosix, logging, deque,
             ], swiftSettings: strict),
         .testTarget(
             name: "RegistryServerTests",
             dependencies: [
-                "RegistryServer", "Replica", "Raft", "Storage", "Transport", "RegistryModel", "Primitives", nio,
-                nioPosix,
-                logging,
+                "RegistryServer", "Replica", "Raft", "Storage", "Transport", "EtcdAPI", "GRPC", "RegistryModel",
+                "Primitives", nio, nioPosix, logging,
             ], swiftSettings: strict),
         .target(
             name: "RegistryClient",
-            dependencies: ["EtcdProto", "GRPC", protobuf, nio, nioPosix, logging],
+            dependencies: ["EtcdProto", "GRPC", "LinkSecurity", protobuf, nio, nioPosix, logging],
             swiftSettings: strict),
         .testTarget(
             name: "RegistryClientTests",
@@ -166,7 +185,7 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "AgentShell",
-            dependencies: ["AgentCore", "RegistryClient", "Primitives", nio, nioPosix, nioHTTP1, logging, "CYAML"],
+            dependencies: ["AgentCore", "RegistryClient", "YAML", "Primitives", nio, nioPosix, nioHTTP1, logging],
             path: "Sources/Agents/Shell", swiftSettings: strict),
         .testTarget(
             name: "AgentShellTests",
@@ -179,8 +198,9 @@ let package = Package(
             linkerSettings: programLinking),
         .target(
             name: "CtlCommands",
-            dependencies: ["RegistryClient", "Storage", "Raft", "RegistryModel", "Primitives", arguments],
-            path: "Sources/registryctl", exclude: ["Program"], swiftSettings: strict),
+            dependencies: [
+                "RegistryClient", "Storage", "Raft", "RegistryModel", "Primitives", arguments, x509, asn1, crypto,
+            ], path: "Sources/registryctl", exclude: ["Program"], swiftSettings: strict),
         .executableTarget(
             name: "registryctl", dependencies: ["CtlCommands"], path: "Sources/registryctl/Program",
             swiftSettings: strict, linkerSettings: programLinking),

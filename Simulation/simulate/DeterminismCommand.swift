@@ -8,17 +8,21 @@ struct DeterminismCommand: ParsableCommand {
         abstract: "Run each seed in two processes and compare; exits with 1 at the first difference.",
         discussion: """
             Each process has its own random hash seed, so that any dependence on the order of a dictionary shows. Of \
-            two runs that differ the first differing event is searched for.
+            two runs that differ the first differing event is searched for. With --other the second process is one of \
+            another build: what a debug build does, a release build does.
             """)
 
     @Option(help: "One seed, or a range A...B.")
     var seeds: SeedRange
 
+    @Option(help: "The program of the second process, of the same sources.")
+    var other: String?
+
     @OptionGroup var world: WorldArguments
 
     func run() throws {
         let watch = Stopwatch()
-        let workers = (try Worker(), try Worker())
+        let workers = (try Worker(), try other.map { try Worker(program: $0) } ?? Worker())
         var totals = Totals()
         for seed in seeds.seeds {
             let request = "seed \(seed)\(world.text)"

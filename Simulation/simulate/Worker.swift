@@ -1,6 +1,6 @@
 import Glibc
 
-/// Another process of this program that answers each line with a line: see `WorkCommand`.
+/// Another process of this program, or of another build of it, that answers each line with a line: see `WorkCommand`.
 final class Worker {
     enum Answer {
         case line(String)
@@ -14,8 +14,10 @@ final class Worker {
     private var received: [UInt8] = []
     private var isReaped = false
 
-    /// - Parameter arguments: behind the program's name.
-    init(_ arguments: [String] = ["work"]) throws {
+    /// - Parameters:
+    ///   - arguments: behind the program's name.
+    ///   - program: a path.
+    init(_ arguments: [String] = ["work"], program: String = "/proc/self/exe") throws {
         var requests: [Int32] = [0, 0]
         var answers: [Int32] = [0, 0]
         guard pipe(&requests) == 0, pipe(&answers) == 0 else {
@@ -33,11 +35,15 @@ final class Worker {
         let words = (["simulate"] + arguments).map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
         var id: pid_t = 0
-        let status = posix_spawn(&id, "/proc/self/exe", &actions, nil, words, environ)
+        let status = posix_spawn(&id, program, &actions, nil, words, environ)
         close(requests[0])
         close(answers[1])
         (process, input, descriptor) = (id, requests[1], answers[0])
-        guard status == 0 else { throw fail("cannot start a process: \(String(cString: strerror(status)))") }
+        guard status == 0 else {
+            // Nothing to wait for, least of all any other child, which is what process 0 would mean.
+            isReaped = true
+            throw fail("cannot start \(program): \(String(cString: strerror(status)))")
+        }
     }
 
     deinit {

@@ -121,8 +121,10 @@ package final class StateWork {
     }
 
     private func activate(_ install: PreparedInstall, _ results: inout Results) throws(StorageError) {
-        store.close()
+        // The old store stays open until the new one is there: without room for it, this waits and is tried again, and
+        // meanwhile the lane looks after its store, or closes it.
         let (fresh, restored) = try directory.activate(install.prepared)
+        store.close()
         store = fresh
         results.replaced = true
         results.events.append(

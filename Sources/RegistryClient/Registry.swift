@@ -28,6 +28,9 @@ public final class Registry: Sendable {
         public var backoff = Backoff()
         /// Begin at any endpoint instead of the first one, so that many clients spread over the members. Default true.
         public var shufflesEndpoints = true
+        /// TLS at `https` endpoints and at those without a scheme. nil: `https` endpoints must have a certificate of a
+        /// CA that this host trusts, the others are spoken to in plaintext.
+        public var tls: TLS?
         /// Says which endpoints are used and left. Silent by default.
         public var logger = Logger(label: "registry-client") { _ in SwiftLogNoOpLogHandler() }
 
@@ -70,7 +73,7 @@ public final class Registry: Sendable {
         self.configuration = configuration
         core = ClientCore(
             loop: eventLoop, settings: ClientSettings(configuration), generator: SystemRandomNumberGenerator(),
-            dialer: GRPCLink.dialer(on: eventLoop))
+            dialer: GRPCLink.dialer(on: eventLoop, tls: configuration.tls, logger: configuration.logger))
     }
 
     deinit {

@@ -25,6 +25,7 @@ struct JoinObstacle: Error, Hashable, Sendable {
 struct Joining {
     let configuration: MemberConfiguration
     let logger: Logger
+    var credentials = LinkCredentials.none
     /// How long nobody may answer.
     var patience = TimeSpan.seconds(10)
     /// How long the members that do answer may not know this one.
@@ -76,7 +77,8 @@ struct Joining {
 
     private func ask(_ url: String, on loop: any EventLoop) async throws -> Introduction {
         let endpoint = try Endpoint(url: url, setting: "--initial-cluster")
-        return try await IntroductionClient.ask(PeerAddress(host: endpoint.host, port: endpoint.port), on: loop)
+        let address = PeerAddress(host: endpoint.host, port: endpoint.port, isSecure: endpoint.isSecure)
+        return try await IntroductionClient.ask(address, credentials: credentials, on: loop)
     }
 
     private func logFound(_ joined: JoinedCluster, told name: String) {
@@ -147,7 +149,8 @@ struct Joining {
     private static func normalized(_ urls: [String]) -> [String] {
         urls.map { url in
             guard let endpoint = try? Endpoint(url: url, setting: "peer URL") else { return url }
-            return "http://\(PeerAddress(host: endpoint.host, port: endpoint.port))"
+            let scheme = endpoint.isSecure ? "https" : "http"
+            return "\(scheme)://\(PeerAddress(host: endpoint.host, port: endpoint.port))"
         }.sorted()
     }
 

@@ -33,10 +33,14 @@ public struct MemberConfiguration: Sendable {
     public var name = "default"
     /// The directory that holds this member's log and state; created when it is not there.
     public var dataDirectory: String
-    /// Where other members connect; `http://HOST:PORT`.
+    /// Where other members connect; `http://HOST:PORT`, or `https` with `peerSecurity`.
     public var listenPeerURLs = ["http://localhost:2380"]
-    /// Where clients connect; empty for a member that is only used within its process.
+    /// Where clients connect; `https` with `clientSecurity`. Empty for a member that is only used within its process.
     public var listenClientURLs = ["http://localhost:2379"]
+    /// Listeners for what is not gRPC; when there are any, `listenClientURLs` serve gRPC only.
+    public var listenClientHTTPURLs: [String] = []
+    /// More listeners, for metrics, health and version only.
+    public var listenMetricsURLs: [String] = []
     /// This member's own peer URLs; empty takes those of `initialCluster`. Must equal them.
     public var initialAdvertisePeerURLs: [String] = []
     /// What clients are told by member lists.
@@ -59,6 +63,9 @@ public struct MemberConfiguration: Sendable {
     public var snapshotCount: Int64 = 10_000
     /// Default one hour (etcd: off).
     public var autoCompaction = AutoCompaction.periodic(seconds: 3_600)
+    /// History beyond this many bytes is halved, however young it is; nil: no bound. A flag about compaction takes the
+    /// bound away. (Ours, not etcd's.)
+    public var historyBytesMax: Int64? = 1_073_741_824
     /// Default 2, independent of the election timeout.
     public var minLeaseTTLSeconds: Int64 = 2
     /// Operations in each list of a transaction.
@@ -67,9 +74,56 @@ public struct MemberConfiguration: Sendable {
     public var maxRequestBytes = 1_572_864
     /// Between two progress notices of an idle watch that asked for them.
     public var watchProgressNotifySeconds: Int64 = 600
+    /// TLS at `https` client URLs.
+    public var clientSecurity = Security()
+    /// TLS at `https` peer URLs, and of this member towards other members.
+    public var peerSecurity = Security()
+    /// `TLS1.2` (also when nil) or `TLS1.3`.
+    public var tlsMinimumVersion: String?
+    /// `TLS1.2` or `TLS1.3`; nil is the newest.
+    public var tlsMaximumVersion: String?
+    /// Cipher suites of TLS 1.2 by their IANA names; empty takes those with forward secrecy and authenticated encryption.
+    public var cipherSuites: [String] = []
     /// Bytes kept free on the data directory's disk, given up when it is full so that the member can go on; 0 keeps
     /// none. nil: 5 % of what is free, at most 128 MiB. (Ours, not etcd's.)
     public var diskReserveBytes: Int64?
+    /// Live data and history in bytes, from which on writes that add are refused; 0: 2 GiB, below 0: no quota. The same
+    /// on all members: the leader's raises the alarm.
+    public var quotaBackendBytes: Int64 = 0
+    /// Entries kept behind the durable state, so that slow members need no snapshot.
+    public var snapshotCatchupEntries = 5_000
+    /// Whether a removal is refused that would leave no majority of members that are there. The leader's counts.
+    public var strictReconfigCheck = true
+    /// Learners that stay learners, at most. The leader's counts.
+    public var maxLearners = 1
+    /// Calls and streams open at once on one connection (etcd: no bound).
+    public var maxConcurrentStreams: Int64 = 10_000
+    /// Clients that ping more often than this are disconnected.
+    public var keepaliveMinMilliseconds: Int64 = 5_000
+    /// Silence after which a client is asked for a sign of life; 0: never.
+    public var keepaliveIntervalMilliseconds: Int64 = 7_200_000
+    /// How long that sign may take; 0: clients are not asked.
+    public var keepaliveTimeoutMilliseconds: Int64 = 20_000
+    /// Whether another process may listen on the client ports too.
+    public var reusesPorts = false
+    /// Whether the JSON gateway is served.
+    public var isGatewayEnabled = true
+    /// Origins whose scripts may read answers over HTTP; `*`: all.
+    public var corsOrigins = ["*"]
+    /// Host names that HTTP requests without TLS may ask for; `*`: all.
+    public var hostWhitelist = ["*"]
+    /// Whether metrics have histograms of every gRPC method.
+    public var hasExtensiveMetrics = false
+    /// `simple`, or `jwt,` and its options.
+    public var authToken = "simple"
+    /// Life of a simple token since its last use.
+    public var authTokenTTLSeconds: Int64 = 300
+    /// 4...31.
+    public var bcryptCost = 10
+    /// A step of the member's loop that takes longer is logged; 0: none is.
+    public var warningApplyMilliseconds: Int64 = 100
+    /// A call that takes longer is logged; 0: none is.
+    public var warningUnaryMilliseconds: Int64 = 300
     /// Event loops for clients; 0 lets the member choose by the machine's cores.
     public var clientLoops = 0
 
@@ -107,6 +161,8 @@ public struct MemberConfiguration: Sendable {
         }
         for url in listenPeerURLs { _ = try Endpoint(url: url, setting: "--listen-peer-urls") }
         for url in listenClientURLs { _ = try Endpoint(url: url, setting: "--listen-client-urls") }
+        for url in listenClientHTTPURLs { _ = try Endpoint(url: url, setting: "--listen-client-http-urls") }
+        for url in listenMetricsURLs { _ = try Endpoint(url: url, setting: "--listen-metrics-urls") }
         for url in advertiseClientURLs { _ = try Endpoint(url: url, setting: "--advertise-client-urls") }
         for (_, url) in initialCluster { _ = try Endpoint(url: url, setting: "--initial-cluster") }
         guard !listenPeerURLs.isEmpty || initialCluster.count == 1 else {
@@ -119,9 +175,40 @@ public struct MemberConfiguration: Sendable {
                 "--initial-cluster gives \(name) the peer URLs \(own.sorted().joined(separator: ",")), but "
                     + "--initial-advertise-peer-urls says \(initialAdvertisePeerURLs.joined(separator: ","))")
         }
+        try validateSecurity()
         if let reserve = diskReserveBytes, reserve < 0 {
             throw ConfigurationError("--disk-reserve-bytes \(reserve) is below 0")
         }
+        try validateLimits()
+    }
+
+    /// What flags cannot give, and an embedding program can.
+    private func validateLimits() throws(ConfigurationError) {
+        let bounds: [(name: String, value: Int64, range: ClosedRange<Int64>)] = [
+            ("--snapshot-catchup-entries", Int64(snapshotCatchupEntries), 0...10_000_000),
+            ("--max-learners", Int64(maxLearners), 1...1_000),
+            ("--max-concurrent-streams", maxConcurrentStreams, 1...4_294_967_295),
+            ("--grpc-keepalive-min-time", keepaliveMinMilliseconds, 0...MemberConfiguration.spanMax),
+            ("--grpc-keepalive-interval", keepaliveIntervalMilliseconds, 0...MemberConfiguration.spanMax),
+            ("--grpc-keepalive-timeout", keepaliveTimeoutMilliseconds, 0...MemberConfiguration.spanMax),
+            ("--watch-progress-notify-interval", watchProgressNotifySeconds, 1...MemberConfiguration.spanMax / 1_000),
+            ("--auth-token-ttl", authTokenTTLSeconds, 1...MemberConfiguration.spanMax / 1_000),
+            ("--bcrypt-cost", Int64(bcryptCost), 4...31),
+            ("--warning-apply-duration", warningApplyMilliseconds, 0...MemberConfiguration.spanMax),
+            ("--warning-unary-request-duration", warningUnaryMilliseconds, 0...MemberConfiguration.spanMax),
+        ]
+        for (name, value, range) in bounds where !range.contains(value) {
+            throw ConfigurationError("\(name) \(value) is not in \(range.lowerBound)...\(range.upperBound)")
+        }
+    }
+
+    /// A hundred years of milliseconds: what every clock here can add.
+    private static let spanMax: Int64 = 100 * 366 * 86_400_000
+
+    /// nil: none.
+    var quotaBytes: Int64? {
+        if quotaBackendBytes < 0 { return nil }
+        return quotaBackendBytes == 0 ? 2_147_483_648 : quotaBackendBytes
     }
 
     /// Checks what founding or joining a cluster needs beyond `validate`; a directory with data needs none of it.
@@ -144,16 +231,16 @@ public struct MemberConfiguration: Sendable {
 struct Endpoint: Hashable, Sendable {
     var host: String
     var port: Int
+    /// `https`.
+    var isSecure: Bool
 
     /// - Throws: `ConfigurationError` naming `setting` and what is wrong with the URL.
     init(url: String, setting: String) throws(ConfigurationError) {
-        guard !url.hasPrefix("https://") else {
-            throw ConfigurationError("\(setting): \(url): TLS is not supported yet, use http")
+        guard let scheme = ["http://", "https://"].first(where: { url.hasPrefix($0) }) else {
+            throw ConfigurationError("\(setting): \(url) is not of the form http://HOST:PORT or https://HOST:PORT")
         }
-        guard url.hasPrefix("http://") else {
-            throw ConfigurationError("\(setting): \(url) is not of the form http://HOST:PORT")
-        }
-        var rest = url.dropFirst("http://".count)
+        isSecure = scheme == "https://"
+        var rest = url.dropFirst(scheme.count)
         if rest.hasSuffix("/") { rest = rest.dropLast() }
         guard let colon = rest.lastIndex(of: ":"), let port = Int(rest[rest.index(after: colon)...]),
             (0...65_535).contains(port)

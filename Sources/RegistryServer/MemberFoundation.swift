@@ -7,6 +7,7 @@ import Raft
 import RegistryModel
 import Replica
 import Storage
+import Transport
 
 /// A member's directory, opened and checked, with everything the core starts from.
 struct MemberFoundation {
@@ -18,7 +19,9 @@ struct MemberFoundation {
     /// it is.
     ///
     /// - Throws: `ConfigurationError` or `StorageError`; the text names what was wrong and where.
-    static func prepare(_ configuration: MemberConfiguration, logger: Logger) async throws {
+    static func prepare(
+        _ configuration: MemberConfiguration, credentials: LinkCredentials = .none, logger: Logger
+    ) async throws {
         let files = PosixFileSystem()
         try createParents(of: configuration.dataDirectory, on: files)
         guard try !MemberDirectory.isBootstrapped(configuration.dataDirectory, on: files) else { return }
@@ -31,7 +34,8 @@ struct MemberFoundation {
             let found: Result<JoinedCluster, any Error>
             do {
                 found = .success(
-                    try await Joining(configuration: configuration, logger: logger).find(on: group.next()))
+                    try await Joining(configuration: configuration, logger: logger, credentials: credentials)
+                        .find(on: group.next()))
             } catch {
                 found = .failure(error)
             }
@@ -188,6 +192,11 @@ struct MemberFoundation {
         replica.requestTimeout = .seconds(5) + replica.timings.election * 2
         replica.minLeaseTTLMilliseconds = configuration.minLeaseTTLSeconds * 1_000
         replica.snapshotCount = configuration.snapshotCount
+        replica.limits.trailingEntries = configuration.snapshotCatchupEntries
+        replica.quotaBytes = configuration.quotaBytes
+        replica.historyBytesMax = configuration.historyBytesMax
+        replica.strictReconfigCheck = configuration.strictReconfigCheck
+        replica.learnersMax = configuration.maxLearners
         replica.watchProgressInterval = .seconds(configuration.watchProgressNotifySeconds)
         switch configuration.autoCompaction {
         case .off: replica.retention = .off

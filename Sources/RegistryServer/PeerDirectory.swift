@@ -41,7 +41,8 @@ final class PeerDirectory: Sendable {
             for url in member.peerURLs {
                 do throws(ConfigurationError) {
                     let endpoint = try Endpoint(url: url, setting: "peer URL")
-                    let address = PeerAddress(host: endpoint.host, port: endpoint.port)
+                    let address = PeerAddress(
+                        host: endpoint.host, port: endpoint.port, isSecure: endpoint.isSecure)
                     if !addresses.contains(address) { addresses.append(address) }
                 } catch {
                     problems.append("member \(String(member.id.number, radix: 16)) cannot be dialed there: \(error)")

@@ -1,5 +1,6 @@
 import EtcdAPI
 import GRPC
+import LinkSecurity
 public import Logging
 import NIOCore
 import NIOPosix
@@ -22,8 +23,10 @@ import Transport
 /// await member.stop()
 /// ```
 public final class RegistryMember: Sendable {
-    /// The program's version, as `--version` prints it.
+    /// The program's own version.
     public static let version = "0.1.0"
+    /// All of what `--version` prints: scripts look for etcd's line, and for the version it is as.
+    public static let versionText = "etcd Version: \(EtcdIdentity().serverVersion)\nregistryd \(version)"
 
     /// Requests without a network.
     public let client: LocalClient
@@ -36,11 +39,15 @@ public final class RegistryMember: Sendable {
     private let transport: PeerTransport
     private let doors: EtcdFrontDoors
     private let listener: GRPCServer
+    /// For `https` client URLs.
+    private let clientCredentials: TLSCredentials?
     private let directory: MemberDirectory
     private let group: MultiThreadedEventLoopGroup
     private let logger: Logger
     private let election: TimeSpan
     private let addresses = Mutex<[String]>([])
+    private let httpAddresses = Mutex<[String]>([])
+    private let metricsAddresses = Mutex<[String]>([])
     private let hasStopped = Mutex(false)
 
     /// Starts a member: recovers its directory (or founds the cluster, or joins it), binds its ports, joins the others.
@@ -58,11 +65,13 @@ public final class RegistryMember: Sendable {
         onRemoval: (@Sendable (String) -> Void)? = nil
     ) async throws -> RegistryMember {
         try configuration.validate()
-        try await MemberFoundation.prepare(configuration, logger: logger)
+        let credentials = try MemberCredentials(
+            configuration, clientProtocols: GRPCServer.applicationProtocols, logger: logger)
+        try await MemberFoundation.prepare(configuration, credentials: credentials.links, logger: logger)
         let foundation = try MemberFoundation(configuration, logger: logger)
         let removal = RemovalNotice(logger: logger, onRemoval: onRemoval ?? onFailure)
         let member = RegistryMember(
-            foundation, configuration, logger: logger, removal: removal, onFailure: onFailure)
+            foundation, configuration, credentials, logger: logger, removal: removal, onFailure: onFailure)
         do {
             try await member.open(configuration)
             return member
@@ -73,8 +82,8 @@ public final class RegistryMember: Sendable {
     }
 
     private init(
-        _ foundation: MemberFoundation, _ configuration: MemberConfiguration, logger: Logger,
-        removal: RemovalNotice, onFailure: @escaping @Sendable (String) -> Void
+        _ foundation: MemberFoundation, _ configuration: MemberConfiguration, _ credentials: MemberCredentials,
+        logger: Logger, removal: RemovalNotice, onFailure: @escaping @Sendable (String) -> Void
     ) {
         let loops = configuration.clientLoops > 0 ? configuration.clientLoops : max(1, System.coreCount / 2)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: loops)
@@ -87,25 +96,20 @@ public final class RegistryMember: Sendable {
             makeTransport: { report in
                 let transport = PeerTransport(
                     cluster: settings.cluster, member: settings.member, incarnation: settings.incarnation,
-                    loop: peerLoop, logger: logger,
+                    credentials: credentials.links, loop: peerLoop, logger: logger,
                     report: { event in
                         if case .removed(let by) = event { removal.give(by: by) }
                         return report(event)
                     })
                 made = transport
                 return transport
-            }, failed: onFailure, removed: { removal.give() })
+            }, slowStep: .milliseconds(configuration.warningApplyMilliseconds), failed: onFailure,
+            removed: { removal.give() })
         guard let transport = made else { preconditionFailure("the core made no transport") }
-        var options = EtcdDoorOptions()
-        options.requestBytesMax = configuration.maxRequestBytes
-        options.txnOperationsMax = configuration.maxTxnOperations
-        options.leaderLossGrace = .milliseconds(3 * configuration.electionMilliseconds)
+        let options = configuration.doorOptions(logger)
         doors = EtcdFrontDoors(service: core, group: group, options: options, metricsSource: core)
-        var serverOptions = GRPCServerOptions()
-        serverOptions.http2.messageBytesMax = options.requestBytesMax + options.grpcOverheadBytes
-        // Base64 makes a body of the JSON gateway larger than the message it holds.
-        serverOptions.httpBodyBytesMax = 2 * serverOptions.http2.messageBytesMax
-        listener = GRPCServer(group: group, options: serverOptions)
+        listener = GRPCServer(group: group, options: configuration.serverOptions(options))
+        clientCredentials = credentials.clients
         client = LocalClient(service: core)
         memberID = settings.member.number
         clusterID = settings.cluster.number
@@ -122,17 +126,17 @@ public final class RegistryMember: Sendable {
         transport.answerIntroductions { try await RegistryMember.introduction(of: cluster, by: client) }
         for url in configuration.listenPeerURLs {
             let endpoint = try Endpoint(url: url, setting: "--listen-peer-urls")
-            _ = try await transport.listen(on: PeerAddress(host: endpoint.host, port: endpoint.port))
+            _ = try await transport.listen(
+                on: PeerAddress(host: endpoint.host, port: endpoint.port, isSecure: endpoint.isSecure))
         }
         core.start()
-        for url in configuration.listenClientURLs {
-            let endpoint = try Endpoint(url: url, setting: "--listen-client-urls")
-            let doors = doors
-            let bound = try await listener.bind(host: endpoint.host, port: endpoint.port) { loop in
-                doors.services(on: loop)
-            }
-            addresses.withLock { $0.append("\(endpoint.host):\(bound.port ?? endpoint.port)") }
-        }
+        let isSplit = !configuration.listenClientHTTPURLs.isEmpty
+        let clients = try await bind(configuration.listenClientURLs, "--listen-client-urls", isSplit ? .calls : .all)
+        addresses.withLock { $0 = clients }
+        let web = try await bind(configuration.listenClientHTTPURLs, "--listen-client-http-urls", .http)
+        httpAddresses.withLock { $0 = web }
+        let observers = try await bind(configuration.listenMetricsURLs, "--listen-metrics-urls", .monitoring)
+        metricsAddresses.withLock { $0 = observers }
         logger.info(
             "member started",
             metadata: [
@@ -140,6 +144,21 @@ public final class RegistryMember: Sendable {
                 "cluster": "\(String(clusterID, radix: 16))",
                 "clients": "\(clientAddresses.joined(separator: ","))",
             ])
+    }
+
+    /// - Returns: the addresses, with the ports that were really bound.
+    private func bind(_ urls: [String], _ setting: String, _ service: ListenerService) async throws -> [String] {
+        var bound: [String] = []
+        for url in urls {
+            let endpoint = try Endpoint(url: url, setting: setting)
+            let doors = doors
+            let tls = endpoint.isSecure ? clientCredentials : nil
+            let address = try await listener.bind(host: endpoint.host, port: endpoint.port, tls: tls) { loop in
+                service.narrow(doors.services(on: loop))
+            }
+            bound.append("\(endpoint.host):\(address.port ?? endpoint.port)")
+        }
+        return bound
     }
 
     /// What this member tells strangers: its own view, so that it can be told without a leader as well.
@@ -153,6 +172,12 @@ public final class RegistryMember: Sendable {
 
     /// Where clients can connect, `HOST:PORT`, with the ports that were really bound.
     public var clientAddresses: [String] { addresses.withLock { $0 } }
+
+    /// Where HTTP is served when it has listeners of its own.
+    public var clientHTTPAddresses: [String] { httpAddresses.withLock { $0 } }
+
+    /// Where only metrics, health and version are served.
+    public var monitoringAddresses: [String] { metricsAddresses.withLock { $0 } }
 
     /// Whether this member leads now.
     public var isLeader: Bool { core.isLeader }

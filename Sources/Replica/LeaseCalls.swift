@@ -38,7 +38,7 @@ struct LeaseCalls: Sendable {
         return queue
     }
 
-    /// Remembers calls under a fresh number for their answer.
+    /// Remembers calls under a number for their answer, fresh within this life of the member.
     mutating func markSent(_ calls: [LeaseCall], at now: Instant) -> UInt64 {
         lastID += 1
         sent.append((lastID, now, calls))

@@ -58,6 +58,9 @@ extension MemberReplica {
         default: break
         }
         let result = store.apply(command, at: position, into: &changes)
+        if case .success = result {
+            notingQuota { $0.applied(command.operation.addedBytes, at: position.index) }
+        }
         if case .success(.digestMarked(let digest)) = result { marked(digest, at: position.index, into: &effects) }
         if case .leaseExpire(let leases, let term) = command.operation {
             if case .failure = result { leaseClock.unmark(leases, at: moment.now) }
@@ -123,9 +126,12 @@ extension MemberReplica {
         guard raft.isEstablishedLeader, compactionCheckAt <= moment.now else { return }
         compactionCheckAt = moment.now + .seconds(1)
         revisionClock.record(wallMilliseconds: moment.wallMilliseconds, revision: store.revision)
-        let target = revisionClock.target(
+        let bySize = revisionClock.target(
+            historyBytes: historyBytes, wallMilliseconds: moment.wallMilliseconds, current: store.revision,
+            compactRevision: store.compactRevision)
+        let byAge = revisionClock.target(
             wallMilliseconds: moment.wallMilliseconds, current: store.revision, compactRevision: store.compactRevision)
-        if let target { proposeOwn(.compact(target), reason: .system) }
+        if let target = [bySize, byAge].compactMap(\.self).max() { proposeOwn(.compact(target), reason: .system) }
     }
 }
 

@@ -1,13 +1,18 @@
 import KVStore
-import Primitives
+package import Primitives
 import Raft
 import RegistryModel
 
 /// A disk without room: the member stays up, leadership goes to one that has room, and writes that add data are refused
-/// when a majority is concerned. Everything ends by itself when room returns.
+/// when a majority is concerned. A quota that is used up: such writes are refused, too. Everything ends by itself when
+/// room returns.
 extension MemberReplica {
     private static let reportInterval = TimeSpan.seconds(1)
     private static let reportLifetime = TimeSpan.seconds(3)
+    /// How long NOSPACE may outlast the last full disk, or the election of a leader, whichever is later.
+    package static let noSpaceLingers = reportLifetime + reportInterval
+    /// What a key takes in the state store besides itself and its value; etcd's estimate.
+    private static let rowBytes: Int64 = 256
 
     mutating func diskChanged(isLow: Bool) {
         isDiskLow = isLow
@@ -22,11 +27,33 @@ extension MemberReplica {
         if !isDiskLow { diskReportAt = moment.now }
     }
 
-    var diskDeadline: Instant {
-        guard isDiskLow || !lowPeers.isEmpty || (raft.role == .leader && store.isRaised(.noSpace)) else {
-            return .distantFuture
+    /// Changes the gauge; when the quota is used up or not any more because of it, the alarm follows at once.
+    @discardableResult
+    mutating func notingQuota<Answer>(_ change: (inout SpaceGauge) -> Answer) -> Answer {
+        let before = space.isOver
+        let answer = change(&space)
+        if space.isOver != before { diskReportAt = moment.now }
+        return answer
+    }
+
+    /// As in etcd, the member that finds the quota used up raises the alarm.
+    mutating func refusesByQuota(_ operation: Command.Operation) -> Bool {
+        let wasOver = space.isOver
+        guard notingQuota({ $0.refuses(operation.addedBytes) }) else { return false }
+        if space.isOver, !wasOver, raft.role != .leader {
+            enqueueOwn(.alarm(AlarmChange(member: configuration.member, kind: .noSpace, isRaised: true)))
         }
-        return diskReportAt
+        return true
+    }
+
+    /// What the state takes beyond the live keys, roughly.
+    var historyBytes: Int64 {
+        max(0, space.estimate - Int64(store.liveBytes) - Int64(store.keyCount) * MemberReplica.rowBytes)
+    }
+
+    var diskDeadline: Instant {
+        let leads = raft.role == .leader && (space.isOver || store.isRaised(.noSpace))
+        return isDiskLow || !lowPeers.isEmpty || leads ? diskReportAt : .distantFuture
     }
 
     mutating func watchDisks(into effects: inout ReplicaEffects) {
@@ -50,17 +77,21 @@ extension MemberReplica {
             return
         }
         guard raft.isEstablishedLeader else { return }
-        if !hasRoom {
-            for member in low.sorted() { switchNoSpace(of: member, isRaised: true) }
-        } else {
-            // A new leader has not heard yet who is low.
-            guard moment.now - establishedAt > MemberReplica.reportLifetime else { return }
-            for alarm in store.alarms where alarm.kind == .noSpace {
-                // What an operator raised for somebody who is no member is the operator's to clear.
-                guard store.members.contains(where: { $0.id == alarm.member }) else { continue }
-                switchNoSpace(of: alarm.member, isRaised: false)
-            }
+        if !hasRoom { for member in low.sorted() { switchNoSpace(of: member, isRaised: true) } }
+        if space.isOver { switchNoSpace(of: configuration.member, isRaised: true) }
+        // The members hold the same data: the leader's quota speaks for all. And a new leader has not heard yet who is
+        // low.
+        guard hasRoom, space.isRoomy, moment.now - establishedAt > MemberReplica.reportLifetime else { return }
+        for alarm in store.alarms where alarm.kind == .noSpace {
+            // What an operator raised for somebody who never was a member is the operator's to clear. A removal takes its
+            // member's alarm with it, but not one that was proposed before and comes behind it in the log.
+            guard isOrWasMember(alarm.member) else { continue }
+            switchNoSpace(of: alarm.member, isRaised: false)
         }
+    }
+
+    private func isOrWasMember(_ id: MemberID) -> Bool {
+        store.members.contains { $0.id == id } || store.removedMembers.contains(id)
     }
 
     private mutating func switchNoSpace(of member: MemberID, isRaised: Bool) {

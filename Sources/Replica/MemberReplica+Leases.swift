@@ -45,14 +45,14 @@ extension MemberReplica {
             switch call.work {
             case .renew: renewals.append(call)
             case .timeToLive(let lease, let wantsKeys):
-                let id = leaseCalls.markSent([call], at: moment.now)
-                let message = PeerMessage.timeToLive(id: id, lease: lease, wantsKeys: wantsKeys)
+                let name = RequestName(configuration.incarnation, leaseCalls.markSent([call], at: moment.now))
+                let message = PeerMessage.timeToLive(name, lease: lease, wantsKeys: wantsKeys)
                 effects.sends.append(PeerSend(to: leader, message: message))
             }
         }
         guard !renewals.isEmpty else { return }
-        let id = leaseCalls.markSent(renewals, at: moment.now)
-        effects.sends.append(PeerSend(to: leader, message: .renew(id: id, leases: renewals.map(\.lease))))
+        let name = RequestName(configuration.incarnation, leaseCalls.markSent(renewals, at: moment.now))
+        effects.sends.append(PeerSend(to: leader, message: .renew(name, leases: renewals.map(\.lease))))
     }
 
     mutating func receiveLeaseMessage(
@@ -60,32 +60,32 @@ extension MemberReplica {
     ) {
         let deadline = moment.now + configuration.requestTimeout
         switch message {
-        case .renew(let id, let leases):
-            guard raft.role == .leader else { return refuseLease(id, to: member, into: &effects) }
-            let work = PendingRead.Work.renewForMember(member, id: id, leases, arrivedAt: moment.now)
+        case .renew(let name, let leases):
+            guard raft.role == .leader else { return refuseLease(name, to: member, into: &effects) }
+            let work = PendingRead.Work.renewForMember(member, name, leases, arrivedAt: moment.now)
             reads.add(PendingRead(work: work, deadline: deadline))
-        case .timeToLive(let id, let lease, let wantsKeys):
-            guard raft.role == .leader else { return refuseLease(id, to: member, into: &effects) }
-            let work = PendingRead.Work.timeToLive(lease, wantsKeys: wantsKeys, .member(member, id: id))
+        case .timeToLive(let name, let lease, let wantsKeys):
+            guard raft.role == .leader else { return refuseLease(name, to: member, into: &effects) }
+            let work = PendingRead.Work.timeToLive(lease, wantsKeys: wantsKeys, .member(member, name))
             reads.add(PendingRead(work: work, deadline: deadline))
-        case .renewed(let id, let answers):
-            for (call, answer) in leaseCalls.answered(id, by: answers) {
+        case .renewed(let name, let answers):
+            for (call, answer) in leaseCalls.answered(name.number, by: answers) {
                 let body = ReplyBody.keptAlive(answer.lease, ttlMilliseconds: answer.ttlMilliseconds)
                 reply(.success(body), to: call.token, into: &effects)
             }
-        case .timeToLiveAnswer(let id, let answer):
-            for call in leaseCalls.answered(id) {
+        case .timeToLiveAnswer(let name, let answer):
+            for call in leaseCalls.answered(name.number) {
                 reply(.success(.timeToLive(call.lease, answer)), to: call.token, into: &effects)
             }
-        case .leaseRefused(let id):
-            leaseCalls.refused(id, retryAt: moment.now + .milliseconds(20))
+        case .leaseRefused(let name):
+            leaseCalls.refused(name.number, retryAt: moment.now + .milliseconds(20))
         default:
             preconditionFailure("not a lease message")
         }
     }
 
-    private func refuseLease(_ id: UInt64, to member: MemberID, into effects: inout ReplicaEffects) {
-        effects.sends.append(PeerSend(to: member, message: .leaseRefused(id: id)))
+    private func refuseLease(_ name: RequestName, to member: MemberID, into effects: inout ReplicaEffects) {
+        effects.sends.append(PeerSend(to: member, message: .leaseRefused(name)))
     }
 
     mutating func retryLeaseCalls() {
@@ -117,7 +117,7 @@ extension MemberReplica {
                 later.hintRound = read.hintRound
                 waitingRenewals.append(later)
             }
-        case .renewForMember(let member, let id, let leases, let arrivedAt):
+        case .renewForMember(let member, let name, let leases, let arrivedAt):
             if leases.contains(where: { leaseClock.isExpiring($0) }) { return waitingRenewals.append(read) }
             let answers = leases.map { lease -> LeaseAnswer in
                 if case .renewed(let ttl) = leaseClock.renew(lease, arrivedAt: arrivedAt) {
@@ -125,7 +125,7 @@ extension MemberReplica {
                 }
                 return LeaseAnswer(lease: lease, ttlMilliseconds: 0)
             }
-            effects.sends.append(PeerSend(to: member, message: .renewed(id: id, answers: answers)))
+            effects.sends.append(PeerSend(to: member, message: .renewed(name, answers: answers)))
         default:
             preconditionFailure("not a renewal")
         }
@@ -152,8 +152,8 @@ extension MemberReplica {
         switch asker {
         case .local(let token):
             reply(.success(.timeToLive(lease, answer)), to: token, into: &effects)
-        case .member(let member, let id):
-            effects.sends.append(PeerSend(to: member, message: .timeToLiveAnswer(id: id, answer)))
+        case .member(let member, let name):
+            effects.sends.append(PeerSend(to: member, message: .timeToLiveAnswer(name, answer)))
         }
     }
 
@@ -166,8 +166,8 @@ extension MemberReplica {
                 leaseCalls.add(
                     LeaseCall(work: .renew(renewal.lease), token: token, deadline: read.deadline))
             }
-        case .renewForMember(let member, let id, _, _), .timeToLive(_, _, .member(let member, let id)):
-            refuseLease(id, to: member, into: &effects)
+        case .renewForMember(let member, let name, _, _), .timeToLive(_, _, .member(let member, let name)):
+            refuseLease(name, to: member, into: &effects)
         case .timeToLive(let lease, let wantsKeys, .local(let token)):
             leaseCalls.add(
                 LeaseCall(

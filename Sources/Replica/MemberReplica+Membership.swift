@@ -34,13 +34,17 @@ extension MemberReplica {
         guard raft.isEstablishedLeader, !raft.isTransferring, !raft.isChangingConfiguration, committed.isEmpty,
             store.header.configuration == raft.configuration.encoded()
         else { return .later }
-        if let refusal = store.membershipRefusal(of: command.operation) { return .refused(refusal) }
+        if let refusal = store.membershipRefusal(
+            of: command.operation, learnersMax: configuration.learnersMax)
+        {
+            return .refused(refusal)
+        }
         let operation: MembershipOperation
         switch command.operation {
         case .memberAdd(let member):
             operation = .addLearner(member.id)
         case .memberRemove(let id):
-            if !isRemovalSafe(id) { return .refused(Rejection(.unhealthyCluster)) }
+            if configuration.strictReconfigCheck, !isRemovalSafe(id) { return .refused(Rejection(.unhealthyCluster)) }
             operation = .remove(id)
         case .memberPromote(let id):
             if raft.promotionObstacle(of: id, at: moment.now) != nil { return .refused(Rejection(.learnerNotReady)) }
@@ -102,11 +106,11 @@ extension MemberReplica {
         guard let command = try? Command.decode(payload), command.operation.isMembership,
             command.origin.member == member
         else { return }
-        let serial = command.origin.serial
-        if term == forwards.term, forwards.contains(serial, of: member, command.origin.incarnation) { return }
+        let name = RequestName(command.origin.incarnation, command.origin.serial)
+        if term == forwards.term, forwards.contains(name.number, of: member, name.incarnation) { return }
         func answer(_ rejection: Rejection?) {
             effects.sends.append(
-                PeerSend(to: member, message: .membershipRefused(serial: serial, rejection)))
+                PeerSend(to: member, message: .membershipRefused(name, rejection)))
         }
         guard raft.role == .leader, raft.term == term else {
             if term >= forwards.term { answer(nil) }
@@ -115,7 +119,7 @@ extension MemberReplica {
         var stamped = command
         stamped.wallMilliseconds = stamp()
         // Whatever becomes of it: a copy that the network made must not be looked at again.
-        forwards.take([serial], of: member, command.origin.incarnation)
+        forwards.take([name.number], of: member, name.incarnation)
         switch proposeMembership(stamped) {
         case .proposed: break
         case .later: answer(nil)

@@ -11,6 +11,8 @@ extension MemberReplica {
         // Its id is burnt: whatever it says is about another cluster than ours.
         // Except the leader that has just removed itself: it still has to hand over.
         guard member == raft.leader || !store.removedMembers.contains(member) else { return }
+        // Numbers begin anew with each life: an answer to an earlier one would meet a request that it does not know.
+        if let life = message.answeredLife, life != configuration.incarnation { return }
         switch message {
         case .raft(let raftMessage):
             guard raftMessage.from == member, raftMessage.to == configuration.member else { return }
@@ -21,15 +23,15 @@ extension MemberReplica {
             receiveForward(commands, term: term, from: member, into: &effects)
         case .forwardMembership(let term, let command):
             receiveMembership(command, term: term, from: member, into: &effects)
-        case .membershipRefused(let serial, let rejection):
-            membershipRefused(serial, rejection, into: &effects)
+        case .membershipRefused(let name, let rejection):
+            membershipRefused(name.number, rejection, into: &effects)
         case .digest(let index, let digest):
             judge(DigestRounds.Answer(member: member, digest: digest), at: index, into: &effects)
         case .diverged(let index):
             if member == raft.leader, ownMark?.index == index { isolate(at: index) }
         case .diskLow:
             receiveDiskLow(from: member)
-        case .forwardRefused(let serials, let overloaded):
+        case .forwardRefused(_, let serials, let overloaded):
             receiveRefusal(serials, overloaded: overloaded, into: &effects)
         case .renew, .renewed, .timeToLive, .timeToLiveAnswer, .leaseRefused:
             receiveLeaseMessage(message, from: member, into: &effects)

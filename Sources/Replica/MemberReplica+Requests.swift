@@ -72,6 +72,7 @@ extension MemberReplica {
         if let refusal = store.alarmRefusal(of: operation) {
             return reply(.failure(refusal), to: token, into: &effects)
         }
+        if refusesByQuota(operation) { return reply(.failure(Rejection(.noSpace)), to: token, into: &effects) }
         var operation = operation
         if case .memberAdd(let member) = operation { operation = .memberAdd(completed(member)) }
         if case .leaseGrant(let id, let ttl) = operation {

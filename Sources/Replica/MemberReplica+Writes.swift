@@ -120,7 +120,7 @@ extension MemberReplica {
             // even if this member comes to lead that very term.
             forwards.lead(term)
             forwards.take(serials, of: member, incarnation)
-            refuse(serials, to: member, overloaded: false, into: &effects)
+            refuse(serials, of: incarnation, to: member, overloaded: false, into: &effects)
             return
         }
         let wall = stamp()
@@ -128,15 +128,17 @@ extension MemberReplica {
         forwards.take(serials, of: member, incarnation)
         switch raft.propose(fresh, at: moment.now, into: &raftEffects) {
         case .success: break
-        case .failure(let refusal): refuse(serials, to: member, overloaded: refusal == .overloaded, into: &effects)
+        case .failure(let refusal):
+            refuse(serials, of: incarnation, to: member, overloaded: refusal == .overloaded, into: &effects)
         }
     }
 
     private func refuse(
-        _ serials: [UInt64], to member: MemberID, overloaded: Bool, into effects: inout ReplicaEffects
+        _ serials: [UInt64], of incarnation: Incarnation, to member: MemberID, overloaded: Bool,
+        into effects: inout ReplicaEffects
     ) {
-        effects.sends.append(
-            PeerSend(to: member, message: .forwardRefused(serials: serials, overloaded: overloaded)))
+        let message = PeerMessage.forwardRefused(incarnation, serials: serials, overloaded: overloaded)
+        effects.sends.append(PeerSend(to: member, message: message))
     }
 
     /// The leader did not take them: surely not carried out, so they may be handed out again.

@@ -99,6 +99,7 @@ package struct MemberReplica: Sendable {
     var lastStamp: Int64 = 0
     var hasStarted = false
     var sizes: (bytes: Int64, inUse: Int64) = (0, 0)
+    var space: SpaceGauge
     var fatal: String?
 
     /// About four milliseconds of applying; the rest waits for the next step, so that heartbeats and reads get their turn.
@@ -127,8 +128,10 @@ package struct MemberReplica: Sendable {
         hub = WatchHub(
             revision: store.revision, compactRevision: store.compactRevision, limits: limits,
             seed: configuration.seed, now: moment.now)
-        revisionClock = RevisionClock(retention: configuration.retention)
+        revisionClock = RevisionClock(
+            retention: configuration.retention, bytesMax: configuration.historyBytesMax)
         hints = LeaseHints(since: moment.now)
+        space = SpaceGauge(quotaBytes: configuration.quotaBytes)
         stateWritten = state.header.applied.index
         stateDurable = state.header.applied.index
     }
@@ -210,8 +213,10 @@ package struct MemberReplica: Sendable {
             releaseGated(into: &effects)
         case .stateWritten(let index):
             stateWritten = max(stateWritten, index)
+            space.stateWritten(index)
         case .stateSizes(let bytes, let inUse):
             sizes = (bytes, inUse)
+            notingQuota { $0.measured(inUse) }
         case .stateDurable(let index):
             stateDurable = max(stateDurable, index)
             durableOrdered = nil

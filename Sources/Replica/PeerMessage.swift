@@ -40,22 +40,35 @@ package struct LeaseAge: Hashable, Sendable {
     }
 }
 
+/// What names a request at the member that asks: no two of its lives share one, so a late answer finds the request that
+/// it is for, or none.
+package struct RequestName: Hashable, Sendable {
+    package var incarnation: Incarnation
+    /// Unique within the life.
+    package var number: UInt64
+
+    package init(_ incarnation: Incarnation, _ number: UInt64) {
+        self.incarnation = incarnation
+        self.number = number
+    }
+}
+
 /// Everything members say to each other: Raft's messages, forwarded requests and snapshots.
 package enum PeerMessage: Hashable, Sendable {
     case raft(Message)
     /// Encoded commands for the leader of `term`; refused whole by anybody else, and never forwarded again.
     case forward(term: Term, commands: [[UInt8]])
-    /// Surely not appended: the requests with these serials of the receiver.
-    case forwardRefused(serials: [UInt64], overloaded: Bool)
+    /// Surely not appended: the requests with these serials of that life of the receiver.
+    case forwardRefused(Incarnation, serials: [UInt64], overloaded: Bool)
     /// One encoded command that changes the membership, for the leader of `term`.
     case forwardMembership(term: Term, command: [UInt8])
     /// Surely not proposed, and never will be; nil: not at this moment, ask again.
-    case membershipRefused(serial: UInt64, Rejection?)
-    /// Renewals that arrived at the sender; `id` is fresh for each attempt.
-    case renew(id: UInt64, leases: [LeaseID])
-    case renewed(id: UInt64, answers: [LeaseAnswer])
-    case timeToLive(id: UInt64, lease: LeaseID, wantsKeys: Bool)
-    case timeToLiveAnswer(id: UInt64, TimeToLiveAnswer)
+    case membershipRefused(RequestName, Rejection?)
+    /// Renewals that arrived at the sender; the name is fresh for each attempt.
+    case renew(RequestName, leases: [LeaseID])
+    case renewed(RequestName, answers: [LeaseAnswer])
+    case timeToLive(RequestName, lease: LeaseID, wantsKeys: Bool)
+    case timeToLiveAnswer(RequestName, TimeToLiveAnswer)
     /// Renewals that the leader of `term` is about to acknowledge; `round` is its own number for them.
     case leaseHints(term: Term, round: UInt64, leases: [LeaseID])
     case leaseHintsHeard(term: Term, round: UInt64)
@@ -65,7 +78,7 @@ package enum PeerMessage: Hashable, Sendable {
     /// Ascending by lease; leases the sender does not have are missing.
     case leaseAges(term: Term, through: LeaseID, ages: [LeaseAge])
     /// The receiver does not lead (yet, or any more): ask again.
-    case leaseRefused(id: UInt64)
+    case leaseRefused(RequestName)
     /// The sender's state digest as of the marked entry `index`.
     case digest(index: LogIndex, Digest128)
     /// A majority has another digest than the receiver there.
@@ -78,4 +91,18 @@ package enum PeerMessage: Hashable, Sendable {
     /// The receiver's state contains the snapshot's position.
     case snapshotInstalled(SnapshotIdentity)
     case snapshotRefused(SnapshotIdentity)
+
+    /// The life of the receiver that asked for this; nil for what answers no request by name.
+    var answeredLife: Incarnation? {
+        switch self {
+        case .forwardRefused(let incarnation, _, _): incarnation
+        case .membershipRefused(let name, _), .renewed(let name, _), .timeToLiveAnswer(let name, _),
+            .leaseRefused(let name):
+            name.incarnation
+        case .raft, .forward, .forwardMembership, .renew, .timeToLive, .leaseHints, .leaseHintsHeard, .leaseAgesWanted,
+            .leaseAges, .digest, .diverged, .diskLow, .snapshotChunk, .snapshotStored, .snapshotInstalled,
+            .snapshotRefused:
+            nil
+        }
+    }
 }

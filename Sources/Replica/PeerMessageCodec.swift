@@ -28,8 +28,9 @@ extension PeerMessage {
             writer.varint(term.number)
             writer.varint(UInt64(commands.count))
             for command in commands { writer.prefixed(command) }
-        case .forwardRefused(let serials, let overloaded):
+        case .forwardRefused(let incarnation, let serials, let overloaded):
             writer.byte(Tag.forwardRefused.rawValue)
+            writer.varint(incarnation.number)
             writer.varint(UInt64(serials.count))
             for serial in serials { writer.varint(serial) }
             writer.bool(overloaded)
@@ -57,34 +58,34 @@ extension PeerMessage {
 
     private func encodeLease(into writer: inout ByteWriter) {
         switch self {
-        case .renew(let id, let leases):
+        case .renew(let name, let leases):
             writer.byte(Tag.renew.rawValue)
-            writer.varint(id)
+            name.encode(into: &writer)
             writer.varint(UInt64(leases.count))
             for lease in leases { writer.signed(lease.number) }
-        case .renewed(let id, let answers):
+        case .renewed(let name, let answers):
             writer.byte(Tag.renewed.rawValue)
-            writer.varint(id)
+            name.encode(into: &writer)
             writer.varint(UInt64(answers.count))
             for answer in answers {
                 writer.signed(answer.lease.number)
                 writer.signed(answer.ttlMilliseconds)
             }
-        case .timeToLive(let id, let lease, let wantsKeys):
+        case .timeToLive(let name, let lease, let wantsKeys):
             writer.byte(Tag.timeToLive.rawValue)
-            writer.varint(id)
+            name.encode(into: &writer)
             writer.signed(lease.number)
             writer.bool(wantsKeys)
-        case .timeToLiveAnswer(let id, let answer):
+        case .timeToLiveAnswer(let name, let answer):
             writer.byte(Tag.timeToLiveAnswer.rawValue)
-            writer.varint(id)
+            name.encode(into: &writer)
             writer.signed(answer.remainingMilliseconds)
             writer.signed(answer.grantedMilliseconds)
             writer.varint(UInt64(answer.keys.count))
             for key in answer.keys { writer.prefixed(key.bytes) }
-        case .leaseRefused(let id):
+        case .leaseRefused(let name):
             writer.byte(Tag.leaseRefused.rawValue)
-            writer.varint(id)
+            name.encode(into: &writer)
         default:
             preconditionFailure("not a lease message")
         }
@@ -96,9 +97,9 @@ extension PeerMessage {
             writer.byte(Tag.forwardMembership.rawValue)
             writer.varint(term.number)
             writer.prefixed(command)
-        case .membershipRefused(let serial, let rejection):
+        case .membershipRefused(let name, let rejection):
             writer.byte(Tag.membershipRefused.rawValue)
-            writer.varint(serial)
+            name.encode(into: &writer)
             writer.bool(rejection != nil)
             writer.byte(rejection?.code.rawValue ?? 0)
             writer.prefixed(rejection?.message ?? "")
@@ -155,9 +156,11 @@ extension PeerMessage {
             }
             message = .forward(term: term, commands: commands)
         case .forwardRefused:
+            let incarnation = Incarnation(try reader.varint("refused.incarnation"))
             var serials: [UInt64] = []
             for _ in 0..<(try reader.count("refused.count")) { serials.append(try reader.varint("refused.serial")) }
-            message = .forwardRefused(serials: serials, overloaded: try reader.bool("refused.overloaded"))
+            message = .forwardRefused(
+                incarnation, serials: serials, overloaded: try reader.bool("refused.overloaded"))
         case .renew, .renewed, .timeToLive, .timeToLiveAnswer, .leaseRefused:
             message = try decodeLease(tag, &reader)
         case .snapshotChunk, .snapshotStored, .snapshotInstalled, .snapshotRefused:
@@ -178,32 +181,32 @@ extension PeerMessage {
     private static func decodeLease(
         _ tag: Tag, _ reader: inout ByteReader
     ) throws(DecodingFailure) -> PeerMessage {
-        let id = try reader.varint("lease.id")
+        let name = try RequestName.decode("lease.name", from: &reader)
         switch tag {
         case .renew:
             var leases: [LeaseID] = []
             for _ in 0..<(try reader.count("renew.count")) { leases.append(LeaseID(try reader.signed("renew.lease"))) }
-            return .renew(id: id, leases: leases)
+            return .renew(name, leases: leases)
         case .renewed:
             var answers: [LeaseAnswer] = []
             for _ in 0..<(try reader.count("renewed.count", unit: 2)) {
                 let lease = LeaseID(try reader.signed("renewed.lease"))
                 answers.append(LeaseAnswer(lease: lease, ttlMilliseconds: try reader.signed("renewed.ttl")))
             }
-            return .renewed(id: id, answers: answers)
+            return .renewed(name, answers: answers)
         case .timeToLive:
             let lease = LeaseID(try reader.signed("ttl.lease"))
-            return .timeToLive(id: id, lease: lease, wantsKeys: try reader.bool("ttl.keys"))
+            return .timeToLive(name, lease: lease, wantsKeys: try reader.bool("ttl.keys"))
         case .timeToLiveAnswer:
             let remaining = try reader.signed("ttl.remaining")
             let granted = try reader.signed("ttl.granted")
             var keys: [Key] = []
             for _ in 0..<(try reader.count("ttl.keys")) { keys.append(Key(try reader.prefixed("ttl.key"))) }
             return .timeToLiveAnswer(
-                id: id,
+                name,
                 TimeToLiveAnswer(remainingMilliseconds: remaining, grantedMilliseconds: granted, keys: keys))
         default:
-            return .leaseRefused(id: id)
+            return .leaseRefused(name)
         }
     }
 
@@ -215,13 +218,13 @@ extension PeerMessage {
             let term = Term(try reader.varint("membership.term"))
             return .forwardMembership(term: term, command: try reader.prefixed("membership.command"))
         case .membershipRefused:
-            let serial = try reader.varint("refused.serial")
+            let name = try RequestName.decode("refused.name", from: &reader)
             let isFinal = try reader.bool("refused.final")
             let code = Rejection.Code(rawValue: try reader.byte("refused.code"))
             let text = try reader.string("refused.text")
-            guard isFinal else { return .membershipRefused(serial: serial, nil) }
+            guard isFinal else { return .membershipRefused(name, nil) }
             guard let code else { throw .invalid("refused.code") }
-            return .membershipRefused(serial: serial, Rejection(code, text))
+            return .membershipRefused(name, Rejection(code, text))
         case .digest:
             let index = LogIndex(try reader.varint("digest.index"))
             let low = try reader.fixed64("digest.low")
@@ -255,5 +258,19 @@ extension PeerMessage {
         default:
             return .snapshotRefused(identity)
         }
+    }
+}
+
+extension RequestName {
+    fileprivate func encode(into writer: inout ByteWriter) {
+        writer.varint(incarnation.number)
+        writer.varint(number)
+    }
+
+    fileprivate static func decode(
+        _ field: String, from reader: inout ByteReader
+    ) throws(DecodingFailure) -> RequestName {
+        let incarnation = Incarnation(try reader.varint(field))
+        return RequestName(incarnation, try reader.varint(field))
     }
 }

@@ -6,8 +6,8 @@ import RegistryModel
 /// Who waits for the answer of a lease request.
 enum LeaseAsker: Sendable {
     case local(RequestToken)
-    /// A member that forwarded it, and its number for it.
-    case member(MemberID, id: UInt64)
+    /// A member that forwarded it, and its name for it.
+    case member(MemberID, RequestName)
 }
 
 /// Something that needs a confirmed read index before it may be done.
@@ -20,7 +20,7 @@ struct PendingRead: Sendable {
         case alarms(RequestToken, AlarmKind)
         /// Renewals that arrived at `arrivedAt`; the round proves that nobody else led at that time.
         case renew([(lease: LeaseID, asker: LeaseAsker)], arrivedAt: Instant)
-        case renewForMember(MemberID, id: UInt64, [LeaseID], arrivedAt: Instant)
+        case renewForMember(MemberID, RequestName, [LeaseID], arrivedAt: Instant)
         case timeToLive(LeaseID, wantsKeys: Bool, LeaseAsker)
     }
 

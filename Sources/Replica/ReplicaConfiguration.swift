@@ -34,8 +34,18 @@ package struct ReplicaConfiguration: Sendable {
     package var minLeaseTTLMilliseconds: Int64 = 2_000
     /// How long history is kept without anybody asking (etcd's `--auto-compaction-*`).
     package var retention = HistoryRetention.standard
+    /// Bytes of history, from which on it is halved whatever its age; nil: no bound.
+    package var historyBytesMax: Int64?
     /// Applied entries between two orders to make the state durable (etcd's `--snapshot-count`).
     package var snapshotCount: Int64 = 10_000
+    /// Bytes of live data and history, from which on writes that add are refused; nil: no bound (etcd's
+    /// `--quota-backend-bytes`). The leader's raises the alarm.
+    package var quotaBytes: Int64?
+    /// Whether a removal is refused that would leave no majority of members that are there (etcd's
+    /// `--strict-reconfig-check`). The leader's counts.
+    package var strictReconfigCheck = true
+    /// Learners that stay learners, at most (etcd's `--max-learners`). The leader's counts.
+    package var learnersMax = 1
     /// Requests in flight at this member; more are refused.
     package var requestsMax = 100_000
     /// How often members compare the digests of their states, when anything has changed; zero: never.

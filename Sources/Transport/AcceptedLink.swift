@@ -1,4 +1,5 @@
 import Glibc
+import LinkSecurity
 import Logging
 import NIOCore
 import Primitives
@@ -43,6 +44,8 @@ final class AcceptedLink: ChannelInboundHandler, @unchecked Sendable {
     private var frames: [[UInt8]] = []
     private var timeout: Scheduled<Void>?
     private var wasSilent = false
+    /// Whether the link is encrypted. The dialer's own addresses are taken to be so as well.
+    private(set) var isSecure = false
 
     init(
         host: any LinkHost, helloTimeout: TimeAmount, logger: Logger,
@@ -59,6 +62,11 @@ final class AcceptedLink: ChannelInboundHandler, @unchecked Sendable {
         self.channel = channel
         timeout = context.eventLoop.scheduleTask(in: helloTimeout) { channel.close(promise: nil) }
         context.fireChannelActive()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is TLSEstablished { isSecure = true }
+        context.fireUserInboundEventTriggered(event)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

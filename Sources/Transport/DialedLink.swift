@@ -1,4 +1,5 @@
 import Glibc
+import LinkSecurity
 import Logging
 import NIOCore
 import NIOPosix
@@ -25,6 +26,7 @@ final class DialedLink: @unchecked Sendable {
 
     let peer: MemberID
     let loop: any EventLoop
+    private let credentials: LinkCredentials
     private let hello: @Sendable () -> Hello
     /// Why the life that answered cannot be the peer's.
     private let learn: @Sendable (Life) -> String?
@@ -43,12 +45,14 @@ final class DialedLink: @unchecked Sendable {
     private var complaints: [PeerAddress: String] = [:]
 
     init(
-        peer: MemberID, loop: any EventLoop, logger: Logger, hello: @escaping @Sendable () -> Hello,
+        peer: MemberID, loop: any EventLoop, credentials: LinkCredentials, logger: Logger,
+        hello: @escaping @Sendable () -> Hello,
         learn: @escaping @Sendable (Life) -> String?, report: @escaping @Sendable (TransportEvent) -> Bool
     ) {
         self.peer = peer
         self.loop = loop
         self.logger = logger
+        self.credentials = credentials
         self.hello = hello
         self.learn = learn
         self.report = report
@@ -148,11 +152,13 @@ final class DialedLink: @unchecked Sendable {
             .channelOption(
                 ChannelOptions.socket(SocketOptionLevel(IPPROTO_TCP), SocketOptionName(TCP_USER_TIMEOUT)), value: 3_000
             )
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(handler) }
+            .channelInitializer { [credentials] channel in
+                credentials.secure(channel, to: address).flatMapThrowing {
+                    try channel.pipeline.syncOperations.addHandler(handler)
+                }
             }
         bootstrap.connect(host: address.host, port: address.port).whenFailure { error in
-            let end = HelloHandler.End(complaint: "cannot connect: \(error)")
+            let end = HelloHandler.End(complaint: "cannot connect: \(TLSFailure.text(error))")
             self.down(attempt, end)
         }
     }
@@ -274,7 +280,11 @@ private final class HelloHandler: ChannelInboundHandler, Sendable {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        if let failure = error as? IOError, failure.errnoCode == ETIMEDOUT { progress.value.end.closedByHost = false }
+        if let failure = error as? IOError {
+            if failure.errnoCode == ETIMEDOUT { progress.value.end.closedByHost = false }
+        } else if !progress.value.end.isUp {
+            progress.value.end.complaint = TLSFailure.text(error)
+        }
         context.close(promise: nil)
     }
 

@@ -1,3 +1,4 @@
+import LinkSecurity
 package import NIOCore
 import NIOPosix
 import Primitives
@@ -9,20 +10,20 @@ package enum IntroductionClient {
     /// - Parameter timeout: for connecting, asking and the whole answer.
     /// - Throws: `TransportError` that names the address and the reason, which may be the member's own words.
     package static func ask(
-        _ address: PeerAddress, versions: ProtocolVersions = .supported, timeout: TimeAmount = .seconds(2),
-        on loop: any EventLoop
+        _ address: PeerAddress, versions: ProtocolVersions = .supported, credentials: LinkCredentials = .none,
+        timeout: TimeAmount = .seconds(2), on loop: any EventLoop
     ) async throws -> Introduction {
         let answered = loop.makePromise(of: IntroductionAnswer.self)
         let bootstrap = ClientBootstrap(group: loop)
             .connectTimeout(timeout)
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
+                credentials.secure(channel, to: address).flatMapThrowing {
                     try channel.pipeline.syncOperations.addHandler(
                         IntroductionHandler(IntroductionQuestion(versions: versions), timeout, answered))
                 }
             }
         bootstrap.connect(host: address.host, port: address.port).whenFailure { error in
-            answered.fail(TransportError(description: "cannot connect: \(error)"))
+            answered.fail(TransportError(description: "cannot connect: \(TLSFailure.text(error))"))
         }
         do {
             let answer = try await answered.futureResult.get()
@@ -80,7 +81,7 @@ private final class IntroductionHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        end(.failure(TransportError(description: "\(error)")), context)
+        end(.failure(TransportError(description: TLSFailure.text(error))), context)
     }
 
     func channelInactive(context: ChannelHandlerContext) {

@@ -24,7 +24,9 @@ extension PeerTransport: LinkHost {
             earlier = PeerTransport.note(hello.life, of: hello.from, in: &state)
             state.accepted[ObjectIdentifier(link)] = Accepted(
                 link: link, peer: hello.from, life: hello.life)
-            state.told[hello.from] = hello.addresses
+            state.told[hello.from] = hello.addresses.map { address in
+                PeerAddress(host: address.host, port: address.port, isSecure: link.isSecure)
+            }
             dialed = state.links[hello.from]
             addresses = state.addresses(of: hello.from)
             return answer

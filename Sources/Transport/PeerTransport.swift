@@ -1,4 +1,5 @@
 import Glibc
+import LinkSecurity
 package import Logging
 package import NIOCore
 import NIOPosix
@@ -51,19 +52,23 @@ package final class PeerTransport: Sendable {
 
     let loop: any EventLoop
     let logger: Logger
+    private let credentials: LinkCredentials
     let report: @Sendable (TransportEvent) -> Bool
     let state: Mutex<State>
 
     /// - Parameters:
     ///   - versions: what this member speaks.
+    ///   - credentials: for addresses that are `isSecure`.
     ///   - report: called on `loop`; must not block. False closes the link that the frames came over: they cannot be
     ///     read.
     package init(
         cluster: ClusterID, member: MemberID, incarnation: Incarnation, versions: ProtocolVersions = .supported,
-        loop: any EventLoop, logger: Logger, report: @escaping @Sendable (TransportEvent) -> Bool
+        credentials: LinkCredentials = .none, loop: any EventLoop, logger: Logger,
+        report: @escaping @Sendable (TransportEvent) -> Bool
     ) {
         self.loop = loop
         self.logger = logger
+        self.credentials = credentials
         self.report = report
         let life = Life(incarnation, nonce: UInt64.random(in: .min ... .max))
         let policy = LinkPolicy(cluster: cluster, member: member, life: life, versions: versions)
@@ -79,6 +84,9 @@ package final class PeerTransport: Sendable {
     ///
     /// - Throws: `TransportError` naming the address and the system's reason.
     package func listen(on address: PeerAddress) async throws -> Int {
+        guard !address.isSecure || credentials.accepting != nil else {
+            throw TransportError(description: "cannot listen for members on \(address): there is no certificate")
+        }
         let bootstrap = ServerBootstrap(group: loop)
             .serverChannelOption(.backlog, value: 64)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -90,7 +98,7 @@ package final class PeerTransport: Sendable {
             .childChannelOption(PeerTransport.tcp(TCP_KEEPCNT), value: 3)
             .childChannelInitializer { [self] channel in
                 remember(channel)
-                return channel.eventLoop.makeCompletedFuture {
+                return secure(channel, acceptedAt: address).flatMapThrowing {
                     try channel.pipeline.syncOperations.addHandler(
                         AcceptedLink(
                             host: self, helloTimeout: .seconds(5), logger: self.logger, report: self.report))
@@ -178,10 +186,17 @@ package final class PeerTransport: Sendable {
 
     func makeLink(to peer: MemberID) -> DialedLink {
         DialedLink(
-            peer: peer, loop: loop, logger: logger,
+            peer: peer, loop: loop, credentials: credentials, logger: logger,
             hello: { [owner = WeakTransport(self)] in owner.hello(to: peer) },
             learn: { [owner = WeakTransport(self)] life in owner.learn(life, of: peer) },
             report: report)
+    }
+
+    private func secure(_ channel: any Channel, acceptedAt address: PeerAddress) -> EventLoopFuture<Void> {
+        guard address.isSecure, let accepting = credentials.accepting else {
+            return channel.eventLoop.makeSucceededVoidFuture()
+        }
+        return accepting.secure(accepted: channel)
     }
 
     private func remember(_ channel: any Channel) {

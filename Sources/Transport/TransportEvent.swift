@@ -18,10 +18,13 @@ package enum TransportEvent: Sendable {
 package struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
     package var host: String
     package var port: Int
+    /// Whether links there are encrypted.
+    package var isSecure: Bool
 
-    package init(host: String, port: Int) {
+    package init(host: String, port: Int, isSecure: Bool = false) {
         self.host = host
         self.port = port
+        self.isSecure = isSecure
     }
 
     package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }

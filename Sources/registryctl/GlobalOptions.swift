@@ -19,24 +19,24 @@ struct GlobalOptions: ParsableArguments {
     var writeOut: String?
     @Flag(help: "Print byte strings in hexadecimal.")
     var hex = false
-    @Flag(help: "Accepted; connections are not encrypted.")
+    @Option(help: "Trust certificates signed by the CAs in this PEM file (default: those of this host).")
+    var cacert: String?
+    @Option(help: "Show the certificate in this PEM file; needs --key.")
+    var cert: String?
+    @Option(help: "The private key of --cert, PEM.")
+    var key: String?
+    @Flag(help: "Take any certificate: encrypted, with whomever.")
+    var insecureSkipTlsVerify = false
+    @Flag(help: "Accepted: https endpoints are encrypted, others when one of the files above is given.")
     var insecureTransport = false
     @Flag(help: .hidden)
     var debug = false
-    @Flag(help: .hidden)
-    var insecureSkipTlsVerify = false
     @Flag(help: .hidden)
     var insecureDiscovery = false
     @Option(help: .hidden)
     var user: String?
     @Option(help: .hidden)
     var password: String?
-    @Option(help: .hidden)
-    var cacert: String?
-    @Option(help: .hidden)
-    var cert: String?
-    @Option(help: .hidden)
-    var key: String?
     @Option(help: .hidden)
     var discoverySrv: String?
     @Option(help: .hidden)
@@ -86,9 +86,6 @@ struct GlobalOptions: ParsableArguments {
     ///
     /// - Throws: `.arguments` for a flag whose subject this client has not.
     func configuration(_ endpoints: [String]? = nil) throws -> Registry.Configuration {
-        for (flag, given) in [("cacert", cacert), ("cert", cert), ("key", key)] where value(flag, given) != nil {
-            throw CtlError.arguments("--\(flag): this client does not speak TLS")
-        }
         for (flag, given) in [("user", user), ("password", password)] where value(flag, given) != nil {
             throw CtlError.arguments("--\(flag): this client does not authenticate")
         }
@@ -102,11 +99,43 @@ struct GlobalOptions: ParsableArguments {
             throw CtlError.arguments(error.message)
         }
         configuration.shufflesEndpoints = false
+        configuration.tls = try transportSecurity()
         configuration.dialTimeout = try duration("dial-timeout", dialTimeout, default: .seconds(2))
         configuration.requestTimeout = try duration("command-timeout", commandTimeout, default: .seconds(5))
         configuration.keepaliveInterval = try duration("keepalive-time", keepaliveTime, default: .seconds(2))
         configuration.keepaliveTimeout = try duration("keepalive-timeout", keepaliveTimeout, default: .seconds(6))
         return configuration
+    }
+
+    /// - Returns: nil when nothing is said about TLS.
+    /// - Throws: `.arguments` naming the flag and the file that cannot be used.
+    private func transportSecurity() throws -> Registry.Configuration.TLS? {
+        var tls = Registry.Configuration.TLS()
+        tls.trustedCAFile = value("cacert", cacert)
+        tls.certificateFile = value("cert", cert)
+        tls.keyFile = value("key", key)
+        tls.skipsVerification = try isOn("insecure-skip-tls-verify", insecureSkipTlsVerify)
+        tls.labels = ("--cacert", "--cert", "--key")
+        guard tls != Registry.Configuration.TLS() else { return nil }
+        do {
+            try tls.check()
+        } catch {
+            throw CtlError.arguments(error.message)
+        }
+        return tls
+    }
+
+    /// A switch, from the command line or the environment.
+    private func isOn(_ flag: String, _ given: Bool) throws -> Bool {
+        guard !given, let text = value(flag, nil) else { return given }
+        switch text {
+        case "1", "t", "T", "TRUE", "true", "True": return true
+        case "0", "f", "F", "FALSE", "false", "False", "": return false
+        default:
+            throw CtlError.arguments(
+                "invalid argument \"\(text)\" for \"--\(flag)\" flag: strconv.ParseBool: parsing \"\(text)\": "
+                    + "invalid syntax")
+        }
     }
 
     /// Runs `body` with a client that is closed afterwards.

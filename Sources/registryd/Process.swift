@@ -1,18 +1,6 @@
 import Glibc
-import Logging
 import RegistryServer
 import Synchronization
-
-extension MemberFlags {
-    /// The level in swift-log's terms.
-    var loggingLevel: Logger.Level {
-        switch logLevel {
-        case "warn": .warning
-        case "dpanic", "panic", "fatal": .critical
-        default: Logger.Level(rawValue: logLevel) ?? .info
-        }
-    }
-}
 
 enum ExitStatus {
     /// The cluster has removed this member: starting it again would not help.

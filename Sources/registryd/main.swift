@@ -4,9 +4,7 @@ import RegistryServer
 
 /// Starts what the flags ask for, waits for a signal, stops gracefully.
 func run(_ flags: MemberFlags, until signals: StopSignals) async -> Int32 {
-    LoggingSystem.bootstrap { label in StreamLogHandler.standardError(label: label) }
-    var logger = Logger(label: "registryd")
-    logger.logLevel = flags.loggingLevel
+    let logger = Logger(label: "registryd")
     for warning in flags.warnings { logger.warning("\(warning)") }
     // A member that cannot trust its disk must not linger: supervisors restart it, peers take over.
     let onFailure: @Sendable (String) -> Void = { [logger] reason in
@@ -49,9 +47,13 @@ func launch(until signals: StopSignals) throws -> Never {
     switch flags.mode {
     case .help:
         print(MemberFlags.help)
+    case .flagTable:
+        print(MemberFlags.markdown, terminator: "")
     case .version:
-        print("registryd \(RegistryMember.version)")
+        print(RegistryMember.versionText)
     case .member, .dev:
+        let handlers = try LineLogHandler.factory(for: flags.logging)
+        LoggingSystem.bootstrap { label in handlers(label) }
         // Detached: the main thread belongs to the signals.
         Task.detached { exit(await run(flags, until: signals)) }
         signals.takeForever()

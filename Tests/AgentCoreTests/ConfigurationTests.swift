@@ -115,6 +115,31 @@ import Testing
         #expect(services.allSatisfy { $0.registry.hosts == ["g1:2379", "g2:2379"] })
     }
 
+    @Test("registry_tls of the file holds for all its services, that of a service for itself")
+    func registryTLS() throws {
+        let text = """
+            {"instance_id":"i","registry_hosts":["r:1"],"registry_tls":{"ca":"/ca","cert":"/c","key":"/k"},"services":{
+              "a":{"host":"h","port":1,"reporter_type":"registry","registry_path":"/a"},
+              "b":{"host":"h","port":1,"reporter_type":"registry","registry_path":"/b",
+                   "registry_tls":{"server_name":"n","insecure_skip_verify":true}},
+              "c":{"host":"h","port":1,"reporter_type":"registry","registry_path":"/c","registry_tls":{"cert":"/c"}},
+              "d":{"host":"h","port":1,"reporter_type":"registry","registry_path":"/d","registry_tls":{"cacert":"/c"}}}}
+            """
+        let decoding = NerveConfiguration.decode(try tree(text))
+        let services = try #require(decoding.configuration).services
+        var (file, own) = (RegistryTLS(), RegistryTLS())
+        (file.trustedCAFile, file.certificateFile, file.keyFile) = ("/ca", "/c", "/k")
+        (own.serverName, own.skipsVerification) = ("n", true)
+        #expect(services.map(\.name) == ["a", "b"] && services.map(\.registry.tls) == [file, own])
+        #expect(services[0].registry < services[1].registry || services[1].registry < services[0].registry)
+        #expect(
+            decoding.errors.map(\.description) == [
+                "services.c.registry_tls.cert: is of no use without key",
+                "services.d.registry_tls.cacert: unknown key, did you mean ca?",
+            ])
+        #expect(decoding.warnings.map(\.path) == ["services.b.registry_tls.insecure_skip_verify"])
+    }
+
     @Test("Places in the file stand before the path")
     func places() {
         let entry = ConfigEntry("hots", .string("x"), at: ConfigPlace(file: "nerve.yaml", line: 7))
@@ -144,6 +169,26 @@ import Testing
            "socket_file_path":["/run/a","/run/b"],"extra_sections":{"listen stats :3212":["mode http"]},
            "server_order_seed":"286547381923847192387419823741","restart_interval":60,"restart_jitter":0.1,"state_file_ttl":1800}}
         """
+
+    @Test("registry_tls of the file holds for all services, that of a discovery section for itself")
+    func registryTLS() throws {
+        let text = """
+            {"registry_hosts":["r:1"],"registry_tls":{},"haproxy":{"global":[],"defaults":[],"do_writes":false,
+              "do_reloads":false,"do_socket":false},"services":{
+              "a":{"discovery":{"method":"registry","path":"/a"},"haproxy":{"port":1}},
+              "b":{"discovery":{"method":"registry","path":"/b","registry_tls":{"ca":"/ca"}},"haproxy":{"port":2}}}}
+            """
+        let decoding = SynapseConfiguration.decode(try tree(text))
+        var own = RegistryTLS()
+        own.trustedCAFile = "/ca"
+        #expect(decoding.errors.isEmpty, "\(decoding.errors)")
+        let discoveries = try #require(decoding.configuration).services.map(\.discovery)
+        #expect(
+            discoveries == [
+                .registry(RegistryEndpoints(["r:1"], tls: RegistryTLS()), path: "/a", isRecursive: false),
+                .registry(RegistryEndpoints(["r:1"], tls: own), path: "/b", isRecursive: false),
+            ])
+    }
 
     @Test("A realistic file decodes")
     func realistic() throws {

@@ -95,7 +95,8 @@ struct NerveHarness {
             let result: ProbeResult = failing.contains(service) ? .failed("refused") : .passed
             pending.append((now + .milliseconds(2), .probeFinished(probe, result)))
         case .grantLease(let id, let request, _, _), .keepAlive(let id, let request, _, _),
-            .register(let id, let request, _, _, _, _), .deregister(let id, let request, _, _),
+            .readLease(let id, let request, _, _), .register(let id, let request, _, _, _, _),
+            .deregister(let id, let request, _, _),
             .revokeLease(let id, let request, _, _):
             switch weather {
             case .fine: pending.append((now + latency, answer(order, id, request)))
@@ -128,6 +129,10 @@ struct NerveHarness {
             guard leases[lease] != nil else { return nil }
             leases[lease] = now + .seconds(10)
             return .leaseKeptAlive(id, request)
+        case .readLease(let id, let request, let lease, _):
+            guard leases[lease] != nil else { return nil }
+            let attached = keys.filter { $0.value.lease == lease }.map { Array($0.key.utf8) }
+            return .leaseRead(id, request, keys: attached)
         case .register(let id, let request, let key, let value, let lease, _):
             guard leases[lease] != nil else { return nil }
             keys[text(key)] = (text(value), lease)

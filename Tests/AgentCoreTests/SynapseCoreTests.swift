@@ -297,6 +297,39 @@ import Testing
         #expect(harness.reloads[1].contains("does not answer"))
     }
 
+    @Test("HAProxy started anew between a change and the file that tells of it gets the change within seconds")
+    func restartBeforeFile() {
+        var (harness, registry) = started()
+        harness.send(registry.events(WatchID(0), [registry.put("/svc/web/i3", payload("10.0.0.3", 80, name: "i3"))]))
+        harness.send(registry.events(WatchID(0), [registry.put("/svc/web/i4", payload("10.0.0.4", 80, name: "i4"))]))
+        #expect(harness.world.haproxy.active("web").count == 4)
+        harness.world.haproxy.load(harness.world.file ?? "")
+        #expect(harness.world.haproxy.active("web").count == 3, "writes are spaced: the fourth is not in it yet")
+        harness.run(for: .seconds(5))
+        #expect(harness.world.haproxy.active("web").count == 4)
+        #expect(harness.reloads.count == 1)
+    }
+
+    @Test("Changes of one service do not keep the others from being looked at")
+    func auditBesideChanges() {
+        var configuration = synapse([web(), web("api")])
+        configuration.haproxy.doesWrites = false
+        configuration.haproxy.doesReloads = false
+        var world = ModelProxy()
+        world.haproxy.load("backend web\nbackend api\n")
+        var (harness, registry) = started(configuration, world: world)
+        #expect(harness.world.haproxy.active("web").count == 2)
+        harness.send(.discoverySnapshot(WatchID(1), cluster: 0xC1, revision: registry.revision, entries: []))
+        harness.world.haproxy.load("backend web\nbackend api\n")
+        for round in 1...8 {
+            harness.run(for: .seconds(5))
+            harness.send(
+                registry.events(WatchID(1), [registry.put("/svc/api/i1", payload("10.0.1.\(round)", 80, name: "i1"))]))
+            #expect(harness.world.haproxy.active("api") == ["10.0.1.\(round):80 1"])
+        }
+        #expect(harness.world.haproxy.active("web").count == 2)
+    }
+
     @Test("Without the socket every change reloads, no more often than the interval")
     func noSocket() {
         var configuration = synapse([web()])

@@ -235,6 +235,15 @@ import Testing
                     "/etcdserverpb.Cluster/MemberList", Etcdserverpb_MemberListRequest(), metadata: metadata)
                 #expect(door.registry.submitted.last?.context.credential == credential)
             }
+            for (headers, credential) in [
+                (["Authorization": "abc.5"], Credential.token("abc.5")), (["Token": "abc"], .none),
+                (["Grpc-Metadata-Token": "abc.6"], .token("abc.6")),
+            ] {
+                _ = try await door.http.request("POST", "/v3/cluster/member/list", headers: headers)
+                #expect(door.registry.submitted.last?.context.credential == credential)
+            }
+            _ = try await door.http.request("GET", "/health")
+            #expect(door.registry.submitted.last?.context.credential == .root)
         }
     }
 }

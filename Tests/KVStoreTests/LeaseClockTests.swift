@@ -17,12 +17,12 @@ import Testing
         var clock = LeaseClock()
         #expect(!clock.isRunning && clock.nextDeadline == .distantFuture)
         clock.promote(at: at(1_000), leases: [row(1), row(2, seconds: 5)], extend: .milliseconds(500))
-        #expect(clock.remaining(LeaseID(1), at: at(1_000)) == .milliseconds(10_500))
         #expect(clock.expired(at: at(6_499), limit: 10).isEmpty)
         #expect(clock.expired(at: at(6_500), limit: 10) == [LeaseID(2)])
+        #expect(clock.expired(at: at(11_499), limit: 10).isEmpty)
         #expect(clock.expired(at: at(11_500), limit: 10) == [LeaseID(1)])
         clock.demote()
-        #expect(clock.remaining(LeaseID(1), at: at(0)) == nil)
+        #expect(clock.promised(LeaseID(1), at: at(0)) == nil)
     }
 
     @Test("Back in office after a spell of another leader, earlier deadlines are forgotten")
@@ -40,7 +40,8 @@ import Testing
         var clock = LeaseClock()
         clock.promote(at: at(0), leases: [row(1)], extend: .seconds(1))
         #expect(clock.renew(LeaseID(1), arrivedAt: at(500)) == .renewed(ttlMilliseconds: 10_000))
-        #expect(clock.remaining(LeaseID(1), at: at(1_000)) == .seconds(10))
+        #expect(clock.promised(LeaseID(1), at: at(1_000)) == .milliseconds(9_500))
+        #expect(clock.expired(at: at(10_999), limit: 10).isEmpty)
         #expect(clock.renew(LeaseID(1), arrivedAt: at(4_000)) == .renewed(ttlMilliseconds: 10_000))
         #expect(clock.expired(at: at(13_999), limit: 10).isEmpty)
         #expect(clock.expired(at: at(14_000), limit: 10) == [LeaseID(1)])
@@ -72,7 +73,7 @@ import Testing
         clock.postpone(by: .seconds(3))
         #expect(clock.expired(at: at(12_999), limit: 10).isEmpty)
         clock.shorten(LeaseID(2), to: at(20_000), promised: at(9_000))
-        #expect(clock.remaining(LeaseID(2), at: at(12_999)) == .milliseconds(1))
+        #expect(clock.expired(at: at(12_999), limit: 10).isEmpty)
         clock.grant(row(3), at: at(12_999))
         clock.shorten(LeaseID(3), to: at(14_000), promised: at(12_000))
         #expect(clock.nextDeadline <= at(13_000))
@@ -90,7 +91,9 @@ import Testing
         #expect(clock.promised(LeaseID(1), at: at(1_000)) == .milliseconds(5_000))
         clock.postpone(by: .seconds(2))
         #expect(clock.promised(LeaseID(1), at: at(1_000)) == .milliseconds(5_000))
-        #expect(clock.remaining(LeaseID(1), at: at(1_000)) == .milliseconds(10_000))
+        var ahead = clock
+        #expect(ahead.expired(at: at(10_999), limit: 10).isEmpty)
+        #expect(ahead.expired(at: at(11_000), limit: 10) == [LeaseID(1)])
         // Never beyond the end itself.
         clock.shorten(LeaseID(2), to: at(4_000), promised: at(5_000))
         #expect(clock.promised(LeaseID(2), at: at(0)) == .milliseconds(4_000))
@@ -167,7 +170,7 @@ import Testing
                 }
                 for (id, deadline) in deadlines.sorted(by: { $0.key < $1.key }) {
                     #expect(deadline + .milliseconds(1) > now, "lease \(id.number) should have ended")
-                    #expect(clock.remaining(id, at: now) == deadline - now)
+                    #expect(clock.promised(id, at: now) == deadline - now)
                 }
             }
         }

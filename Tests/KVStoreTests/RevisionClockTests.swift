@@ -55,6 +55,26 @@ import Testing
                 == Revision(8_000))
     }
 
+    @Test("History beyond its bound is cut to half of it, and given five minutes to shrink")
+    func size() {
+        var clock = RevisionClock(retention: .standard, bytesMax: 1_000)
+        func target(_ bytes: Int64, at wall: Int64, current: Int64, compacted: Int64 = -1) -> Int64? {
+            clock.target(
+                historyBytes: bytes, wallMilliseconds: wall, current: Revision(current),
+                compactRevision: Revision(compacted))?.number
+        }
+        #expect(target(1_000, at: 0, current: 800) == nil)
+        #expect(target(1_001, at: 0, current: 800) == 400)
+        #expect(target(5_000, at: 299_999, current: 900, compacted: 400) == nil)
+        #expect(target(5_000, at: 300_000, current: 900, compacted: 400) == 850)
+        #expect(target(.max, at: 900_000, current: 2, compacted: 2) == nil)
+        #expect(target(.max, at: 900_000, current: .max, compacted: 5) != nil)
+        var unbounded = RevisionClock(retention: .standard)
+        #expect(
+            unbounded.target(
+                historyBytes: .max, wallMilliseconds: 0, current: Revision(9), compactRevision: .zero) == nil)
+    }
+
     @Test("Switched off, nothing is compacted")
     func off() {
         var clock = RevisionClock(retention: .off)

@@ -1,29 +1,34 @@
+import EtcdAPI
+import GRPC
+import Logging
+import NIOCore
 import Primitives
 import RegistryModel
 import Testing
 
 @testable import RegistryServer
 
+func flags(_ arguments: [String], _ environment: [String: String] = [:]) throws -> MemberFlags {
+    try MemberFlags(arguments: arguments, environment: environment)
+}
+
+/// Why the settings cannot be used; "accepted" when they can.
+func refusal(_ arguments: [String], _ environment: [String: String] = [:]) -> String {
+    do {
+        let flags = try flags(arguments, environment)
+        try flags.configuration.validate()
+        try flags.configuration.validateCluster()
+        return "accepted"
+    } catch {
+        return "\(error)"
+    }
+}
+
 @Suite("Flags and environment")
 struct FlagTests {
-    private func flags(_ arguments: [String], _ environment: [String: String] = [:]) throws -> MemberFlags {
-        try MemberFlags(arguments: arguments, environment: environment)
-    }
-
-    private func refusal(_ arguments: [String], _ environment: [String: String] = [:]) -> String {
-        do {
-            let flags = try flags(arguments, environment)
-            try flags.configuration.validate()
-            try flags.configuration.validateCluster()
-            return "accepted"
-        } catch {
-            return "\(error)"
-        }
-    }
-
-    @Test("One or two dashes, a blank or an equals sign: all the same")
+    @Test("One or two dashes, a blank or an equals sign: all the same; the last one counts")
     func spellings() throws {
-        for arguments in [["--name", "a"], ["-name", "a"], ["--name=a"], ["-name=a"]] {
+        for arguments in [["--name", "a"], ["-name", "a"], ["--name=a"], ["-name=a"], ["--name=b", "--name=a"]] {
             #expect(try flags(arguments).configuration.name == "a")
         }
     }
@@ -36,12 +41,24 @@ struct FlagTests {
         #expect(parsed.warnings.count == 1)
         #expect(parsed.warnings[0].contains("ETCD_NONSENSE"))
         #expect(refusal(["--name", "a"], ["ETCD_NAME": "b"]).contains("ETCD_NAME"))
+        #expect(
+            refusal([], ["ETCD_HEARTBEAT_INTERVAL": "ten"]).contains("ETCD_HEARTBEAT_INTERVAL: --heartbeat-interval"))
+    }
+
+    @Test("An empty variable counts as none, and what images set for themselves asks for nothing")
+    func harmlessVariables() throws {
+        let parsed = try flags(
+            ["--name", "a"], ["ETCD_NAME": "", "ETCD_VERSION": "3.5.1", "ETCD_HELP": "true", "ETCD_DEV": "true"])
+        #expect(parsed.configuration.name == "a")
+        #expect(parsed.mode == .member)
+        #expect(parsed.warnings.count == 3)
     }
 
     @Test("What cannot be used is refused by name")
     func refusals() {
         #expect(refusal(["--nme", "x"]).contains("--nme"))
         #expect(refusal(["stray"]).contains("stray"))
+        #expect(refusal(["--lease-reads", "false"]).contains("write --lease-reads=false"))
         #expect(refusal(["--name"]).contains("--name needs a value"))
         #expect(refusal(["--heartbeat-interval", "ten"]).contains("'ten'"))
         #expect(
@@ -51,18 +68,50 @@ struct FlagTests {
             refusal(["--initial-cluster", "a=http://h:1", "--name", "b"]).contains("couldn't find local name \"b\""))
         #expect(refusal(["--force-new-cluster"]).contains("registryctl storage force-new-cluster"))
         #expect(refusal(["--disk-reserve-bytes", "-1"]).contains("--disk-reserve-bytes '-1'"))
-        #expect(refusal(["--initial-cluster-state", "old"]).contains("neither new nor existing"))
+        #expect(refusal(["--initial-cluster-state", "old"]).contains("'old' is not new or existing"))
         #expect(refusal(["--listen-client-urls", "http://h:1"]).contains("--advertise-client-urls is required"))
-        #expect(refusal(["--listen-peer-urls", "https://h:1"]).contains("TLS is not supported yet"))
+        #expect(refusal(["--listen-peer-urls", "https://h:1"]).contains("https://h:1 needs a certificate"))
         #expect(refusal(["--listen-peer-urls", "http://h"]).contains("no valid port"))
+        #expect(refusal(["--listen-metrics-urls", "http://h"]).contains("--listen-metrics-urls"))
         #expect(refusal(["--auto-compaction-retention", "3 days"]).contains("3 days"))
         #expect(refusal([]) == "accepted")
+    }
+
+    @Test("Switches are read as Go reads them")
+    func toggles() throws {
+        for text in ["1", "t", "T", "true", "TRUE", "True"] {
+            #expect(try flags(["--lease-reads=\(text)"]).configuration.leaseReads)
+        }
+        for text in ["0", "f", "F", "false", "FALSE", "False"] {
+            #expect(try !flags(["--lease-reads", "--lease-reads=\(text)"]).configuration.leaseReads)
+        }
+        #expect(refusal(["--lease-reads=maybe"]).contains("--lease-reads 'maybe' is neither true nor false"))
+        #expect(try flags(["--version=false"]).mode == .member)
+    }
+
+    @Test(
+        "Times are read in Go's notation",
+        arguments: [
+            ("90s", 90_000_000_000), ("1h30m", 5_400_000_000_000), ("1.5h", 5_400_000_000_000), ("100ms", 100_000_000),
+            ("0", 0), ("0s", 0), ("1us", 1_000), ("1µs", 1_000), ("7ns", 7), (".5s", 500_000_000),
+            ("1.s", 1_000_000_000),
+        ] as [(String, Int64)])
+    func times(_ text: String, _ nanoseconds: Int64) {
+        #expect(Flag.Form.nanoseconds(of: text) == nanoseconds)
+    }
+
+    @Test(
+        "What is no time is none", arguments: ["", "5", "s", "-1s", "1 s", "1x", "1h-1m", "9999999999h", "1..5s", "."])
+    func noTimes(_ text: String) {
+        #expect(Flag.Form.nanoseconds(of: text) == nil)
     }
 
     @Test("Retention is read as etcd reads it")
     func retention() throws {
         #expect(try flags([]).configuration.autoCompaction == .periodic(seconds: 3_600))
+        #expect(try flags([]).configuration.historyBytesMax == 1_073_741_824)
         #expect(try flags(["--auto-compaction-retention", "0"]).configuration.autoCompaction == .off)
+        #expect(try flags(["--auto-compaction-retention", "9h"]).configuration.historyBytesMax == nil)
         #expect(
             try flags(["--auto-compaction-retention", "2"]).configuration.autoCompaction == .periodic(seconds: 7_200))
         #expect(
@@ -87,46 +136,64 @@ struct FlagTests {
         #expect(try flags(["--disk-reserve-bytes=0"]).configuration.diskReserveBytes == 0)
     }
 
-    @Test("The help text names every flag")
-    func help() {
-        for flag in MemberFlags.all { #expect(MemberFlags.help.contains("--\(flag.name)")) }
-    }
-}
-
-@Suite("Identities")
-struct IdentityTests {
-    @Test("SHA-1 gives the standard's answers")
-    func sha1() {
-        func hex(_ text: String) -> String {
-            SHA1.digest(of: Array(text.utf8)).map { byte in
-                let digits = String(byte, radix: 16)
-                return digits.count == 1 ? "0" + digits : digits
-            }.joined()
-        }
-        #expect(hex("") == "da39a3ee5e6b4b0d3255bfef95601890afd80709")
-        #expect(hex("abc") == "a9993e364706816aba3e25717850c26c9cd0d89d")
-        #expect(
-            hex("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq")
-                == "84983e441c3bd26ebaae4aa1f95129e5e54670f1")
-        #expect(hex(String(repeating: "a", count: 1_000)) == "291e9a6c66994949b57ba5e650361e98fc36b1ba")
+    @Test("The quota: nothing or 0 is 2 GiB, below 0 is none")
+    func quota() throws {
+        #expect(try flags([]).configuration.quotaBytes == 2_147_483_648)
+        #expect(try flags(["--quota-backend-bytes", "0"]).configuration.quotaBytes == 2_147_483_648)
+        #expect(try flags(["--quota-backend-bytes", "77"]).configuration.quotaBytes == 77)
+        #expect(try flags(["--quota-backend-bytes=-1"]).configuration.quotaBytes == nil)
     }
 
-    @Test("A default member has etcd's own well-known ids")
-    func wellKnown() throws {
-        let identity = try BootstrapIdentity(
-            initialCluster: [("default", "http://localhost:2380")], token: "etcd-cluster")
-        #expect(String(identity.members[0].id.number, radix: 16) == "8e9e05c52164694d")
-        #expect(String(identity.cluster.number, radix: 16) == "cdf818194e3a8c32")
+    @Test("Settings of the client side arrive where they act")
+    func clientSide() throws {
+        let configuration = try flags([
+            "--max-concurrent-streams=7", "--grpc-keepalive-min-time=1s", "--grpc-keepalive-interval=3s",
+            "--grpc-keepalive-timeout=2s", "--socket-reuse-port", "--enable-grpc-gateway=false",
+            "--cors=http://a:80,https://b:443", "--host-whitelist=a,b", "--metrics=extensive",
+            "--warning-unary-request-duration=1s", "--quota-backend-bytes=99",
+        ]).configuration
+        let doors = configuration.doorOptions(quiet)
+        let server = configuration.serverOptions(doors)
+        #expect(server.http2.concurrentStreamsMax == 7)
+        #expect(server.http2.peerPingIntervalMin == .seconds(1))
+        #expect(server.http2.keepaliveInterval == .seconds(3))
+        #expect(server.http2.keepaliveTimeout == .seconds(2))
+        #expect(server.reusesPorts)
+        #expect(!doors.isGatewayEnabled)
+        #expect(doors.corsOrigins == ["http://a:80", "https://b:443"])
+        #expect(doors.hostWhitelist == ["a", "b"])
+        #expect(doors.hasExtensiveMetrics)
+        #expect(doors.slowCallAfter == .seconds(1))
+        #expect(doors.identity.quotaBytes == 99)
+        let off = try flags(["--grpc-keepalive-timeout=0", "--warning-unary-request-duration=0"]).configuration
+        #expect(off.serverOptions(off.doorOptions(quiet)).http2.keepaliveInterval == nil)
+        #expect(off.doorOptions(quiet).slowCallAfter == nil)
     }
 
-    @Test("Order does not matter, the token does, equal addresses are refused")
-    func derivation() throws {
-        let one = [("a", "http://h:1"), ("b", "http://h:2")]
-        let same = try BootstrapIdentity(initialCluster: one.reversed(), token: "t")
-        #expect(try BootstrapIdentity(initialCluster: one, token: "t") == same)
-        #expect(try BootstrapIdentity(initialCluster: one, token: "u").cluster != same.cluster)
-        #expect(throws: ConfigurationError.self) {
-            try BootstrapIdentity(initialCluster: [("a", "http://h:1"), ("b", "http://h:1")], token: "t")
-        }
+    @Test("Values of several parts are checked as etcd checks them")
+    func parts() throws {
+        #expect(refusal(["--cors=example.com"]).contains("--cors 'example.com'"))
+        #expect(refusal(["--cors=http://example.com"]).contains("not an origin"))
+        #expect(try flags(["--cors="]).configuration.corsOrigins == ["*"])
+        #expect(refusal(["--auth-token=jwt"]).contains("sign-method"))
+        #expect(refusal(["--auth-token=jwt,sign-method=RS256,x=y"]).contains("'x=y'"))
+        #expect(refusal(["--auth-token=jwt,sign-method=RS256,ttl=soon"]).contains("ttl 'soon'"))
+        #expect(refusal(["--auth-token=magic"]).contains("neither simple nor jwt"))
+        let token = "jwt,pub-key=a.pem,priv-key=b.pem,sign-method=RS256,ttl=10m"
+        #expect(try flags(["--auth-token", token]).configuration.authToken == token)
+        #expect(refusal(["--bcrypt-cost=3"]).contains("--bcrypt-cost '3' is not a number in 4...31"))
+        #expect(refusal(["--log-outputs=default,stdout"]).contains("--log-outputs"))
+        let logging = try flags(["--log-outputs=stdout,/tmp/x.log,stdout", "--log-format=json", "--debug"]).logging
+        #expect(logging.outputs == [.standardOutput, .file("/tmp/x.log")])
+        #expect(logging.isJSON)
+        #expect(logging.loggingLevel == .debug)
+        #expect(try flags(["--log-level=dpanic"]).logging.loggingLevel == .critical)
+    }
+
+    @Test("The version begins with the one of etcd that it is as")
+    func version() {
+        let lines = RegistryMember.versionText.split(separator: "\n")
+        #expect(lines[0].hasPrefix("etcd Version: 3.6."))
+        #expect(lines[1] == "registryd \(RegistryMember.version)")
     }
 }

@@ -238,6 +238,25 @@ struct ReplicaHealthTests {
         #expect(cluster[leader].replica.store.alarms.isEmpty)
     }
 
+    @Test("An alarm that is on its way when its member is removed does not outlast the full disks")
+    func removedWithAlarmUnderWay() throws {
+        var cluster = try ready(3)
+        let leader = try #require(cluster.leader)
+        let others = cluster.ids.filter { $0 != leader }
+        _ = cluster.submit(.write(.memberRemove(others[1])), at: leader)
+        // The reports arrive before anybody has acknowledged the removal.
+        for id in others { cluster.tell(id, .diskLow(true)) }
+        let isOrphaned = cluster.run(for: .seconds(1)) {
+            let store = $0[leader].replica.store
+            return store.removedMembers == [others[1]] && store.alarms.contains { $0.member == others[1] }
+        }
+        #expect(isOrphaned)
+        cluster.tell(others[0], .diskLow(false))
+        _ = cluster.run(for: .seconds(6))
+        guard case .put = cluster.call(put("k"), at: leader)?.body else { throw Missing(what: "still refused") }
+        #expect(cluster[leader].replica.store.alarms.isEmpty)
+    }
+
     @Test("A new leader does not take its ignorance of full disks for room")
     func leaderChangeWithFullDisks() throws {
         var cluster = try ready(3)

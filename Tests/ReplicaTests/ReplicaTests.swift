@@ -296,8 +296,9 @@ struct ReplicaLeaseTests {
         // What it grants out of ignorance, a better informed leader after it would not: it is not told.
         #expect((8_000...10_000).contains(remaining), "\(remaining)")
         let next = try #require(cluster.leader)
-        let granted = try #require(cluster[next].replica.leaseClock.remaining(lease, at: cluster.now))
-        #expect((28_000...30_500).contains(granted.milliseconds), "\(granted)")
+        var clock = cluster[next].replica.leaseClock
+        #expect(clock.expired(at: cluster.now + .seconds(28), limit: 1).isEmpty)
+        #expect(clock.expired(at: cluster.now + .milliseconds(30_500), limit: 1) == [lease])
     }
 
     @Test("A leader that stood still ends nothing before it has heard what is waiting")
@@ -311,7 +312,8 @@ struct ReplicaLeaseTests {
         let token = RequestToken(sink: 1, serial: 900)
         replica.step([.request(.keepAlive(lease), token, RequestContext())], at: late, into: &effects)
         #expect(!replica.leaseClock.isExpiring(lease))
-        #expect(replica.leaseClock.remaining(lease, at: late.now) == .milliseconds(2_000))
+        #expect(replica.leaseClock.expired(at: late.now + .milliseconds(1_999), limit: 1).isEmpty)
+        #expect(replica.leaseClock.expired(at: late.now + .milliseconds(2_000), limit: 1) == [lease])
     }
 
     @Test("The time that a leader adds after it stood still is told to nobody: the next one would not grant it")
@@ -333,7 +335,7 @@ struct ReplicaLeaseTests {
             return left
         }
         #expect(told.count == 1 && (5_000...6_000).contains(told[0]), "\(told)")
-        #expect(replica.leaseClock.remaining(lease, at: late.now) ?? .zero > .seconds(8))
+        #expect(replica.leaseClock.expired(at: late.now + .seconds(8), limit: 1).isEmpty)
     }
 
     @Test("Renewals keep their own answers when one of their batch has run out of time meanwhile")
@@ -400,7 +402,7 @@ struct ReplicaLeaseTests {
             let token = RequestToken(sink: 1, serial: serial)
             replica.step([.request(.keepAlive(lease), token, RequestContext())], at: moment, into: &effects)
         }
-        #expect(replica.leaseClock.remaining(second, at: start + .milliseconds(1_500)) == .milliseconds(2_000))
+        #expect(replica.leaseClock.promised(second, at: start + .milliseconds(1_500)) == .milliseconds(2_000))
     }
 
     @Test("Time to live is answered through any member")

@@ -31,7 +31,7 @@ struct ScenarioTests {
     @Test("Every fixed scenario is there, each with what it is about")
     func complete() throws {
         let numbers = ScenarioFiles.names.compactMap { Int($0.prefix(2)) }
-        #expect(Set(numbers).isSuperset(of: 1...21))
+        #expect(Set(numbers).isSuperset(of: 1...25))
         for name in ScenarioFiles.names {
             let text = try String(contentsOf: ScenarioFiles.directory.appending(path: name), encoding: .utf8)
             #expect(text.hasPrefix("# "), "\(name) does not say what it is about")
@@ -130,6 +130,7 @@ struct ScenarioFileTests {
         at 1s compact keep 4
         at 1s crash-at-timeout-now m2
         at 1s flip-log-bit follower1 restart 1s
+        at 1s flip-log-bit follower1 power restart 1s
         at 1s upgrade m2 restart 1s
         expect leader within 10T
         expect writes within 1.5s after 3s

@@ -42,9 +42,7 @@ extension AgentChecks {
                 "i\(instance.number) has been healthy for \((now - base).milliseconds) ms and is not registered",
                 at: now)
         case .dead, .hung:
-            // Removed from another registry, which was there instead: this one never heard of it.
-            guard let key = own.first(where: { !hosts.removedElsewhere.contains(Key($0.key)) }),
-                now > max(settled, key.since) + bounds.detectDown + bounds.commit * 2
+            guard let key = own.first, now > max(settled, key.since) + bounds.detectDown + bounds.commit * 2
             else { return }
             throw Violation(
                 .agentGone,
@@ -95,8 +93,7 @@ extension AgentChecks {
                     "at rest i\(instance.number) is registered as "
                         + "\(model.standing[instance.number].map { text($0.key) })", at: now)
             }
-            let isLeftOver = model.standing[instance.number].allSatisfy { hosts.removedElsewhere.contains(Key($0.key)) }
-            if isHealthy != isRegistered, isHealthy || !isLeftOver {
+            if isHealthy != isRegistered {
                 throw Violation(
                     .agentConverged,
                     "at rest i\(instance.number) is \(instance.health) and \(isRegistered ? "" : "not ")registered",

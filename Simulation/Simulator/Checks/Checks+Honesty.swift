@@ -60,9 +60,10 @@ extension Checks {
             try promise(
                 id, "campaigns in term \(message.term.number)",
                 written.term > message.term || (written.term == message.term && written.votedFor == id), at: now)
-            // A request that waited for a disk that hung may be of a past term, whose end of the log is no more: a
-            // vote for it elects nobody.
-            if message.term == glance.term {
+            // A request that waited for a disk that hung may leave when its candidacy is over: in a past term, or as
+            // the follower of whoever won this one, which may have overwritten the claimed entry. Then a vote for it
+            // elects nobody: a member is a candidate once in a term, and only a candidate counts votes.
+            if message.term == glance.term, glance.role == .candidate || glance.role == .leader {
                 try promise(id, "claims entry \(last.index.number)", facts[place].durable.has(last), at: now)
             }
             try voted(id, for: id, in: message.term, at: now)

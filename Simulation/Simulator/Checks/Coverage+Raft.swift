@@ -99,7 +99,7 @@ extension Checks {
     ) {
         switch message {
         case .raft(let raft): noteMessage(raft, to: id, before, effects)
-        case .forwardRefused(_, overloaded: false): coverage.hit(.forwardRefused)
+        case .forwardRefused(_, _, overloaded: false): coverage.hit(.forwardRefused)
         case .snapshotChunk(let identity, let offset, _):
             let isOld = identity.position.index <= facts[place(id)].applied.index
             coverage.hit(isOld ? .snapshotRefusedAsOld : .snapshotReceived)

@@ -12,6 +12,7 @@ final class HostLink {
         case lease(RegistryID, RequestID)
         case keepAlive(RegistryID, RequestID, lease: Int64)
         case write(RegistryID, RequestID)
+        case leaseReading(RegistryID, RequestID, lease: Int64)
         /// A page of a prefix for the watch, or the read before its stream is opened.
         case discovery(WatchID, attempt: UInt64)
     }

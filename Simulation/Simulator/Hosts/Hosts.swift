@@ -31,8 +31,6 @@ final class Hosts {
 
     let options: HostOptions
     let seed: UInt64
-    /// Keys whose removal the registry took that stood in the members' place. Looked up only.
-    var removedElsewhere: Set<Key> = []
     var hosts: [SimulatedHost]
     var instances: [SimulatedInstance]
     /// Those in use. Looked up only.

@@ -134,7 +134,7 @@ extension World {
         let host = hosts.hosts[link.host]
         if case .failed(.unreachable) = answer { troubled(link) }
         switch call.purpose {
-        case .lease, .keepAlive, .write:
+        case .lease, .keepAlive, .write, .leaseReading:
             guard host.nerve?.link === link else { return }
             try nerveAnswered(host, call.purpose, answer)
         case .discovery(let id, let attempt):

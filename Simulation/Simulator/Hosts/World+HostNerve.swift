@@ -47,6 +47,10 @@ extension World {
             ask(
                 link, .keepAlive(LeaseID(lease)), .keepAlive(id, request, lease: lease), isRepeatable: true,
                 deadline: host.world(deadline))
+        case .readLease(let id, let request, let lease, let deadline):
+            ask(
+                link, .leaseTimeToLive(LeaseID(lease), wantsKeys: true), .leaseReading(id, request, lease: lease),
+                isRepeatable: true, deadline: host.world(deadline))
         case .register(let id, let request, let key, let value, let lease, let deadline):
             trace.line(now, .host(host.number), .client, "registers \(String(decoding: key, as: UTF8.self))")
             var put = PutRequest(key: Key(key), value: value)
@@ -95,18 +99,29 @@ extension World {
             let seconds = (ttl - 1) / 1_000 + 1
             try stepNerve(host, .leaseGranted(id, request, lease: lease.number, ttlSeconds: seconds))
         case (.keepAlive(let id, let request, let lease), .answered(.keptAlive(_, let ttl), _, _)):
-            if ttl == 0, host.nerve?.link.connection?.member == World.impostor {
-                checks.agents?.disowned(LeaseID(lease))
-            }
+            if ttl == 0 { heardElsewhere(thatGone: lease, host) }
             try stepNerve(
                 host, ttl > 0 ? .leaseKeptAlive(id, request) : .requestFailed(id, request, .leaseNotFound))
         case (.write(let id, let request), .answered): try stepNerve(host, .requestDone(id, request))
+        case (.leaseReading(let id, let request, let lease), .answered(.timeToLive(_, _, let granted, let keys), _, _)):
+            if granted == 0 { heardElsewhere(thatGone: lease, host) }
+            try stepNerve(
+                host,
+                granted > 0
+                    ? .leaseRead(id, request, keys: keys.map(\.bytes)) : .requestFailed(id, request, .leaseNotFound))
         case (.lease(let id, let request), .failed(let failure)), (.write(let id, let request), .failed(let failure)),
-            (.keepAlive(let id, let request, _), .failed(let failure)):
+            (.keepAlive(let id, let request, _), .failed(let failure)),
+            (.leaseReading(let id, let request, _), .failed(let failure)):
             host.nerve?.troubledAt = now
             try stepNerve(host, .requestFailed(id, request, RegistryFailure(failure)))
-        case (.lease, .answered), (.keepAlive, .answered), (.discovery, _): break
+        case (.lease, .answered), (.keepAlive, .answered), (.leaseReading, .answered), (.discovery, _): break
         }
+    }
+
+    /// By a registry that never knew the lease.
+    private func heardElsewhere(thatGone lease: Int64, _ host: SimulatedHost) {
+        guard host.nerve?.link.connection?.member == World.impostor else { return }
+        checks.agents?.disowned(LeaseID(lease))
     }
 }
 

@@ -36,12 +36,16 @@ extension World {
         case .write(.put):
             impostor.revision += 1
             body = .put(previous: nil)
-        case .write(.deleteRange(let request)):
-            hosts.removedElsewhere.insert(request.range.start)
-            body = .deleteRange(deleted: 0, previous: [])
+        case .write(.deleteRange): body = .deleteRange(deleted: 0, previous: [])
         case .keepAlive(let lease):
-            let isOwn = lease.number > Impostor.leases && lease.number <= Impostor.leases + impostor.granted
-            body = .keptAlive(lease, ttlMilliseconds: isOwn ? hosts.options.leaseTTLSeconds * 1_000 : 0)
+            let ttl = hosts.options.leaseTTLSeconds * 1_000
+            body = .keptAlive(lease, ttlMilliseconds: impostor.hasGranted(lease) ? ttl : 0)
+        case .leaseTimeToLive(let lease, _):
+            let ttl = hosts.options.leaseTTLSeconds * 1_000
+            body =
+                impostor.hasGranted(lease)
+                ? .timeToLive(lease, remainingMilliseconds: ttl, grantedMilliseconds: ttl, keys: [])
+                : .timeToLive(lease, remainingMilliseconds: -1, grantedMilliseconds: 0, keys: [])
         case .watchCreate: body = .watchCreated(watchID: 0)
         default: body = .leaseRevoked
         }
@@ -66,5 +70,9 @@ struct Impostor {
 
     init(cluster: UInt64) {
         self.cluster = cluster
+    }
+
+    func hasGranted(_ lease: LeaseID) -> Bool {
+        lease.number > Impostor.leases && lease.number <= Impostor.leases + granted
     }
 }

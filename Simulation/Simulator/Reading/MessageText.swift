@@ -10,21 +10,21 @@ extension PeerMessage {
         switch self {
         case .raft(let message): message.brief
         case .forward(let term, let commands): "forwards \(commands.count) to the leader of term \(term.number)"
-        case .forwardRefused(let serials, let overloaded):
+        case .forwardRefused(_, let serials, let overloaded):
             "refuses \(serials.count) forwarded\(overloaded ? ", overloaded" : "")"
         case .forwardMembership(let term, _): "forwards a membership change to the leader of term \(term.number)"
-        case .membershipRefused(let serial, _): "refuses membership change \(serial)"
-        case .renew(let id, let leases): "renew \(leases.count) leases, attempt \(id)"
-        case .renewed(let id, let answers): "renewed \(answers.count) leases, attempt \(id)"
-        case .timeToLive(let id, let lease, _): "time to live of lease \(lease.number)? (\(id))"
-        case .timeToLiveAnswer(let id, let answer): "time to live: \(answer.remainingMilliseconds) ms (\(id))"
+        case .membershipRefused(let name, _): "refuses membership change \(name.brief)"
+        case .renew(let name, let leases): "renew \(leases.count) leases, attempt \(name.brief)"
+        case .renewed(let name, let answers): "renewed \(answers.count) leases, attempt \(name.brief)"
+        case .timeToLive(let name, let lease, _): "time to live of lease \(lease.number)? (\(name.brief))"
+        case .timeToLiveAnswer(let name, let answer): "time to live: \(answer.remainingMilliseconds) ms (\(name.brief))"
         case .leaseHints(let term, let round, let leases):
             "hints of \(leases.count) renewals, term \(term.number), round \(round)"
         case .leaseHintsHeard(let term, let round): "hints heard, term \(term.number), round \(round)"
         case .leaseAgesWanted(let term, let minimum, _, let through):
             "wants lease ages to \(through.number), term \(term.number), at entry \(minimum.number)"
         case .leaseAges(let term, _, let ages): "\(ages.count) lease ages, term \(term.number)"
-        case .leaseRefused(let id): "refuses lease request \(id)"
+        case .leaseRefused(let name): "refuses lease request \(name.brief)"
         case .digest(let index, let digest): "digest at \(index.number): \(digest.hexadecimal.prefix(8))"
         case .diverged(let index): "diverged at \(index.number)"
         case .diskLow: "disk low"
@@ -35,6 +35,11 @@ extension PeerMessage {
         case .snapshotRefused(let identity): "snapshot \(identity.position.brief) refused"
         }
     }
+}
+
+extension RequestName {
+    /// Number and life of the asking member.
+    var brief: String { "\(number) of life \(incarnation.number)" }
 }
 
 extension Message {

@@ -16,8 +16,9 @@ package enum SceneAct: Hashable, Sendable {
     case compact(keep: Int64)
     /// The target dies when it is told to campaign at once.
     case crashAtTimeoutNow(FaultTarget, restart: TimeSpan?)
-    /// One bit of an entry that everybody has changes in the target's log; the process dies and starts again.
-    case flipLogBit(FaultTarget, restart: TimeSpan)
+    /// One bit of an entry that everybody has changes in the target's log; the process dies, or the host loses power and
+    /// the entry is one of the latest; then it starts again.
+    case flipLogBit(FaultTarget, powerLoss: Bool, restart: TimeSpan)
     /// The target stops as for an upgrade: it hands leadership over, gets no new calls, answers those it has; then it
     /// starts again, and gets calls once it knows a leader.
     case upgrade(FaultTarget, restart: TimeSpan)
@@ -47,8 +48,8 @@ extension SceneAct {
         case .compact(let keep): "compact keep \(keep)"
         case .crashAtTimeoutNow(let target, let restart):
             "crash-at-timeout-now \(target.scenarioText)\(restart.map { " restart \($0.scenarioText)" } ?? "")"
-        case .flipLogBit(let target, let restart):
-            "flip-log-bit \(target.scenarioText) restart \(restart.scenarioText)"
+        case .flipLogBit(let target, let powerLoss, let restart):
+            "flip-log-bit \(target.scenarioText)\(powerLoss ? " power" : "") restart \(restart.scenarioText)"
         case .upgrade(let target, let restart):
             "upgrade \(target.scenarioText) restart \(restart.scenarioText)"
         }
@@ -88,7 +89,10 @@ extension LineWords {
             return .crashAtTimeoutNow(try target(), restart: try span(after: "restart"))
         }
         if take("flip-log-bit") {
-            return .flipLogBit(try target(), restart: try span(after: "restart") ?? .milliseconds(100))
+            let target = try target()
+            let powerLoss = take("power")
+            return .flipLogBit(
+                target, powerLoss: powerLoss, restart: try span(after: "restart") ?? .milliseconds(100))
         }
         if take("upgrade") {
             return .upgrade(try target(), restart: try span(after: "restart") ?? .milliseconds(500))

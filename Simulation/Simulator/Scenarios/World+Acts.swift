@@ -18,7 +18,8 @@ extension World {
         case .crashAtTimeoutNow(let target, let restart):
             guard let id = resolve(target) else { return }
             scene.timeoutNowTarget = (id, restart)
-        case .flipLogBit(let target, let restart): try flipLogBit(target, restart: restart)
+        case .flipLogBit(let target, let powerLoss, let restart):
+            try flipLogBit(target, powerLoss: powerLoss, restart: restart)
         case .upgrade(let target, let restart): try upgrade(target, restart: restart)
         }
     }
@@ -42,23 +43,28 @@ extension World {
     }
 
     /// One bit changes in an entry that the member is not alone to have; found when it starts again.
-    private func flipLogBit(_ target: FaultTarget, restart: TimeSpan) throws(Violation) {
+    private func flipLogBit(_ target: FaultTarget, powerLoss: Bool, restart: TimeSpan) throws(Violation) {
         guard let id = resolve(target) else { return }
         let member = members[index(id)]
         let directory = "\(SimulatedMember.path)/member/log"
         let names = ((try? member.disk.list(directory)) ?? []).filter { $0.hasSuffix(".segment") }.sorted()
-        // Entries lie behind the headers and the slots, an eighth of the file.
-        for name in names {
+        // Entries lie behind the headers and the slots, an eighth of the file. After a loss of power the old ones are
+        // missed anyway: state store or hard state tell that they were committed.
+        for name in powerLoss ? names.reversed() : names {
             guard let content = member.disk.content("\(directory)/\(name)") else { continue }
             let begin = 8192 + content.count / 8 + 4096
             guard let last = content.lastIndex(where: { $0 != 0 }), last > begin else { continue }
             // Not at the end: in what has long been committed everywhere. And in a probe's own write, since the bytes
             // around entries are there twice, or matter no longer.
-            let places = World.places(of: World.probeName, in: content[begin...begin + (last - begin) / 2])
+            let half = begin + (last - begin) / 2
+            let written = powerLoss ? content[half..<max(half, last - 4096)] : content[begin...half]
+            let places = World.places(of: World.probeName, in: written).filter {
+                !member.disk.wasWrittenLast("\(directory)/\(name)", at: $0)
+            }
             guard let offset = scene.draws.pick(places) else { continue }
             let mask = UInt8(1) << UInt8(scene.draws.below(8))
             scene.strikes += 1
-            try inject(.crash(.member(id), powerLoss: false, restart: restart))
+            try inject(.crash(.member(id), powerLoss: powerLoss, restart: restart))
             return try inject(.rot(.member(id), file: "member/log/\(name)", offset: offset, mask: mask))
         }
     }

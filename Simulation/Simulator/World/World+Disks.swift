@@ -68,4 +68,17 @@ extension World {
             queue.add(.diskLow(member.id, life: member.life, isLow), at: now)
         }
     }
+
+    /// For the reader: which alarms a member applied.
+    func traceAlarms(_ effects: ReplicaEffects, at member: SimulatedMember) {
+        for batch in effects.stateBatches {
+            for case .alarm(let change) in batch.changes {
+                let (alarm, verb) = (change.alarm, change.isRaised ? "is up" : "is cleared")
+                trace.line(
+                    now, .member(member.id), .log,
+                    "the \(alarm.kind) alarm of m\(alarm.member.number) \(verb) at \(batch.header.applied.index.number)"
+                )
+            }
+        }
+    }
 }

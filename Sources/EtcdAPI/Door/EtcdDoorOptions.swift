@@ -24,6 +24,8 @@ package struct EtcdDoorOptions: Sendable {
     package var txnOperationsMax = RequestValidation.operationsMax
     /// Binary logarithm of the rounds of new password hashes (`--bcrypt-cost`), 4 to 31.
     package var bcryptCost = 10
+    /// Whether a caller without a token is who its client certificate names (`--client-cert-auth`).
+    package var usesCertificateNames = false
     /// How long a stream opened with `hasleader` outlives the loss of the leader: three election timeouts.
     package var leaderLossGrace = TimeAmount.milliseconds(1_500)
     /// Consumed events of a watch stream are reported to the core once there are this many ...
@@ -32,6 +34,27 @@ package struct EtcdDoorOptions: Sendable {
     package var consumedBytesBatch = 32 * 1024
     /// Requests of one stream without an answer, past which the stream is not read from.
     package var streamRequestsInFlightMax = 1_024
+    /// Whether the JSON gateway is served (`--enable-grpc-gateway`).
+    package var isGatewayEnabled = true
+    /// Origins whose scripts may read answers over HTTP (`--cors`); `*`: all.
+    package var corsOrigins = ["*"]
+    /// Host names that HTTP requests without TLS may ask for (`--host-whitelist`); `*`: all.
+    package var hostWhitelist = ["*"]
+    /// Whether metrics have histograms of every gRPC method (`--metrics extensive`).
+    package var hasExtensiveMetrics = false
+    /// A unary call that takes longer is reported, at most one a second on each loop; nil: none is.
+    package var slowCallAfter: TimeAmount?
+    package var reportSlowCall: @Sendable (SlowCall) -> Void = { _ in }
 
     package init() {}
+}
+
+/// A unary call that took longer than it should.
+package struct SlowCall: Sendable {
+    /// `/package.Service/Method`.
+    package var method: String
+    package var milliseconds: Int64
+    package var peer: String
+    /// Slow calls since the last report, this one included.
+    package var times: Int
 }

@@ -1,4 +1,5 @@
 import GRPC
+import NIOCore
 import RegistryModel
 
 /// Begins a call: its handler, or nil when it is over already.
@@ -102,7 +103,7 @@ extension EtcdFrontDoor: CallRouter {
         do throws(GRPCStatus) {
             let request = try request(method, from: message)
             if let refusal = refusal(of: call.metadata) { throw refusal }
-            submit(request, context: context(of: call), waiting: .unary(call, method, counters))
+            submit(request, context: context(of: call), waiting: .unary(call, method, counters, since: .now()))
         } catch {
             counters.finish(call, error)
         }
@@ -166,8 +167,17 @@ extension EtcdFrontDoor: CallRouter {
 
     func context(of call: ServerCall) -> RequestContext {
         RequestContext(
-            credential: Self.credential(in: call.metadata), peer: call.connection.peerText,
+            credential: credential(of: call), peer: call.connection.peerText,
             requiresLeader: call.metadata["hasleader"] == "true")
+    }
+
+    /// A token says more than a certificate. One without a CommonName names a user that has no rights.
+    private func credential(of call: ServerCall) -> Credential {
+        let credential = Self.credential(in: call.metadata)
+        guard credential == .none, options.usesCertificateNames, call.connection.hasVerifiedCertificate else {
+            return credential
+        }
+        return .certificate(commonName: call.connection.certificateCommonName ?? "")
     }
 
     /// The token a request brings: `token`, or else `authorization`, of which a leading `Bearer ` is cut off.

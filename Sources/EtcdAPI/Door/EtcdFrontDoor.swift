@@ -12,7 +12,7 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
 
     /// Who waits for an answer of the member.
     enum Waiting {
-        case unary(ServerCall, UnaryMethod, MethodCounters)
+        case unary(ServerCall, UnaryMethod, MethodCounters, since: NIODeadline)
         case keepAlive(KeepAliveStream, position: UInt64, lease: LeaseID)
         case watchCreate(WatchStream, fragments: Bool)
         /// The HTTP side.
@@ -55,6 +55,9 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
     private(set) var isLearner = false
     private var leaderLossTimer: Scheduled<Void>?
     private var isDetached = false
+    /// Since the last report about them.
+    private var slowCalls = 0
+    private var slowCallSaidAt: NIODeadline?
 
     /// By path; see `EtcdFrontDoor+Calls`.
     var openings: [String: CallOpening] = [:]
@@ -132,8 +135,9 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
             preconditionFailure("answer to request \(serial), which is not waiting")
         }
         switch entry {
-        case .unary(let call, let method, let counters):
+        case .unary(let call, let method, let counters, let since):
             answer(call, method, counters, reply)
+            noteDuration(of: call, method, since: since)
         case .keepAlive(let stream, let position, let lease):
             stream.answered(reply, position: position, lease: lease)
         case .watchCreate(let stream, let fragments):
@@ -148,6 +152,20 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
             stream.authorized(reply)
         case .nobody: break
         }
+    }
+
+    private func noteDuration(of call: ServerCall, _ method: UnaryMethod, since: NIODeadline) {
+        guard let allowed = options.slowCallAfter else { return }
+        let now = NIODeadline.now()
+        guard now - since > allowed else { return }
+        slowCalls += 1
+        if let last = slowCallSaidAt, now - last < .seconds(1) { return }
+        options.reportSlowCall(
+            SlowCall(
+                method: method.path, milliseconds: (now - since).nanoseconds / 1_000_000,
+                peer: call.connection.peerText, times: slowCalls))
+        slowCalls = 0
+        slowCallSaidAt = now
     }
 
     private func receive(_ delivery: WatchDelivery, term: Term) {

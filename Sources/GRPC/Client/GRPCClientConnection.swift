@@ -1,18 +1,18 @@
+package import LinkSecurity
 package import NIOCore
 import NIOPosix
 
 /// Bounds, timings and identity of a client connection.
 package struct GRPCClientOptions: Sendable {
     package var http2: HTTP2Options
-    /// Time for the TCP connection and the server's first HTTP/2 frame together.
+    /// Time for the TCP connection, the TLS handshake and the server's first HTTP/2 frame together.
     package var connectTimeout: TimeAmount = .seconds(5)
     /// The `:authority` of calls; nil is `host:port` of the connection.
     package var authority: String?
     package var userAgent = "ganglion"
-    /// `https` when `prepareChannel` adds TLS.
-    package var scheme = "http"
-    /// Adds handlers below everything else, such as TLS.
-    package var prepareChannel: (@Sendable (any Channel) throws -> Void)?
+    /// nil: plaintext.
+    package var tls: TLSCredentials?
+    var scheme: String { tls == nil ? "http" : "https" }
 
     package init() {
         http2 = HTTP2Options()
@@ -38,6 +38,9 @@ package enum GRPCClientConnectionEvent: Equatable, Sendable {
 /// `Sendable`, but everything that makes or touches calls runs on `eventLoop`; the `async` members go there by
 /// themselves.
 package final class GRPCClientConnection: Sendable {
+    /// For the settings of a connection with TLS.
+    package static let applicationProtocols = ["h2"]
+
     package let eventLoop: any EventLoop
     private let core: NIOLoopBound<ClientCore>
     private let channel: any Channel
@@ -67,8 +70,7 @@ package final class GRPCClientConnection: Sendable {
                 .writeBufferWaterMark, value: .init(low: HTTP2Options.outputChunkBytes / 2, high: 256 * 1024)
             )
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try options.prepareChannel?(channel)
+                secured(channel, host, options.tls).flatMapThrowing {
                     let core = ClientCore(
                         options: options, address: address, eventLoop: channel.eventLoop, onEvent: onEvent)
                     let connection = HTTP2Connection(
@@ -82,7 +84,8 @@ package final class GRPCClientConnection: Sendable {
         }
         let attempt = bootstrap.connect(host: host, port: port)
         attempt.whenFailure { error in
-            ready.fail(GRPCStatus(.unavailable, "cannot connect to \(address): \(error)", isUnprocessed: true))
+            let text = "cannot connect to \(address): \(TLSFailure.text(error))"
+            ready.fail(GRPCStatus(.unavailable, text, isUnprocessed: true))
         }
         let timer = eventLoop.scheduleTask(in: options.connectTimeout) {
             let text = "cannot connect to \(address): no HTTP/2 answer in time"
@@ -91,6 +94,11 @@ package final class GRPCClientConnection: Sendable {
         }
         ready.futureResult.whenComplete { _ in timer.cancel() }
         return ready.futureResult
+    }
+
+    private static func secured(_ channel: any Channel, _ host: String, _ tls: TLSCredentials?) -> EventLoopFuture<Void>
+    {
+        tls?.secure(dialed: channel, host: host) ?? channel.eventLoop.makeSucceededVoidFuture()
     }
 
     /// False once the server takes no more calls or the connection is gone. On `eventLoop`.

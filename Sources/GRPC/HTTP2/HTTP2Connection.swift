@@ -1,4 +1,5 @@
 import CNghttp2
+import LinkSecurity
 import NIOCore
 
 /// What one side of a connection does that the other does not.
@@ -154,7 +155,7 @@ final class HTTP2Connection: ChannelDuplexHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        fail("\(error)")
+        fail(TLSFailure.text(error))
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {

@@ -1,3 +1,5 @@
+import Glibc
+package import LinkSecurity
 package import NIOCore
 import NIOPosix
 import Synchronization
@@ -28,8 +30,8 @@ package struct GRPCServerOptions: Sendable {
     package var connectionsMax = 50_000
     /// Connections the kernel keeps for us to accept.
     package var backlog = 1024
-    /// Adds handlers below everything else, such as TLS.
-    package var prepareChannel: (@Sendable (any Channel) throws -> Void)?
+    /// Whether other processes may listen on the same ports (SO_REUSEPORT).
+    package var reusesPorts = false
 
     package init() {}
 }
@@ -49,6 +51,9 @@ package final class GRPCServer: Sendable {
         var isShutDown = false
     }
 
+    /// For the settings of a listener with TLS. Go's clients refuse a server that does not choose `h2` by ALPN.
+    package static let applicationProtocols = ["h2", "http/1.1"]
+
     private let group: any EventLoopGroup
     private let options: GRPCServerOptions
     private let state = Mutex(State())
@@ -67,12 +72,14 @@ package final class GRPCServer: Sendable {
     /// - Parameters:
     ///   - host: a name or address; 127.0.0.1, 0.0.0.0, ::1.
     ///   - port: 0 lets the kernel choose.
+    ///   - tls: nil serves plaintext, and plaintext only; otherwise TLS only, with `h2` and `http/1.1` by ALPN.
     ///   - services: called on the connection's event loop for every accepted connection.
     /// - Returns: the address bound.
     /// - Throws: `ListenError` naming the address, for example when the port is in use.
     @discardableResult
     package func bind(
-        host: String, port: Int, services: @escaping @Sendable (any EventLoop) -> GRPCServices
+        host: String, port: Int, tls: TLSCredentials? = nil,
+        services: @escaping @Sendable (any EventLoop) -> GRPCServices
     ) async throws -> SocketAddress {
         var bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: Int32(options.backlog))
@@ -82,10 +89,15 @@ package final class GRPCServer: Sendable {
                 .writeBufferWaterMark, value: .init(low: HTTP2Options.outputChunkBytes / 2, high: 256 * 1024)
             )
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try self.accept(channel, services) }
+                self.accept(channel, tls, services)
             }
         if let option = ChannelOptions.Types.SocketOption.unsentLowWater {
             bootstrap = bootstrap.childChannelOption(option, value: HTTP2Options.kernelUnsentBytes)
+        }
+        if options.reusesPorts {
+            let option = ChannelOptions.Types.SocketOption(
+                level: .socket, name: NIOBSDSocket.Option(rawValue: SO_REUSEPORT))
+            bootstrap = bootstrap.serverChannelOption(option, value: 1)
         }
         let address = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
         let listener: any Channel
@@ -135,21 +147,29 @@ package final class GRPCServer: Sendable {
         cutOff.cancel()
     }
 
-    private func accept(_ channel: any Channel, _ services: (any EventLoop) -> GRPCServices) throws {
+    private func accept(
+        _ channel: any Channel, _ tls: TLSCredentials?, _ services: @escaping @Sendable (any EventLoop) -> GRPCServices
+    ) -> EventLoopFuture<Void> {
         let id = ObjectIdentifier(channel)
         let isWelcome = state.withLock { state in
             guard !state.isShutDown, state.connections.count < options.connectionsMax else { return false }
             state.connections[id] = channel
             return true
         }
-        guard isWelcome else { throw ChannelError.alreadyClosed }
+        guard isWelcome else { return channel.eventLoop.makeFailedFuture(ChannelError.alreadyClosed) }
         channel.closeFuture.whenComplete { _ in
             self.state.withLock { _ = $0.connections.removeValue(forKey: id) }
         }
-        try options.prepareChannel?(channel)
+        guard let tls else {
+            return channel.eventLoop.makeCompletedFuture { try self.install(on: channel, services) }
+        }
+        return tls.secure(accepted: channel).flatMapThrowing { try self.install(on: channel, services) }
+    }
+
+    private func install(on channel: any Channel, _ services: (any EventLoop) -> GRPCServices) throws {
         let made = services(channel.eventLoop)
-        let negotiator = ProtocolNegotiator(timeout: options.negotiationTimeout) { [options] kind, channel in
-            let info = ConnectionInfo(channel: channel)
+        let negotiator = ProtocolNegotiator(timeout: options.negotiationTimeout) { [options] kind, tls, channel in
+            let info = ConnectionInfo(channel: channel, tls: tls)
             switch kind {
             case .http2:
                 let streams = ServerStreams(services: made, info: info)

@@ -1,3 +1,4 @@
+import LinkSecurity
 package import NIOCore
 
 /// One gRPC call as its server sees it. Confined to `eventLoop`; calling anything from elsewhere is a bug.
@@ -115,6 +116,17 @@ package final class ServerCall {
 package final class ConnectionInfo {
     package let remoteAddress: SocketAddress?
     package let localAddress: SocketAddress?
+    /// Whether the connection is encrypted.
+    package var isSecure: Bool { tls != nil }
+    /// Whether the client showed a certificate that a trusted CA signed and that no rule forbids.
+    package var hasVerifiedCertificate: Bool { tls?.certificate != nil }
+    /// Of that certificate: the last CommonName of its subject; nil when it has none.
+    package var certificateCommonName: String? { tls?.certificate?.commonName }
+    /// Of that certificate: the host names and the addresses it is for.
+    package var certificateHosts: [String] {
+        (tls?.certificate?.dnsNames ?? []) + (tls?.certificate?.ipAddresses ?? [])
+    }
+    private let tls: TLSEstablished?
     /// For the use of a router: what it knows about this connection.
     package var state: AnyObject?
     /// `host:port` of the peer as text, for logs and audit; empty when unknown.
@@ -123,7 +135,8 @@ package final class ConnectionInfo {
         return ip.contains(":") ? "[\(ip)]:\(port)" : "\(ip):\(port)"
     }()
 
-    init(channel: any Channel) {
+    init(channel: any Channel, tls: TLSEstablished? = nil) {
+        self.tls = tls
         remoteAddress = channel.remoteAddress
         localAddress = channel.localAddress
     }

@@ -22,6 +22,8 @@ package struct RevisionClock: Sendable {
 
     /// etcd's interval in revision mode.
     private static let revisionModeInterval: Int64 = 300_000
+    /// Removing what was compacted takes a while; before it shows, the size decides nothing again.
+    private static let sizeInterval: Int64 = 300_000
     /// Samples of a period; a compaction is late by at most one of these parts.
     private static let samplesMax = 100
 
@@ -29,9 +31,13 @@ package struct RevisionClock: Sendable {
     /// By time, oldest first.
     private var samples: [Sample] = []
     private var lastDecision: Int64?
+    private let bytesMax: Int64?
+    private var lastSizeDecision: Int64?
 
-    package init(retention: HistoryRetention) {
+    /// - Parameter bytesMax: history beyond this size is halved, however young it is; nil: no bound.
+    package init(retention: HistoryRetention, bytesMax: Int64? = nil) {
         self.retention = retention
+        self.bytesMax = bytesMax
     }
 
     /// Notes the store's revision at a time. May be called at every change: only one call in a hundredth of the period
@@ -44,6 +50,21 @@ package struct RevisionClock: Sendable {
         // The newest sample older than the period is the one that counts; older ones are done with.
         let old = samples.count { $0.wallMilliseconds <= wallMilliseconds - milliseconds }
         if old > 1 { samples.removeFirst(old - 1) }
+    }
+
+    /// The revision to compact to so that the history has room again; nil when it has, or when that was decided less
+    /// than five minutes ago.
+    package mutating func target(
+        historyBytes: Int64, wallMilliseconds: Int64, current: Revision, compactRevision: Revision
+    ) -> Revision? {
+        guard let bytesMax, historyBytes > bytesMax else { return nil }
+        if let lastSizeDecision, wallMilliseconds < lastSizeDecision + RevisionClock.sizeInterval { return nil }
+        let span = current.number - max(0, compactRevision.number)
+        // Revisions are taken to be of one size: half the bound stays.
+        let wanted = current.number - span / max(2, historyBytes / max(1, bytesMax / 2))
+        guard wanted > compactRevision.number, wanted < current.number else { return nil }
+        lastSizeDecision = wallMilliseconds
+        return Revision(wanted)
     }
 
     /// The revision to compact to now, nil when there is nothing to do or a decision was made a short while ago: a

@@ -119,16 +119,11 @@ package struct LeaseClock: Sendable {
         slots[id].map { entries[$0].isExpiring } ?? false
     }
 
-    /// Time left whoever leads; never negative, and nothing for a new leader that has not asked yet.
+    /// Time left whoever leads; never negative, nothing for a new leader that has not asked yet, nil when the lease is
+    /// not known here.
     package func promised(_ id: LeaseID, at now: Instant) -> TimeSpan? {
         guard let slot = slots[id] else { return nil }
         return max(.zero, entries[slot].promised - now)
-    }
-
-    /// Time left; never negative, nil when the lease is not known here.
-    package func remaining(_ id: LeaseID, at now: Instant) -> TimeSpan? {
-        guard let slot = slots[id] else { return nil }
-        return max(.zero, entries[slot].deadline - now)
     }
 
     /// When to ask `expired` next; it may then turn out that nothing is due.

@@ -1,4 +1,6 @@
 import GRPC
+import LinkSecurity
+import Logging
 import NIOCore
 
 /// A link over the gRPC layer.
@@ -10,9 +12,26 @@ final class GRPCLink: Link {
     }
 
     /// Dials with the gRPC layer, which waits for the member's first HTTP/2 frame.
-    static func dialer(on loop: any EventLoop) -> Dialer {
-        { endpoint, timeout, opened, closed in
+    ///
+    /// - Parameter tls: read on the first connection that needs it, so that the client waits for no file.
+    static func dialer(on loop: any EventLoop, tls: Registry.Configuration.TLS?, logger: Logger) -> Dialer {
+        let credentials = Result { () throws(TLSSetupError) in
+            var settings = try tls?.settings() ?? TLSSettings()
+            settings.applicationProtocols = GRPCClientConnection.applicationProtocols
+            return TLSCredentials.client(settings) { logger.warning("\($0)") }
+        }
+        return { endpoint, timeout, opened, closed in
             var options = GRPCClientOptions()
+            if endpoint.isSecure(with: tls) {
+                switch credentials {
+                case .success(let credentials): options.tls = credentials
+                case .failure(let error):
+                    loop.assumeIsolated().execute {
+                        opened(.failure(GRPCStatus(.unavailable, "\(endpoint): \(error)", isUnprocessed: true)))
+                    }
+                    return
+                }
+            }
             options.connectTimeout = timeout
             options.userAgent = "ganglion-client"
             // Silence is watched by the client itself, see `ClientCore+Silence`.

@@ -4,8 +4,20 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
     public var host: String
     /// A TCP port, 1...65535.
     public var port: Int
+    /// How it is to be spoken to.
+    public var scheme = Scheme.unspecified
     /// As it was written, for messages and tables.
     public var description: String
+
+    /// Whether connections are encrypted.
+    public enum Scheme: Hashable, Sendable {
+        /// They are when `Registry.Configuration.tls` is set.
+        case unspecified
+        /// Never.
+        case http
+        /// Always.
+        case https
+    }
 
     /// The port of etcd's client address, used when none is given.
     public static let defaultPort = 2379
@@ -17,16 +29,18 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
         description = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 
-    /// Reads `host`, `host:port`, `[address]:port`, each with or without `http://` before and a slash after.
+    /// Reads `host`, `host:port`, `[address]:port`, each with or without `http://` or `https://` before and a
+    /// slash after.
     ///
     /// - Throws: `.invalidArgument`, saying what is wrong with which text.
     public init(_ text: String) throws(RegistryError) {
         var rest = Substring(text)
         if let scheme = rest.firstRange(of: "://") {
             let name = rest[..<scheme.lowerBound]
-            guard name == "http" else {
-                throw Self.refusal(text, "scheme \"\(name)\" is not supported, only http is")
+            guard name == "http" || name == "https" else {
+                throw Self.refusal(text, "scheme \"\(name)\" is not supported, only http and https are")
             }
+            self.scheme = name == "https" ? .https : .http
             rest = rest[scheme.upperBound...]
         }
         if rest.hasSuffix("/") {
@@ -68,6 +82,10 @@ public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
 
     private static func refusal(_ text: String, _ reason: String) -> RegistryError {
         RegistryError(.invalidArgument, "endpoint \"\(text)\": \(reason)", statusCode: 3)
+    }
+
+    func isSecure(with tls: Registry.Configuration.TLS?) -> Bool {
+        scheme == .https || (scheme == .unspecified && tls != nil)
     }
 
     /// By host and port.

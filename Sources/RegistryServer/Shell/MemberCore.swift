@@ -14,7 +14,7 @@ import Transport
 /// The loop has its own thread; log, state, reads and snapshots have one each. Nothing on the request path waits for
 /// a task, a continuation or a lock of its own: one lock a batch at the inbox and at each lane.
 final class MemberCore: RegistryService, @unchecked Sendable {
-    // Safe: `replica` and `effects` are touched by the core's thread only; everything else is immutable or a Mutex.
+    // Safe: `replica`, `effects` and the slow steps are touched by the core's thread only; everything else is immutable or a Mutex.
     let clusterID: ClusterID
     let memberID: MemberID
     let metrics: MemberMetrics
@@ -37,25 +37,31 @@ final class MemberCore: RegistryService, @unchecked Sendable {
     private let peers: PeerDirectory
     private let backups: BackupExports
     private let logger: Logger
+    private let slowStep: TimeSpan
     private let failed: @Sendable (String) -> Void
     private let removed: @Sendable () -> Void
     private var replica: MemberReplica
     private var effects = ReplicaEffects()
+    /// Since the last line about them.
+    private var slowSteps = 0
+    private var slowStepSaidAt = Instant.zero
     private let thread = Mutex<NamedThread?>(nil)
     /// The latest leadership, for those who wait for a hand-over.
     private let leadership = Mutex<Leadership?>(nil)
 
     /// - Parameters:
     ///   - transport: given by a closure because it reports into this core.
+    ///   - slowStep: a step that takes longer is logged; zero: none is.
     ///   - failed: called once, on any thread, when the member cannot go on.
     ///   - removed: called when this member's own log says that it is no longer one; more than once.
     init(
         replica: MemberReplica, stores: OpenedStores, directory: MemberDirectory, logger: Logger,
-        makeTransport: (@escaping @Sendable (TransportEvent) -> Bool) -> PeerTransport,
+        makeTransport: (@escaping @Sendable (TransportEvent) -> Bool) -> PeerTransport, slowStep: TimeSpan,
         failed: @escaping @Sendable (String) -> Void, removed: @escaping @Sendable () -> Void
     ) {
         self.replica = replica
         self.logger = logger
+        self.slowStep = slowStep
         self.failed = failed
         self.removed = removed
         clusterID = replica.configuration.cluster
@@ -130,13 +136,29 @@ final class MemberCore: RegistryService, @unchecked Sendable {
             let moment = Moment(now: started, wallMilliseconds: MonotonicClock.wallMilliseconds())
             replica.step(events, at: moment, into: &effects)
             dispatch()
-            metrics.recordStep(
-                events: events.count, took: MonotonicClock.now() - started, replica: replica)
+            let took = MonotonicClock.now() - started
+            metrics.recordStep(events: events.count, took: took, replica: replica)
+            if slowStep > .zero, took > slowStep { reportSlowStep(events: events.count, took: took, at: started) }
             events.removeAll(keepingCapacity: true)
             if let reason = effects.fatal { return stopBecause(reason) }
             effects.reset()
             deadline = replica.nextDeadline
         }
+    }
+
+    /// At most one line a second: a machine that is too slow is not helped by more of them.
+    private func reportSlowStep(events: Int, took: TimeSpan, at started: Instant) {
+        slowSteps += 1
+        guard slowStepSaidAt + .seconds(1) <= started || slowSteps == 1 else { return }
+        logger.warning(
+            "apply request took too long",
+            metadata: [
+                "took": "\(took.nanoseconds / 1_000_000)ms",
+                "expected-duration": "\(slowStep.nanoseconds / 1_000_000)ms",
+                "events": "\(events)", "times": "\(slowSteps)",
+            ])
+        slowSteps = 0
+        slowStepSaidAt = started
     }
 
     private func dispatch() {

@@ -118,6 +118,8 @@ final class SQLiteConnection {
 
     /// A failed write or sync is never tried again: the kernel may have dropped the pages, and would report success.
     private func requireSound() throws(StorageError) {
+        // SQLite looks at a missing connection in some of its functions only.
+        guard handle != nil else { throw StorageError(.stopped, "use", path, "the database is closed") }
         guard let broken else { return }
         throw StorageError(.stopped, "use", path, "stopped by an earlier failure: \(broken)")
     }

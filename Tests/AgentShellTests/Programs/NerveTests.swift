@@ -63,6 +63,11 @@ struct NerveTests {
         let after = try await bench.etcd.withClient { try await $0.range(RangeRequest(.all)).kvs }
         #expect(after == before, bench.logs)
 
+        // Removed by hand, under a lease that lives on.
+        try await bench.etcd.withClient { _ = try await $0.delete(DeleteRequest(.key(after[0].key))) }
+        try await eventually("its return", seconds: 20) { try await bench.etcd.entries("/services/").count == 1 }
+        #expect(bench.scratch.read("nerve.log")?.contains(": registrations-differ: ") == true)
+
         bench.etcd.stop()
         bench.etcd.forget()
         try await bench.etcd.start()

@@ -1,5 +1,11 @@
 import Primitives
 
+/// What a synapse file says about the registry for all its services.
+struct RegistryDefaults {
+    var hosts: [String]
+    var tls: RegistryTLS?
+}
+
 extension SynapseService {
     private static let known = ["registry", "zookeeper", "zookeeper_poll", "etcd", "static", "base"]
     private static let otherMethods = [
@@ -8,7 +14,7 @@ extension SynapseService {
     ]
 
     static func decodeDiscovery(
-        _ service: inout MapReader, into result: inout SynapseService, _ registryHosts: [String],
+        _ service: inout MapReader, into result: inout SynapseService, _ defaults: RegistryDefaults,
         _ context: inout DecodingContext
     ) {
         let before = context.errorCount
@@ -29,22 +35,23 @@ extension SynapseService {
         if method == "static" || method == "base" {
             map.accept(["hosts", "path"], because: "method \(method) only uses default_servers", &context)
         } else {
-            result.discovery = decodeRegistry(method, &map, registryHosts, &context) ?? .fixed
+            result.discovery = decodeRegistry(method, &map, defaults, &context) ?? .fixed
         }
         map.finish(&context)
     }
 
     private static func decodeRegistry(
-        _ method: String, _ map: inout MapReader, _ registryHosts: [String], _ context: inout DecodingContext
+        _ method: String, _ map: inout MapReader, _ defaults: RegistryDefaults, _ context: inout DecodingContext
     ) -> Discovery? {
         let before = context.errorCount
         var hosts = map.lines("hosts", &context)
         let ownHosts = map.lines("registry_hosts", &context)
+        let tls = RegistrySection.tls(&map, &context) ?? defaults.tls
         let host = map.text("host", &context)
         let port = map.integer("port", in: 1...65535, &context) ?? 4003
         switch method {
         case "etcd": hosts = (hosts ?? host.map { [$0] })?.map { RegistrySection.withPort($0, port) }
-        case "registry": hosts = ownHosts ?? hosts ?? (registryHosts.isEmpty ? nil : registryHosts)
+        case "registry": hosts = ownHosts ?? hosts ?? (defaults.hosts.isEmpty ? nil : defaults.hosts)
         default:
             if context.options.registryHosts.isEmpty, hosts != nil {
                 map.warn("hosts", RegistrySection.zookeeperNotice, &context)
@@ -66,7 +73,7 @@ extension SynapseService {
             map.warn("generator_config_path", "has no effect: the haproxy section comes from this file alone", &context)
         }
         guard context.errorCount == before, case .some(.some(let path)) = path else { return nil }
-        return .registry(RegistryEndpoints(dialled), path: path, isRecursive: method == "etcd")
+        return .registry(RegistryEndpoints(dialled, tls: tls), path: path, isRecursive: method == "etcd")
     }
 
     private static func decodeFormat(_ map: inout MapReader, _ context: inout DecodingContext) {

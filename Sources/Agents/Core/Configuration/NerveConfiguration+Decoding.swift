@@ -30,6 +30,7 @@ extension NerveConfiguration {
             statusAddress: top.text("status_address", &context))
         let defaults = ServiceDefaults(
             registryHosts: top.lines("registry_hosts", &context) ?? [],
+            registryTLS: RegistrySection.tls(&top, &context),
             fastConfirmation: fastConfirmation(&top, fallback: nil, &context))
         acceptTopLevel(&top, &context)
         let services = gatherServices(&top, serviceFiles, &context)
@@ -92,6 +93,7 @@ extension NerveConfiguration {
 /// What the top level gives to every service.
 struct ServiceDefaults {
     var registryHosts: [String]
+    var registryTLS: RegistryTLS?
     var fastConfirmation: TimeSpan?
 }
 

@@ -2,7 +2,7 @@ package import Primitives
 
 /// What `nerve` is told to do: the users' existing file, decoded.
 ///
-/// Source: Airbnb's nerve. Options of our own: `lease_ttl`, `fast_confirmation`, `registry_hosts`,
+/// Source: Airbnb's nerve. Options of our own: `lease_ttl`, `fast_confirmation`, `registry_hosts`, `registry_tls`,
 /// `status_address`, and per service `drain`.
 package struct NerveConfiguration: Equatable, Sendable {
     package var instanceID: String
@@ -31,14 +31,42 @@ package struct NerveConfiguration: Equatable, Sendable {
 package struct RegistryEndpoints: Hashable, Comparable, Sendable {
     /// `host:port`, sorted, at least one.
     package let hosts: [String]
+    /// nil: plaintext.
+    package let tls: RegistryTLS?
 
-    package init(_ hosts: [String]) {
+    package init(_ hosts: [String], tls: RegistryTLS? = nil) {
         precondition(!hosts.isEmpty, "a registry without hosts")
         self.hosts = hosts.sorted()
+        self.tls = tls
     }
 
     package static func < (left: RegistryEndpoints, right: RegistryEndpoints) -> Bool {
-        left.hosts.lexicographicallyPrecedes(right.hosts)
+        guard left.hosts == right.hosts else { return left.hosts.lexicographicallyPrecedes(right.hosts) }
+        switch (left.tls, right.tls) {
+        case (let left?, let right?): return left.order.lexicographicallyPrecedes(right.order)
+        case (nil, .some): return true
+        case (.some, nil), (nil, nil): return false
+        }
+    }
+}
+
+/// How the registry's certificates are checked and which one the agent shows: `registry_tls` of a file. Files are PEM.
+package struct RegistryTLS: Hashable, Sendable {
+    /// `ca`; nil trusts the CAs of the host.
+    package var trustedCAFile: String?
+    /// `cert`
+    package var certificateFile: String?
+    /// `key`
+    package var keyFile: String?
+    /// `server_name`: what the registry's certificates are for, if not for the hosts that are dialed.
+    package var serverName: String?
+    /// `insecure_skip_verify`
+    package var skipsVerification = false
+
+    package init() {}
+
+    fileprivate var order: [String] {
+        [trustedCAFile, certificateFile, keyFile, serverName].map { $0 ?? "" } + [skipsVerification ? "1" : "0"]
     }
 }
 

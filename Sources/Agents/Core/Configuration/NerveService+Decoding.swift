@@ -115,6 +115,7 @@ extension NerveService {
         let etcdPath = map.text("etcd_path", &context)
         let registryHosts = map.lines("registry_hosts", &context)
         let registryPath = map.text("registry_path", &context)
+        let tls = RegistrySection.tls(&map, &context) ?? defaults.registryTLS
         let hosts: [String]?
         let path: String?
         let keys: (hosts: String, path: String)
@@ -147,7 +148,7 @@ extension NerveService {
                 keys.path, path == nil ? "is required for reporter_type \(kind)" : "must begin with a slash", &context)
         }
         guard context.errorCount == before, let trimmed else { return nil }
-        return Reporter(endpoints: RegistryEndpoints(dialled), path: trimmed)
+        return Reporter(endpoints: RegistryEndpoints(dialled, tls: tls), path: trimmed)
     }
 }
 
@@ -160,6 +161,26 @@ enum RegistrySection {
     static func unknown(_ kind: String, known: [String]) -> String {
         let guess = Text.suggestion(for: kind, among: known).map { ", did you mean \($0)?" } ?? ""
         return "\"\(kind)\" is not supported\(guess) (known: \(known.joined(separator: ", ")))"
+    }
+
+    /// `registry_tls`: a map, also an empty one, switches TLS on.
+    static func tls(_ map: inout MapReader, _ context: inout DecodingContext) -> RegistryTLS? {
+        guard var section = map.map("registry_tls", &context) else { return nil }
+        var tls = RegistryTLS()
+        tls.trustedCAFile = section.text("ca", &context)
+        tls.certificateFile = section.text("cert", &context)
+        tls.keyFile = section.text("key", &context)
+        tls.serverName = section.text("server_name", &context)
+        tls.skipsVerification = section.bool("insecure_skip_verify", default: false, &context)
+        if (tls.certificateFile == nil) != (tls.keyFile == nil) {
+            let (given, absent) = tls.keyFile == nil ? ("cert", "key") : ("key", "cert")
+            section.fail(given, "is of no use without \(absent)", &context)
+        }
+        if tls.skipsVerification {
+            section.warn("insecure_skip_verify", "anybody can answer in the registry's place", &context)
+        }
+        section.finish(&context)
+        return tls
     }
 
     static func withPort(_ host: String, _ port: Int64) -> String {

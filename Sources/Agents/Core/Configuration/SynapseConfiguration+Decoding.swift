@@ -31,13 +31,14 @@ extension SynapseConfiguration {
             services: [], haproxy: haproxy, statusAddress: top.text("status_address", &context))
         configuration.firstAnswerTimeout =
             top.span("first_answer_timeout", &context) ?? configuration.firstAnswerTimeout
-        let registryHosts = top.lines("registry_hosts", &context) ?? []
+        let defaults = RegistryDefaults(
+            hosts: top.lines("registry_hosts", &context) ?? [], tls: RegistrySection.tls(&top, &context))
         top.accept(["statsd"], because: "metrics are read from the status endpoint", &context)
         top.refuse(["file_output", "nginx"], because: "this generator is not supported yet, only haproxy is", &context)
         let trees = ServiceTree.gather(&top, serviceFiles, &context)
         top.finish(&context)
         for tree in trees.flatMap({ ServiceTree.expandLoadTest($0, &context) }) {
-            if let service = SynapseService.decode(tree, registryHosts: registryHosts, &context) {
+            if let service = SynapseService.decode(tree, defaults, &context) {
                 configuration.services.append(service)
             }
         }
@@ -63,12 +64,12 @@ extension SynapseService {
     package var backendName: String { haproxy.backendName ?? name }
 
     static func decode(
-        _ tree: ServiceTree, registryHosts: [String], _ context: inout DecodingContext
+        _ tree: ServiceTree, _ defaults: RegistryDefaults, _ context: inout DecodingContext
     ) -> SynapseService? {
         guard var map = tree.reader else { return nil }
         let before = context.errorCount
         var service = SynapseService(name: tree.name, discovery: .fixed)
-        decodeDiscovery(&map, into: &service, registryHosts, &context)
+        decodeDiscovery(&map, into: &service, defaults, &context)
         service.defaultServers = decodeDefaultServers(&map, &context)
         service.keepDefaultServers = map.bool("keep_default_servers", default: false, &context)
         service.usePreviousBackends = map.bool("use_previous_backends", default: true, &context)

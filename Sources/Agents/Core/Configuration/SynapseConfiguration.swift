@@ -2,7 +2,7 @@ package import Primitives
 
 /// What `synapse` is told to do: the users' existing file, decoded.
 ///
-/// Source: Airbnb's synapse. Options of our own: `registry_hosts`, `status_address`, `first_answer_timeout`.
+/// Source: Airbnb's synapse. Options of our own: `registry_hosts`, `registry_tls`, `status_address`, `first_answer_timeout`.
 package struct SynapseConfiguration: Equatable, Sendable {
     /// In file order; names are unique.
     package var services: [SynapseService]

@@ -93,7 +93,6 @@ extension HAProxyControl {
         _ verdict: RuntimeDriver.Verdict, _ place: Int, at now: Instant, _ effects: inout SynapseEffects
     ) {
         channels[place].lastVerdict = verdict
-        channels[place].auditAt = now + HAProxyControl.auditInterval
         assigned += verdict.numbers
         for surprise in verdict.surprises.prefix(3) {
             effects.report(channels[place].path, .runtimeRetry, surprise, at: now)

@@ -10,7 +10,7 @@ struct HAProxyControl: Sendable {
         var isMarkerRun = false
         /// The next run is not before.
         var retryAt = Instant.zero
-        /// When everything is read again although nothing changed.
+        /// When everything is read again although nothing changed. Runs over what did change do not put it off.
         var auditAt = Instant.zero
         /// When servers left in maintenance are tried again.
         var lingerAt = Instant.distantFuture
@@ -70,6 +70,9 @@ struct HAProxyControl: Sendable {
     }
 
     static let auditInterval = TimeSpan.seconds(30)
+    /// Behind a write of the file. A HAProxy that was started since the change that the file tells of has loaded the
+    /// one before, and lacks what it was told; nothing else says that it is not the same any more.
+    static let auditAfterWrite = TimeSpan.seconds(3)
     /// A client of the socket that is refused tries again for this long before HAProxy counts as not running.
     static let deadAfter = TimeSpan.seconds(2)
     /// The same for a socket that never answered since the agent started.
@@ -234,6 +237,9 @@ struct HAProxyControl: Sendable {
             (file.text, file.backends) = (writing.text, writing.backends)
             (file.version, file.serial) = (writing.version, writing.serial)
             file.notBefore = now + HAProxyControl.writeSpacing
+            for place in channels.indices {
+                channels[place].auditAt = min(channels[place].auditAt, now + HAProxyControl.auditAfterWrite)
+            }
             effects.report("haproxy", .configurationWritten, at: now)
         case .refused(let output):
             // The old file stands. The next change is tried soon, the same text only once in a while.

@@ -98,6 +98,8 @@ package struct NerveCore: Sendable {
             }
         case .leaseKeptAlive(let id, let request):
             withSession(id) { $0.leaseKeptAlive(request, at: now, &$1) }
+        case .leaseRead(let id, let request, let keys):
+            withSession(id) { $0.leaseRead(request, keys: keys, at: now, &$1) }
         case .leaseLost(let id, let lease): withSession(id) { $0.leaseLost(lease, at: now, &$1) }
         case .requestDone(let id, let request): withSession(id) { $0.requestDone(request, at: now, &$1) }
         case .requestFailed(let id, let request, let failure):

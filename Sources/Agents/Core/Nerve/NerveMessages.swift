@@ -49,6 +49,8 @@ package enum NerveEvent: Equatable, Sendable {
     case leaseGranted(RegistryID, RequestID, lease: Int64, ttlSeconds: Int64)
     /// Answer to `keepAlive`: the lease lives.
     case leaseKeptAlive(RegistryID, RequestID)
+    /// Answer to `readLease`: the keys that are attached to it.
+    case leaseRead(RegistryID, RequestID, keys: [[UInt8]])
     /// Learned outside a request: the lease is gone.
     case leaseLost(RegistryID, lease: Int64)
     /// Answer to `register`, `deregister` and `revokeLease`: done (also when there was nothing to remove).
@@ -79,6 +81,8 @@ package enum NerveOrder: Equatable, Sendable {
     case grantLease(RegistryID, RequestID, ttlSeconds: Int64, deadline: Instant)
     /// Renew once.
     case keepAlive(RegistryID, RequestID, lease: Int64, deadline: Instant)
+    /// Ask which keys are attached to the lease.
+    case readLease(RegistryID, RequestID, lease: Int64, deadline: Instant)
     /// Put the value under the key, attached to the lease.
     case register(RegistryID, RequestID, key: [UInt8], value: [UInt8], lease: Int64, deadline: Instant)
     /// Delete the key.

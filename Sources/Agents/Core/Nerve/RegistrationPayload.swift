@@ -23,6 +23,12 @@ package enum RegistrationKey {
         return "\(path)/\(instanceID)_\(lease)\(sibling.map { "~" + escaped($0) } ?? "")"
     }
 
+    /// Whether a key can be a registration under that lease: nobody else knows its number.
+    static func isKey(_ key: String, ofLease lease: Int64) -> Bool {
+        let mark = "_" + String(UInt64(bitPattern: lease), radix: 16)
+        return key.hasSuffix(mark) || key.contains(mark + "~")
+    }
+
     /// A service name without slashes, which would make it a deeper path.
     private static func escaped(_ name: String) -> String {
         String(name.map { $0 == "/" ? "-" : $0 })

@@ -15,7 +15,7 @@ extension RegistrySession {
                 budget -= 1
                 let request = effects.nextRequest()
                 entry.request = .put(target.value.value)
-                entry.requestID = request
+                (entry.requestID, entry.lastRequest) = (request, request)
                 entry.deadline = now + RegistrySession.requestLife
                 effects.orders.append(
                     .register(
@@ -29,7 +29,7 @@ extension RegistrySession {
             var entry = orphan.value
             let request = effects.nextRequest()
             entry.request = .delete
-            entry.requestID = request
+            (entry.requestID, entry.lastRequest) = (request, request)
             entry.deadline = now + RegistrySession.requestLife
             effects.orders.append(.deregister(id, request, key: Array(orphan.key.utf8), deadline: entry.deadline))
             written[orphan.key] = entry
@@ -67,7 +67,8 @@ extension RegistrySession {
     ) -> Bool {
         guard case .granting(request, _) = lease else { return false }
         let ttl = TimeSpan.seconds(max(min(ttlSeconds, 86_400), 1))
-        lease = .held(Held(lease: granted, ttl: ttl, renewAt: now + ttl / 3))
+        let comparison = Comparison(dueAt: now + RegistrySession.comparisonInterval)
+        lease = .held(Held(lease: granted, ttl: ttl, renewAt: now + ttl / 3, comparison: comparison))
         isReconciled = false
         backoff.succeed()
         noteReachable(true, at: now, &effects)
@@ -133,6 +134,8 @@ extension RegistrySession {
             held.renewAt = now + min(backoff.fail(&effects.generator), held.ttl / 10)
             lease = .held(held)
             if backoff.failures == 1 { effects.report(name, .keepAliveFailed, failure.description, at: now) }
+        case .held(let held) where held.comparison.request == request:
+            comparisonFailed(failure, at: now, &effects)
         case .held(let held): writeFailed(request, failure, held.lease, at: now, &effects)
         case .none, .granting, .revoking, .closed: break
         }
@@ -167,14 +170,20 @@ extension RegistrySession {
         case .none(let retryAt): lease = .none(retryAt: min(retryAt, soon))
         case .held(var held):
             if held.renewal == nil, backoff.failures > 0 { held.renewAt = min(held.renewAt, soon) }
+            held.comparison.dueAt = min(held.comparison.dueAt, soon)
             lease = .held(held)
             written.updateValues { _, entry in entry.retryAt = min(entry.retryAt, soon) }
         case .granting, .revoking, .closed: break
         }
     }
 
-    private mutating func noteReachable(_ reachable: Bool, at now: Instant, _ effects: inout NerveEffects) {
+    mutating func noteReachable(_ reachable: Bool, at now: Instant, _ effects: inout NerveEffects) {
         guard isReachable != reachable else { return }
+        // Somebody else may answer than before.
+        if reachable, isReachable == false, case .held(var held) = lease {
+            held.comparison.dueAt = now
+            lease = .held(held)
+        }
         isReachable = reachable
         effects.report(name, reachable ? .registryReachable : .registryUnreachable, at: now)
     }
@@ -182,7 +191,8 @@ extension RegistrySession {
     private func isInFlight(_ request: RequestID) -> Bool {
         switch lease {
         case .granting(request, _), .revoking(_, request, _): true
-        case .held(let held): held.renewal == request || key(of: request) != nil
+        case .held(let held):
+            held.renewal == request || held.comparison.request == request || key(of: request) != nil
         case .none, .granting, .revoking, .closed: false
         }
     }

@@ -36,6 +36,7 @@ struct RegistrySession: Sendable {
         var renewAt: Instant
         var renewal: RequestID?
         var renewalDeadline = Instant.distantFuture
+        var comparison: Comparison
     }
 
     /// What stands, or may stand, under one key.
@@ -57,11 +58,14 @@ struct RegistrySession: Sendable {
             var until: Instant
         }
 
+        /// The key itself when the registry holds it and nobody here knows why.
         var service: String
         var content = Content.absent
         var late: Late?
         var request: Request?
         var requestID: RequestID?
+        /// The last one that was ordered.
+        var lastRequest: RequestID?
         var deadline = Instant.distantFuture
         var retryAt = Instant.zero
         var backoff = Backoff(base: .milliseconds(100), limit: .seconds(10))
@@ -120,8 +124,12 @@ struct RegistrySession: Sendable {
         case .closed: return .distantFuture
         case .held(let held):
             var next = held.renewal == nil ? held.renewAt : held.renewalDeadline
-            for entry in written.entries { next = min(next, deadline(of: entry.value, key: entry.key, held.lease)) }
-            return next
+            var isWriting = false
+            for entry in written.entries {
+                isWriting = isWriting || entry.value.requestID != nil
+                next = min(next, deadline(of: entry.value, key: entry.key, held.lease))
+            }
+            return min(next, held.comparison.nextDeadline(isHeldUp: isWriting || isRetiring))
         }
     }
 
@@ -149,6 +157,7 @@ struct RegistrySession: Sendable {
             effects.orders.append(.grantLease(id, request, ttlSeconds: ttlSeconds, deadline: deadline))
         case .held(let held):
             renew(held, at: now, &effects)
+            compare(at: now, &effects)
             reconcile(lease: held.lease, at: now, &effects)
             if isRetiring, written.isEmpty { revoke(at: now, &effects) }
         case .revoking(let lease, nil, let until):
@@ -166,6 +175,9 @@ struct RegistrySession: Sendable {
         case .held(let held):
             if let renewal = held.renewal, held.renewalDeadline <= now {
                 requestFailed(renewal, .unreachable("no answer"), at: now, &effects)
+            }
+            if let reading = held.comparison.request, held.comparison.deadline <= now {
+                requestFailed(reading, .unreachable("no answer"), at: now, &effects)
             }
             for entry in written.entries {
                 if let request = entry.value.requestID, entry.value.deadline <= now {

@@ -19,6 +19,7 @@ package enum ReasonCode: String, Sendable, CaseIterable {
     case registrationFailed = "registration-failed"
     case deregistered
     case deregistrationFailed = "deregistration-failed"
+    case registrationsDiffer = "registrations-differ"
     case payloadChanged = "payload-changed"
     case registryReachable = "registry-reachable"
     case registryUnreachable = "registry-unreachable"
@@ -72,6 +73,7 @@ package enum ReasonCode: String, Sendable, CaseIterable {
         case .registrationFailed: "the registration was not acknowledged and is tried again"
         case .deregistered: "the removal was acknowledged"
         case .deregistrationFailed: "the removal was not acknowledged and is tried again"
+        case .registrationsDiffer: "the registry does not hold what it acknowledged; all of it is written again"
         case .payloadChanged: "the registered payload changed"
         case .registryReachable: "the registry answers"
         case .registryUnreachable: "the registry does not answer; registrations stay as they are"

@@ -34,9 +34,9 @@ extension ReasonCode {
         switch self {
         case .configurationRefused, .writeFailed, .reloadFailed, .stateFileUnusable, .leaseRefused: .error
         case .checkFailed, .checkOverdue, .serviceDown, .throttled, .throttledShadow, .leaseLost, .keepAliveFailed,
-            .registrationFailed, .deregistrationFailed, .registryUnreachable, .backendKept, .payloadSkipped,
-            .registryDark, .registryRestarted, .usingLastGood, .usingDefaultServers, .usingPreviousBackends,
-            .leaderUnknown, .runtimeFailed:
+            .registrationFailed, .deregistrationFailed, .registrationsDiffer, .registryUnreachable, .backendKept,
+            .payloadSkipped, .registryDark, .registryRestarted, .usingLastGood, .usingDefaultServers,
+            .usingPreviousBackends, .leaderUnknown, .runtimeFailed:
             .warning
         case .staleAnswer, .snapshotStale, .runtimeRetry, .checkConfirming: .debug
         case .serviceUp, .leaseGranted, .registered, .deregistered, .payloadChanged, .registryReachable,

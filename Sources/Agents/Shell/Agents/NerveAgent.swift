@@ -102,6 +102,8 @@ package final class NerveAgent: @unchecked Sendable {
             registries?.grantLease(id, request, ttlSeconds: ttlSeconds, deadline: deadline)
         case .keepAlive(let id, let request, let lease, let deadline):
             registries?.keepAlive(id, request, lease: lease, deadline: deadline)
+        case .readLease(let id, let request, let lease, let deadline):
+            registries?.readLease(id, request, lease: lease, deadline: deadline)
         case .register(let id, let request, let key, let value, let lease, let deadline):
             registries?.put(id, request, key: key, value: value, lease: lease, deadline: deadline)
         case .deregister(let id, let request, let key, let deadline):

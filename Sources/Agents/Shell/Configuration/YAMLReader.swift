@@ -1,4 +1,5 @@
 package import AgentCore
+import YAML
 
 /// Reads one YAML 1.1 document, of which JSON is a part, into an untyped tree.
 ///
@@ -17,7 +18,7 @@ package enum YAMLReader {
     /// - Throws: with line and column: what is no YAML, a second document, tags that stand for a program's own types,
     ///   keys that are not texts, aliases without an anchor or to something they are part of, and excess.
     package static func read(_ text: [UInt8], file: String) throws(ConfigFileFailure) -> ConfigValue {
-        var composer = YAMLComposer(YAMLParser(text, file: file), file: file)
+        var composer = YAMLComposer(YAMLParser(text), file: file)
         return try composer.document()
     }
 }
@@ -41,12 +42,12 @@ private struct YAMLComposer {
     }
 
     mutating func document() throws(ConfigFileFailure) -> ConfigValue {
-        guard try parser.next().event == .documentStart else { return .null }
-        let (event, mark) = try parser.next()
+        guard try next().event == .documentStart else { return .null }
+        let (event, mark) = try next()
         let value = try self.value(event, mark, depth: 0)
         // The document's end comes first.
-        _ = try parser.next()
-        let (rest, place) = try parser.next()
+        _ = try next()
+        let (rest, place) = try next()
         guard rest == .streamEnd else { throw failure(place, "a second document begins here; only one is read") }
         return value
     }
@@ -85,7 +86,7 @@ private struct YAMLComposer {
     private mutating func elements(depth: Int) throws(ConfigFileFailure) -> [ConfigValue] {
         var elements: [ConfigValue] = []
         while true {
-            let (event, mark) = try parser.next()
+            let (event, mark) = try next()
             if event == .sequenceEnd { return elements }
             elements.append(try value(event, mark, depth: depth + 1))
         }
@@ -96,10 +97,10 @@ private struct YAMLComposer {
     private mutating func entries(depth: Int) throws(ConfigFileFailure) -> [ConfigEntry] {
         var entries: [(entry: ConfigEntry, isMerged: Bool)] = []
         while true {
-            let (event, mark) = try parser.next()
+            let (event, mark) = try next()
             if event == .mappingEnd { break }
             let (key, isMerge) = try self.key(event, mark)
-            let (valueEvent, valueMark) = try parser.next()
+            let (valueEvent, valueMark) = try next()
             let value = try self.value(valueEvent, valueMark, depth: depth + 1)
             if isMerge {
                 entries += try merged(value, valueMark).map { ($0, true) }
@@ -184,6 +185,14 @@ private struct YAMLComposer {
     }
 
     // MARK: Errors
+
+    private func next() throws(ConfigFileFailure) -> (event: YAMLEvent, mark: YAMLParser.Mark) {
+        do throws(YAMLFailure) {
+            return try parser.next()
+        } catch {
+            throw failure(error.mark, error.message)
+        }
+    }
 
     private mutating func count(_ more: Int, _ mark: YAMLParser.Mark) throws(ConfigFileFailure) {
         values += more

@@ -32,9 +32,7 @@ final class NerveRegistries: @unchecked Sendable {
     /// Opens a client; one that cannot even be made answers every request with its reason.
     func open(_ id: RegistryID, _ endpoints: RegistryEndpoints) {
         do {
-            var configuration = try Registry.Configuration(endpoints: endpoints.hosts)
-            configuration.logger = logger
-            let client = Registry(configuration, on: loop)
+            let client = Registry(try endpoints.clientConfiguration(logger: logger), on: loop)
             let links = client.observeLinks(grace: Self.outageGrace) { [weak self] in
                 guard let self, self.open[id] != nil else { return }
                 self.onEvent(.registryReachable(id, true))
@@ -82,6 +80,15 @@ final class NerveRegistries: @unchecked Sendable {
     func keepAlive(_ id: RegistryID, _ request: RequestID, lease: Int64, deadline: Instant) {
         call(id, request, LeaseRenewRequest(id: LeaseID(rawValue: lease)), deadline) { answer in
             answer.ttlSeconds > 0 ? .leaseKeptAlive(id, request) : .requestFailed(id, request, .leaseNotFound)
+        }
+    }
+
+    /// A lease that is gone was granted no time. One that is about to end may have none left.
+    func readLease(_ id: RegistryID, _ request: RequestID, lease: Int64, deadline: Instant) {
+        let ask = LeaseTimeToLiveRequest(id: LeaseID(rawValue: lease), wantsKeys: true)
+        call(id, request, ask, deadline) { answer in
+            answer.grantedTTLSeconds > 0
+                ? .leaseRead(id, request, keys: answer.keys) : .requestFailed(id, request, .leaseNotFound)
         }
     }
 

@@ -57,9 +57,7 @@ final class SynapseRegistries: @unchecked Sendable {
 
     private func client(of endpoints: RegistryEndpoints) throws(RegistryError) -> Registry {
         if let client = clients[endpoints] { return client }
-        var configuration = try Registry.Configuration(endpoints: endpoints.hosts)
-        configuration.logger = logger
-        let client = Registry(configuration, on: loop)
+        let client = Registry(try endpoints.clientConfiguration(logger: logger), on: loop)
         clients[endpoints] = client
         return client
     }

@@ -1,7 +1,7 @@
 import CYAML
 
 /// What a YAML document is made of, in the order in which it is written.
-enum YAMLEvent: Equatable {
+package enum YAMLEvent: Equatable, Sendable {
     /// `isPlain`: unquoted, so that its text decides its type.
     case scalar(text: String, isPlain: Bool, tag: String?, anchor: String?)
     case sequenceStart(tag: String?, anchor: String?)
@@ -14,22 +14,28 @@ enum YAMLEvent: Equatable {
     case streamEnd
 }
 
+/// What is no YAML.
+package struct YAMLFailure: Error, Equatable, Sendable {
+    /// Both from 1.
+    package var mark: YAMLParser.Mark
+    package var message: String
+}
+
 /// libyaml's parser, the one Ruby uses: what a Ruby program reads is read here in the same way.
-final class YAMLParser {
+package final class YAMLParser {
     /// Where an event begins; both from 1.
-    struct Mark: Equatable {
-        var line: Int
-        var column: Int
+    package struct Mark: Equatable, Sendable {
+        package var line: Int
+        package var column: Int
     }
 
-    private let file: String
     private let text: [UInt8]
     /// libyaml keeps addresses of its own fields, so the parser must not move.
     private let parser = UnsafeMutablePointer<yaml_parser_t>.allocate(capacity: 1)
     private let input: UnsafeMutableBufferPointer<UInt8>
 
-    init(_ text: [UInt8], file: String) {
-        self.file = file
+    /// - Parameter text: UTF-8, or UTF-16 with a byte order mark.
+    package init(_ text: [UInt8]) {
         self.text = text
         input = .allocate(capacity: max(text.count, 1))
         _ = input.initialize(from: text)
@@ -45,7 +51,7 @@ final class YAMLParser {
     }
 
     /// The next event; after an error or `streamEnd` not to be called again.
-    func next() throws(ConfigFileFailure) -> (event: YAMLEvent, mark: Mark) {
+    package func next() throws(YAMLFailure) -> (event: YAMLEvent, mark: Mark) {
         while true {
             var raw = yaml_event_t()
             guard yaml_parser_parse(parser, &raw) == 1 else { throw failure() }
@@ -84,11 +90,10 @@ final class YAMLParser {
         text.map { String(cString: $0) }
     }
 
-    private func failure() -> ConfigFileFailure {
+    private func failure() -> YAMLFailure {
         let problem = parser.pointee.problem.map { String(cString: $0) } ?? "cannot be read"
         guard parser.pointee.error != YAML_READER_ERROR else {
-            let (line, column) = place(ofByte: Int(parser.pointee.problem_offset))
-            return ConfigFileFailure(file: file, line: line, column: column, message: problem)
+            return YAMLFailure(mark: place(ofByte: Int(parser.pointee.problem_offset)), message: problem)
         }
         let mark = parser.pointee.problem_mark
         var message = problem
@@ -97,14 +102,13 @@ final class YAMLParser {
             let begin = parser.pointee.context_mark.line
             if begin != mark.line { message += " (it begins in line \(begin + 1))" }
         }
-        return ConfigFileFailure(
-            file: file, line: Int(mark.line) + 1, column: Int(mark.column) + 1, message: message)
+        return YAMLFailure(mark: Mark(line: Int(mark.line) + 1, column: Int(mark.column) + 1), message: message)
     }
 
-    private func place(ofByte offset: Int) -> (line: Int, column: Int) {
+    private func place(ofByte offset: Int) -> Mark {
         let before = text.prefix(max(offset, 0))
         let line = before.reduce(1) { $0 + ($1 == UInt8(ascii: "\n") ? 1 : 0) }
         let start = before.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
-        return (line, before.count - start + 1)
+        return Mark(line: line, column: before.count - start + 1)
     }
 }

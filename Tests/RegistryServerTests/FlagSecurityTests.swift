@@ -1,0 +1,61 @@
+import Testing
+
+@testable import RegistryServer
+
+@Suite("Flags of TLS")
+struct FlagSecurityTests {
+    @Test("TLS settings that do not fit together are refused by the flags concerned")
+    func security() throws {
+        let client = ["--listen-client-urls", "https://h:1", "--advertise-client-urls", "https://h:1"]
+        let certificate = ["--cert-file", "c.pem", "--key-file", "c.key"]
+        let peer = ["--listen-peer-urls", "https://h:2", "--peer-cert-file", "p.pem", "--peer-key-file", "p.key"]
+        let cases: [([String], String)] = [
+            (client, "--listen-client-urls: https://h:1 needs a certificate: --cert-file and --key-file"),
+            (client + ["--cert-file", "c.pem"], "--cert-file is set, but --key-file is not"),
+            (client + ["--key-file", "c.key"], "--key-file is set, but --cert-file is not"),
+            (certificate, "--cert-file c.pem would not be used: --listen-client-urls names no https URL"),
+            (peer.dropLast(2).map { $0 }, "--peer-cert-file is set, but --peer-key-file is not"),
+            (client + certificate + ["--client-cert-auth"], "--client-cert-auth needs --trusted-ca-file"),
+            (client + certificate + ["--client-crl-file", "x"], "--client-crl-file needs --trusted-ca-file"),
+            (peer + ["--peer-cert-allowed-cn", "m"], "--peer-cert-allowed-cn needs --peer-trusted-ca-file"),
+            (
+                peer + [
+                    "--peer-trusted-ca-file", "ca", "--peer-cert-allowed-cn", "m", "--peer-cert-allowed-hostname", "h",
+                ], "--peer-cert-allowed-cn and --peer-cert-allowed-hostname exclude each other"
+            ),
+            (["--trusted-ca-file", "ca"], "--trusted-ca-file is set, but --cert-file is not"),
+            (["--tls-min-version", "TLS1.1"], "unexpected TLS version \"TLS1.1\""),
+            (["--tls-min-version", "TLS1.3", "--tls-max-version", "TLS1.2"], "is greater than --tls-max-version"),
+            (["--tls-min-version", "TLS1.3", "--cipher-suites", "TLS_RSA_WITH_AES_128_GCM_SHA256"], "--cipher-suites"),
+            (["--cipher-suites", "TLS_NULL"], "unexpected TLS cipher suite \"TLS_NULL\""),
+            (["--auto-tls"], "registryctl certs"), (["--peer-auto-tls=true"], "registryctl certs"),
+            (["--client-cert-auth=perhaps"], "neither true nor false"),
+        ]
+        for (arguments, text) in cases {
+            let said = refusal(arguments)
+            #expect(said.contains(text), "\(arguments): \(said)")
+        }
+        #expect(refusal(["--auto-tls=false", "--client-cert-auth=false"]) == "accepted")
+        let all =
+            client + certificate + peer + [
+                "--trusted-ca-file", "ca", "--client-cert-auth", "--peer-trusted-ca-file", "ca",
+                "--peer-cert-allowed-cn",
+                "a,b",
+            ]
+        #expect(refusal(all) == "accepted")
+        let parsed = try flags(all).configuration
+        #expect(parsed.clientSecurity.demandsCertificates && parsed.peerSecurity.allowedCommonNames == ["a", "b"])
+    }
+
+    @Test("A certificate that cannot be read keeps the member from starting, by flag and file")
+    func unreadable() async throws {
+        var configuration = try flags([
+            "--listen-client-urls", "https://127.0.0.1:1", "--advertise-client-urls", "https://127.0.0.1:1",
+            "--cert-file", "/nonexistent/c.pem", "--key-file", "/nonexistent/c.key",
+        ]).configuration
+        configuration.dataDirectory = "/nonexistent/data"
+        await #expect(
+            throws: ConfigurationError("--cert-file: /nonexistent/c.pem cannot be read: No such file or directory")
+        ) { _ = try await RegistryMember.start(configuration) }
+    }
+}
