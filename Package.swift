@@ -189,7 +189,7 @@ let package = Package(
             path: "Sources/Agents/Shell", swiftSettings: strict),
         .testTarget(
             name: "AgentShellTests",
-            dependencies: ["AgentShell", "AgentCore", "RegistryClient", "Primitives", nio, nioPosix],
+            dependencies: ["AgentShell", "AgentCore", "RegistryClient", "YAML", "Primitives", nio, nioPosix],
             swiftSettings: strict),
 
         // Programs
@@ -234,7 +234,8 @@ let package = Package(
         // The house itself
         .testTarget(name: "TidyTests", swiftSettings: strict),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["Primitives", "RegistryClient"], exclude: ["Embedding"],
-            swiftSettings: strict),
+            name: "IntegrationTests",
+            dependencies: ["Primitives", "RegistryClient", "GRPC", "EtcdProto", protobuf, nio, nioPosix],
+            exclude: ["Embedding"], swiftSettings: strict),
     ]
 )

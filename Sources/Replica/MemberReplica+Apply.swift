@@ -22,6 +22,7 @@ extension MemberReplica {
         effects.stateBatches.append(StateBatch(header: store.header, changes: changes.changes))
         changes.removeAll()
         serveWaitingRenewals(into: &effects)
+        serveHeld(into: &effects)
         startAgeSearchIfApplied(into: &effects)
     }
 
@@ -65,6 +66,9 @@ extension MemberReplica {
         if case .leaseExpire(let leases, let term) = command.operation {
             if case .failure = result { leaseClock.unmark(leases, at: moment.now) }
             if term == raft.term { expiriesInFlight = max(0, expiriesInFlight - 1) }
+        }
+        if case .auth(let operation) = command.operation, case .success(let outcome) = result {
+            noteAuth(operation, outcome, at: position.index)
         }
         answer(command.origin, result, into: &effects)
     }

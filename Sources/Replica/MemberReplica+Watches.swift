@@ -9,9 +9,14 @@ extension MemberReplica {
     /// Catch-up reads from memory in one step: the rest waits for the next one, so that no step is long.
     private static let catchUpsPerStep = 64
 
-    mutating func acceptWatch(_ request: Request, token: RequestToken, into effects: inout ReplicaEffects) {
+    mutating func acceptWatch(
+        _ request: Request, token: RequestToken, by identity: Identity, into effects: inout ReplicaEffects
+    ) {
         switch request {
         case .watchCreate(let stream, let watch):
+            if let refusal = store.authRefusal(of: .read, watch.range, by: identity) {
+                return reply(.failure(refusal), to: token, into: &effects)
+            }
             // What the hub already knows must be on its way before a new watch starts to count.
             deliverWatches(into: &effects)
             let result = hub.create(stream, watch, at: moment.now)

@@ -30,6 +30,9 @@ package struct MemberReplica: Sendable {
     var forwards = ForwardMemory()
     var reads = PendingReads()
     var leaseCalls = LeaseCalls()
+    var tokens = SimpleTokens()
+    /// In order of arrival; nearly always empty.
+    var held: [HeldRequest] = []
     /// Renewals that a majority has not heard of yet, or whose lease's expiry is being decided: looked at again when
     /// either may have happened.
     var waitingRenewals: [PendingRead] = []
@@ -142,6 +145,7 @@ package struct MemberReplica: Sendable {
         var next = min(raft.nextDeadline, hub.nextDeadline)
         next = min(next, min(writes.nextDeadline, reads.nextDeadline))
         next = min(next, min(leaseCalls.nextDeadline, snapshots.nextDeadline))
+        if !held.isEmpty { next = min(next, heldDeadline) }
         if !committed.isEmpty, !snapshots.isInstalling { return moment.now }
         if mayExpireLeases { next = min(next, max(leaseClock.nextDeadline, expireAgainAt)) }
         next = min(next, min(hintsDeadline, min(membershipDeadline, diskDeadline)))
@@ -192,6 +196,7 @@ package struct MemberReplica: Sendable {
             if announcedLearner { effects.deliveries.append((sink, .learner(true))) }
         case .sinkDetached(let sink):
             sinks.removeAll { $0 == sink }
+            held.removeAll { $0.token.sink == sink }
             hub.closeSink(sink)
         case .request(let request, let token, let context):
             accept(request, token: token, context: context, into: &effects)
@@ -245,6 +250,7 @@ package struct MemberReplica: Sendable {
             raft.step(.timer, at: now, into: &raftEffects)
         }
         rejectOverdue(into: &effects)
+        serveHeld(into: &effects)
         retryLeaseCalls()
         retryHints(into: &effects)
         expireLeases()
