@@ -1,7 +1,8 @@
 package import Primitives
 package import RegistryModel
 
-/// The replicated state machine: keys with their counters and recent history, leases, members, alarms.
+/// The replicated state machine: keys with their counters and recent history, leases, members, alarms,
+/// users and roles.
 ///
 /// A value: equal stores that are fed equal commands stay equal, on every member. Nothing here knows a clock, a random
 /// number or another thread. A copy is O(1).
@@ -14,6 +15,7 @@ package struct RegistryStore: Sendable {
     package internal(set) var removedMembers: [MemberID]
     /// Those that are up, in order of member and kind.
     package internal(set) var alarms: [Alarm]
+    var authTable: AuthTable
     /// The last entry whose effects are in the state.
     package internal(set) var applied: LogPosition
     /// The highest command time seen.
@@ -30,6 +32,7 @@ package struct RegistryStore: Sendable {
         members = []
         removedMembers = []
         alarms = []
+        authTable = AuthTable()
         applied = .zero
         wallMilliseconds = 0
         pastDigest = Digest128()
@@ -57,6 +60,7 @@ package struct RegistryStore: Sendable {
         for member in state.members { digest.add(RecordDigest.member(member)) }
         for id in state.removedMembers { digest.add(RecordDigest.removedMember(id)) }
         for alarm in state.alarms { digest.add(RecordDigest.alarm(alarm)) }
+        digest.add(RecordDigest.auth(state.auth))
         if header.applied != .zero, digest != header.liveDigest {
             throw .digestMismatch(stored: header.liveDigest, computed: digest)
         }
@@ -66,6 +70,7 @@ package struct RegistryStore: Sendable {
         members = state.members
         removedMembers = state.removedMembers
         alarms = state.alarms
+        authTable = AuthTable(state.auth)
         applied = header.applied
         wallMilliseconds = header.wallMilliseconds
         liveDigest = digest
@@ -90,6 +95,11 @@ package struct RegistryStore: Sendable {
         let alarms = state.alarms
         for place in alarms.indices.dropFirst() where !(alarms[place - 1] < alarms[place]) {
             throw .alarmsUnsorted(alarms[place])
+        }
+        for names in [state.auth.users.map(\.name), state.auth.roles.map(\.name)] {
+            for place in names.indices.dropFirst() where !(names[place - 1] < names[place]) {
+                throw .authUnsorted(names[place])
+            }
         }
     }
 

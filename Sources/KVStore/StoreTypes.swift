@@ -77,6 +77,8 @@ package enum RestoreFailure: Error, Hashable, Sendable {
     /// Members, or those that were removed.
     case membersUnsorted(MemberID)
     case alarmsUnsorted(Alarm)
+    /// A user or a role.
+    case authUnsorted(AuthName)
     /// The key refers to a lease that is not there.
     case deadLease(Key, LeaseID)
     /// The key was changed after the header's revision.

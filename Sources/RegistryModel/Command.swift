@@ -24,16 +24,23 @@ package struct Command: Hashable, Sendable {
         case alarm(AlarmChange)
         /// Changes nothing: every member tells its digest as of this entry, so that the leader can compare them.
         case digestMark
+        case auth(AuthOperation)
     }
 
     /// The leader's wall clock in milliseconds since 1970; stamped by the leader, monotone along the log.
     package var wallMilliseconds: Int64
     package var origin: Origin
     package var operation: Operation
+    /// The auth revision at which the origin's user was known; 0 without auth, or when there is no user.
+    package var authRevision: UInt64
 
-    package init(wallMilliseconds: Int64, origin: Origin, operation: Operation) {
+    package init(wallMilliseconds: Int64, origin: Origin, operation: Operation, authRevision: UInt64 = 0) {
         self.wallMilliseconds = wallMilliseconds
         self.origin = origin
         self.operation = operation
+        self.authRevision = authRevision
     }
+
+    /// Who asked; nobody for what members do of their own accord.
+    package var identity: Identity { Identity(user: origin.user, authRevision: authRevision) }
 }

@@ -3,16 +3,18 @@ package import Primitives
 /// The bytes of a command in a log entry.
 ///
 /// Layout: version (1 byte), wall clock (8, little-endian, so that the leader can stamp a forwarded command in
-/// place), member (8), incarnation (8), serial (8), reason (1), user and peer (length-prefixed), operation tag (1)
-/// and its fields. Readers refuse a version above their own.
+/// place), member (8), incarnation (8), serial (8), reason (1), user and peer (length-prefixed), since version 2 the auth
+/// revision (varint), operation tag (1) and its fields. Readers refuse a version above their own; so that a cluster that
+/// has never used auth can go back to a program without it, version 1 is written wherever it says everything.
 extension Command {
-    package static let formatVersion: UInt8 = 1
+    package static let formatVersion: UInt8 = 2
     private static let wallOffset = 1
     private static let incarnationOffset = wallOffset + 8 + 8
 
     package func encoded() -> [UInt8] {
         var writer = ByteWriter(reserving: 128)
-        writer.byte(Command.formatVersion)
+        let needsAuth = authRevision != 0 || operation.isAuth
+        writer.byte(needsAuth ? 2 : 1)
         writer.fixed64(UInt64(bitPattern: wallMilliseconds))
         writer.fixed64(origin.member.number)
         writer.fixed64(origin.incarnation.number)
@@ -20,6 +22,7 @@ extension Command {
         writer.byte(origin.reason.rawValue)
         writer.prefixed(origin.user)
         writer.prefixed(origin.peer)
+        if needsAuth { writer.varint(authRevision) }
         operation.encode(into: &writer)
         return writer.bytes
     }
@@ -60,11 +63,12 @@ extension Command {
         }
         let user = try reader.string("command.user")
         let peer = try reader.string("command.peer")
+        let authRevision = version >= 2 ? try reader.varint("command.auth") : 0
         let operation = try Operation.decode(from: &reader)
         guard reader.isAtEnd else { throw .invalid("command: trailing bytes") }
         let origin = Origin(
             member: member, incarnation: incarnation, serial: serial, user: user, peer: peer, reason: reason)
-        return Command(wallMilliseconds: wall, origin: origin, operation: operation)
+        return Command(wallMilliseconds: wall, origin: origin, operation: operation, authRevision: authRevision)
     }
 }
 
@@ -73,6 +77,11 @@ extension Command.Operation {
         case put = 1
         case deleteRange, txn, compact, leaseGrant, leaseRevoke, leaseExpire, publishMember
         case memberAdd, memberRemove, memberPromote, memberUpdate, alarm, digestMark
+        case auth
+    }
+
+    fileprivate var isAuth: Bool {
+        if case .auth = self { true } else { false }
     }
 
     fileprivate func encode(into writer: inout ByteWriter) {
@@ -109,6 +118,9 @@ extension Command.Operation {
             change.encode(into: &writer)
         case .digestMark:
             writer.byte(Tag.digestMark.rawValue)
+        case .auth(let operation):
+            writer.byte(Tag.auth.rawValue)
+            operation.encode(into: &writer)
         case .memberAdd, .memberRemove, .memberPromote, .memberUpdate:
             encodeMembership(into: &writer)
         }
@@ -163,6 +175,7 @@ extension Command.Operation {
             return .memberUpdate(id, peerURLs: urls)
         case .alarm: return .alarm(try AlarmChange.decode(from: &reader))
         case .digestMark: return .digestMark
+        case .auth: return .auth(try AuthOperation.decode(from: &reader))
         }
     }
 }

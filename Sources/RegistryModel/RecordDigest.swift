@@ -6,6 +6,7 @@ package enum RecordDigest {
     private enum Kind: UInt64 {
         case pair = 1
         case tombstone, lease, member, header, removedMember, alarm
+        case authUser, authRole, authSettings
     }
 
     /// One version of a key, live or superseded.
@@ -59,6 +60,45 @@ package enum RecordDigest {
         hasher.word(alarm.member.number)
         hasher.word(UInt64(alarm.kind.rawValue))
         return hasher.finish()
+    }
+
+    package static func authUser(_ user: AuthUser) -> Digest128 {
+        var hasher = RecordHasher(kind: Kind.authUser.rawValue)
+        hasher.text(user.name.text)
+        hasher.text(user.passwordHash)
+        hasher.word(UInt64(user.hasNoPassword ? 1 : 0))
+        hasher.word(UInt64(user.roles.count))
+        for role in user.roles { hasher.text(role.text) }
+        return hasher.finish()
+    }
+
+    package static func authRole(_ role: AuthRole) -> Digest128 {
+        var hasher = RecordHasher(kind: Kind.authRole.rawValue)
+        hasher.text(role.name.text)
+        hasher.word(UInt64(role.permissions.count))
+        for permission in role.permissions {
+            var writer = ByteWriter(reserving: 64)
+            permission.encode(into: &writer)
+            hasher.bytes(writer.bytes)
+        }
+        return hasher.finish()
+    }
+
+    /// Nothing for a cluster where auth was never touched: its state is what it was before there was auth.
+    package static func authSettings(isEnabled: Bool, revision: UInt64) -> Digest128 {
+        if !isEnabled, revision == AuthRows.initial.revision { return Digest128() }
+        var hasher = RecordHasher(kind: Kind.authSettings.rawValue)
+        hasher.word(UInt64(isEnabled ? 1 : 0))
+        hasher.word(revision)
+        return hasher.finish()
+    }
+
+    /// Of everything in it together.
+    package static func auth(_ rows: AuthRows) -> Digest128 {
+        var sum = authSettings(isEnabled: rows.isEnabled, revision: rows.revision)
+        for user in rows.users { sum.add(authUser(user)) }
+        for role in rows.roles { sum.add(authRole(role)) }
+        return sum
     }
 
     fileprivate static func header(_ header: StateHeader) -> Digest128 {

@@ -2,15 +2,14 @@ package import Primitives
 
 /// Who is asking, as a front door knows it.
 package struct RequestContext: Hashable, Sendable {
-    /// The authenticated user; empty when there is none.
-    package var user: String
+    package var credential: Credential
     /// The client's address, for audit; empty inside the process.
     package var peer: String
     /// Refuse at once when this member knows no leader (etcd's `hasleader` metadata).
     package var requiresLeader: Bool
 
-    package init(user: String = "", peer: String = "", requiresLeader: Bool = false) {
-        self.user = user
+    package init(credential: Credential = .none, peer: String = "", requiresLeader: Bool = false) {
+        self.credential = credential
         self.peer = peer
         self.requiresLeader = requiresLeader
     }
@@ -73,7 +72,7 @@ package enum Request: Sendable {
     /// A transaction without writes; `serializable` when every range in it is.
     case readTxn(TxnRequest, serializable: Bool)
     /// put, deleteRange, txn, compact, leaseGrant (id 0: the member picks one), leaseRevoke; memberAdd (id 0: the
-    /// member picks one), memberRemove, memberPromote, memberUpdate, alarm.
+    /// member picks one), memberRemove, memberPromote, memberUpdate, alarm, auth.
     case write(Command.Operation)
     case keepAlive(LeaseID)
     case leaseTimeToLive(LeaseID, wantsKeys: Bool)
@@ -96,6 +95,20 @@ package enum Request: Sendable {
     case watchConsumed(StreamID, events: Int)
     /// No answer: the stream is gone, with all its watches.
     case watchStreamClosed(StreamID)
+    /// Whether auth is on, and its revision; linearizable, as are all reads about auth.
+    case authStatus
+    /// The roles of a user.
+    case authUser(AuthName)
+    case authUsers
+    /// The permissions of a role.
+    case authRole(AuthName)
+    case authRoles
+    /// What a password is compared with, on a thread that may be busy for a while. Needs no credential.
+    case passwordRecord(AuthName)
+    /// Whether the caller may do something that the door does by other means, such as taking a backup.
+    case authorize(Authority)
+    /// The checksum of this member's history up to a revision, 0 for all it has; of local state, as etcd's.
+    case historyHash(Revision)
 }
 
 package struct MemberStatus: Hashable, Sendable {
@@ -159,6 +172,21 @@ package enum ReplyBody: Sendable {
     case barrier
     case leaderMoved
     case watchCreated(watchID: Int64)
+    /// Users, roles or rights were changed as asked, or were so already.
+    case authChanged
+    /// The token that clients use from now on: the one that was drawn, a dot and the entry's index; empty for an empty
+    /// one. The auth revision goes into tokens that the door signs.
+    case authenticated(token: String, authRevision: UInt64)
+    case authStatus(isEnabled: Bool, revision: UInt64)
+    /// Roles of a user.
+    case authUser(roles: [AuthName])
+    case authUsers([AuthName])
+    /// Permissions of a role.
+    case authRole([Permission])
+    case authRoles([AuthName])
+    case passwordRecord(PasswordRecord)
+    case authorized
+    case historyHash(HistoryHash)
 }
 
 /// An answer with what every response header needs.
@@ -213,6 +241,8 @@ package enum Delivery: Sendable {
     case watch(WatchDelivery, term: Term)
     /// The member knows a leader again, or has lost it: for streams that require one.
     case leaderKnown(Bool)
+    /// The member has become a learner, or is none (any more); doors take it for none until told.
+    case learner(Bool)
 }
 
 /// A front door's end of the line: one object an event loop, so that a batch costs one wake-up.

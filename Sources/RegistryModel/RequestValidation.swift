@@ -50,7 +50,8 @@ package enum RequestValidation {
             if milliseconds > leaseTTLSecondsMax * 1_000 { throw Rejection(.leaseTTLTooLarge) }
         case .memberAdd(let member): try check(peerURLs: member.peerURLs)
         case .memberUpdate(_, let urls): try check(peerURLs: urls)
-        case .compact, .leaseRevoke, .leaseExpire, .publishMember, .memberRemove, .memberPromote, .alarm, .digestMark:
+        case .compact, .leaseRevoke, .leaseExpire, .publishMember, .memberRemove, .memberPromote, .alarm, .digestMark,
+            .auth:
             break
         }
     }
@@ -92,27 +93,30 @@ package enum RequestValidation {
 /// The keys that one branch of a transaction may put and the bounded intervals it may delete.
 ///
 /// A key put twice, or put and deleted, within one branch is refused, nested transactions included; the two branches
-/// of a nested transaction exclude each other and may overlap. A delete without upper end is not looked at: etcd
-/// never recognised it as an interval, and clients may rely on it.
+/// of a nested transaction exclude each other and may overlap. Two things that etcd does not notice are allowed, since
+/// clients may rely on them: a delete without upper end, and a put in a nested transaction whose key a later one
+/// deletes.
 private struct TouchedKeys {
     private var puts: [Key] = []
     private var deletes: [KeyRange] = []
 
     init(branch: [TxnOperation]) throws(Rejection) {
         /// The key and the operation that puts it.
-        var owned: [(key: Key, owner: Int)] = []
-        var bounded: [(range: KeyRange, owner: Int)] = []
+        var owned: [OwnedKey] = []
+        var bounded: [OwnedRange] = []
         for (owner, operation) in branch.enumerated() {
             switch operation {
             case .range: break
-            case .put(let request): owned.append((request.key, owner))
+            case .put(let request): owned.append(OwnedKey(key: request.key, owner: owner, isNested: false))
             case .deleteRange(let request):
-                if request.range.end != .unbounded { bounded.append((request.range, owner)) }
+                if request.range.end != .unbounded {
+                    bounded.append(OwnedRange(range: request.range, owner: owner, isNested: false))
+                }
             case .txn(let inner):
                 for nested in [inner.success, inner.failure] {
                     let touched = try TouchedKeys(branch: nested)
-                    for key in touched.puts { owned.append((key, owner)) }
-                    for range in touched.deletes { bounded.append((range, owner)) }
+                    owned += touched.puts.map { OwnedKey(key: $0, owner: owner, isNested: true) }
+                    bounded += touched.deletes.map { OwnedRange(range: $0, owner: owner, isNested: true) }
                 }
             }
         }
@@ -126,7 +130,25 @@ private struct TouchedKeys {
         deletes = bounded.map(\.range)
     }
 
-    private static func refuseRepeated(_ owned: [(key: Key, owner: Int)]) throws(Rejection) {
+    private struct OwnedKey {
+        var key: Key
+        /// The place of the operation in its branch.
+        var owner: Int
+        var isNested: Bool
+    }
+
+    private struct OwnedRange {
+        var range: KeyRange
+        var owner: Int
+        var isNested: Bool
+
+        /// Whether etcd minds that the key is put and the range deleted.
+        func forbids(_ put: OwnedKey) -> Bool {
+            isNested && put.isNested ? owner < put.owner : owner != put.owner
+        }
+    }
+
+    private static func refuseRepeated(_ owned: [OwnedKey]) throws(Rejection) {
         for position in owned.indices.dropFirst() {
             let (before, this) = (owned[position - 1], owned[position])
             if before.key == this.key, before.owner != this.owner { throw Rejection(.duplicateKey) }
@@ -134,17 +156,17 @@ private struct TouchedKeys {
     }
 
     private static func refuseDeleted(
-        _ owned: [(key: Key, owner: Int)], by bounded: [(range: KeyRange, owner: Int)]
+        _ owned: [OwnedKey], by bounded: [OwnedRange]
     ) throws(Rejection) {
-        for (range, owner) in bounded {
+        for deletion in bounded {
             var low = 0
             var high = owned.count
             while low < high {
                 let middle = (low + high) / 2
-                if owned[middle].key < range.start { low = middle + 1 } else { high = middle }
+                if owned[middle].key < deletion.range.start { low = middle + 1 } else { high = middle }
             }
-            while low < owned.count, range.contains(owned[low].key) {
-                if owned[low].owner != owner { throw Rejection(.duplicateKey) }
+            while low < owned.count, deletion.range.contains(owned[low].key) {
+                if deletion.forbids(owned[low]) { throw Rejection(.duplicateKey) }
                 low += 1
             }
         }

@@ -50,6 +50,26 @@ package enum CommandResult: Hashable, Sendable {
     case alarms([AlarmChange])
     /// The state's digest as of the entry.
     case digestMarked(Digest128)
+    case authChanged
+    /// As `ReplyBody.authenticated`.
+    case authenticated(token: String, authRevision: UInt64)
+}
+
+/// A checksum over every version of every key that a compaction left and that is not younger than a revision: equal on
+/// all members whose compact revisions are equal.
+package struct HistoryHash: Hashable, Sendable {
+    /// CRC-32C.
+    package var hash: UInt32
+    /// -1 before the first compaction.
+    package var compactRevision: Revision
+    /// The last revision counted.
+    package var revision: Revision
+
+    package init(hash: UInt32, compactRevision: Revision, revision: Revision) {
+        self.hash = hash
+        self.compactRevision = compactRevision
+        self.revision = revision
+    }
 }
 
 /// Why a request was refused. Each front door maps the code to its protocol's own in one table.
@@ -95,6 +115,31 @@ package struct Rejection: Error, Hashable, Sendable {
         case cancelled
         /// Damage or disagreement inside this member; the message says which.
         case internalError
+        /// Auth is on, and the request says not who asks.
+        case userNameEmpty
+        case roleNameEmpty
+        /// Unknown user, user without password, or wrong password.
+        case authenticationFailed
+        case permissionNotGiven
+        /// The change would lock everybody out, or the permission's interval means nothing.
+        case invalidAuthManagement
+        /// Users or roles were changed after the caller's credential was issued or looked at: ask again.
+        case authRevisionOld
+        case permissionDenied
+        case rootUserMissing
+        case rootRoleMissing
+        case userExists
+        case userNotFound
+        case roleExists
+        case roleNotFound
+        case roleNotGranted
+        case permissionNotGranted
+        case authNotEnabled
+        case invalidAuthToken
+        /// A password was given for a user that has none.
+        case noPasswordUser
+        /// A write found no leader in all its time, so it was not carried out.
+        case deadlineExceeded
     }
 
     package var code: Code

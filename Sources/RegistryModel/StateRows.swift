@@ -42,6 +42,13 @@ package enum StateChange: Hashable, Sendable {
     /// The member is gone and its id joins those that must not come back.
     case memberRemoved(MemberID)
     case alarm(AlarmChange)
+    case authSettings(isEnabled: Bool, revision: UInt64)
+    /// New, or instead of the one with the same name.
+    case authUser(AuthUser)
+    case authUserRemoved(AuthName)
+    /// As a user.
+    case authRole(AuthRole)
+    case authRoleRemoved(AuthName)
 }
 
 /// The single-valued part of the applied state, written with every batch of changes.
@@ -103,10 +110,11 @@ package struct RestoredState: Sendable {
     package var removedMembers: [MemberID]
     /// In order of member and kind.
     package var alarms: [Alarm]
+    package var auth: AuthRows
 
     package init(
         header: StateHeader, live: [KeyValue], leases: [LeaseRow], members: [MemberDescription],
-        removedMembers: [MemberID] = [], alarms: [Alarm] = []
+        removedMembers: [MemberID] = [], alarms: [Alarm] = [], auth: AuthRows = .initial
     ) {
         self.header = header
         self.live = live
@@ -114,5 +122,6 @@ package struct RestoredState: Sendable {
         self.members = members
         self.removedMembers = removedMembers
         self.alarms = alarms
+        self.auth = auth
     }
 }

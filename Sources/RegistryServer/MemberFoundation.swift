@@ -191,6 +191,7 @@ struct MemberFoundation {
         replica.timings.earlyElection = !configuration.leaseReads
         replica.requestTimeout = .seconds(5) + replica.timings.election * 2
         replica.minLeaseTTLMilliseconds = configuration.minLeaseTTLSeconds * 1_000
+        replica.tokenLifetime = .seconds(configuration.authTokenTTLSeconds)
         replica.snapshotCount = configuration.snapshotCount
         replica.limits.trailingEntries = configuration.snapshotCatchupEntries
         replica.quotaBytes = configuration.quotaBytes

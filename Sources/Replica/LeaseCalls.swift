@@ -11,6 +11,8 @@ struct LeaseCall: Sendable {
     var work: Work
     var token: RequestToken
     var deadline: Instant
+    /// Nobody where auth was off.
+    var holder = Identity.none
 
     var lease: LeaseID {
         switch work {

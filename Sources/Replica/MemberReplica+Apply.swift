@@ -22,6 +22,7 @@ extension MemberReplica {
         effects.stateBatches.append(StateBatch(header: store.header, changes: changes.changes))
         changes.removeAll()
         serveWaitingRenewals(into: &effects)
+        serveHeld(into: &effects)
         startAgeSearchIfApplied(into: &effects)
     }
 
@@ -65,6 +66,9 @@ extension MemberReplica {
         if case .leaseExpire(let leases, let term) = command.operation {
             if case .failure = result { leaseClock.unmark(leases, at: moment.now) }
             if term == raft.term { expiriesInFlight = max(0, expiriesInFlight - 1) }
+        }
+        if case .auth(let operation) = command.operation, case .success(let outcome) = result {
+            noteAuth(operation, outcome, at: position.index)
         }
         answer(command.origin, result, into: &effects)
     }
@@ -148,6 +152,8 @@ extension ReplyBody {
         case .memberAdded(let member, let members): self = .memberAdded(member, members)
         case .membersChanged(let members): self = .membersChanged(members)
         case .alarms(let changes): self = .alarms(changes)
+        case .authChanged: self = .authChanged
+        case .authenticated(let token, let revision): self = .authenticated(token: token, authRevision: revision)
         case .leasesExpired, .memberPublished, .digestMarked: return nil
         }
     }

@@ -14,45 +14,61 @@ extension MemberReplica {
         guard !leaseCalls.queue.isEmpty, leaseCalls.heldUntil <= moment.now else { return }
         leaseCalls.heldUntil = .zero
         if raft.role == .leader {
-            serveLocally(leaseCalls.takeQueue())
+            serveLocally(leaseCalls.takeQueue(), into: &effects)
         } else if let leader = raft.leader, leader != configuration.member {
             forward(leaseCalls.takeQueue(), to: leader, into: &effects)
         }
     }
 
-    private mutating func serveLocally(_ calls: [LeaseCall]) {
+    private mutating func serveLocally(_ calls: [LeaseCall], into effects: inout ReplicaEffects) {
         // One round for all, and its start counts for each: no holder sent its renewal later than that.
         var renewals: [(lease: LeaseID, asker: LeaseAsker)] = []
+        var holders: [Identity] = []
         var deadline = Instant.distantFuture
         for call in calls {
             switch call.work {
             case .renew(let lease):
+                if let refusal = earlyRefusal(of: lease, by: call.holder) {
+                    reply(.failure(refusal), to: call.token, into: &effects)
+                    continue
+                }
                 renewals.append((lease, .local(call.token)))
+                if store.isAuthEnabled { holders.append(call.holder) }
                 deadline = min(deadline, call.deadline)
             case .timeToLive(let lease, let wantsKeys):
                 let work = PendingRead.Work.timeToLive(lease, wantsKeys: wantsKeys, .local(call.token))
-                reads.add(PendingRead(work: work, deadline: call.deadline))
+                let holder = store.isAuthEnabled ? [call.holder] : []
+                reads.add(PendingRead(work: work, deadline: call.deadline, holders: holder))
             }
         }
         if !renewals.isEmpty {
-            reads.add(PendingRead(work: .renew(renewals, arrivedAt: moment.now), deadline: deadline))
+            let work = PendingRead.Work.renew(renewals, arrivedAt: moment.now)
+            reads.add(PendingRead(work: work, deadline: deadline, holders: holders))
         }
     }
 
     private mutating func forward(_ calls: [LeaseCall], to leader: MemberID, into effects: inout ReplicaEffects) {
         var renewals: [LeaseCall] = []
+        var named: [LeaseCall] = []
         for call in calls {
             switch call.work {
-            case .renew: renewals.append(call)
+            case .renew where call.holder == .none: renewals.append(call)
+            case .renew: named.append(call)
             case .timeToLive(let lease, let wantsKeys):
                 let name = RequestName(configuration.incarnation, leaseCalls.markSent([call], at: moment.now))
                 let message = PeerMessage.timeToLive(name, lease: lease, wantsKeys: wantsKeys)
                 effects.sends.append(PeerSend(to: leader, message: message))
             }
         }
-        guard !renewals.isEmpty else { return }
-        let name = RequestName(configuration.incarnation, leaseCalls.markSent(renewals, at: moment.now))
-        effects.sends.append(PeerSend(to: leader, message: .renew(name, leases: renewals.map(\.lease))))
+        if !renewals.isEmpty {
+            let name = RequestName(configuration.incarnation, leaseCalls.markSent(renewals, at: moment.now))
+            effects.sends.append(PeerSend(to: leader, message: .renew(name, leases: renewals.map(\.lease))))
+        }
+        if !named.isEmpty {
+            let name = RequestName(configuration.incarnation, leaseCalls.markSent(named, at: moment.now))
+            let message = PeerMessage.renewAs(name, leases: named.map(\.lease), holders: named.map(\.holder))
+            effects.sends.append(PeerSend(to: leader, message: message))
+        }
     }
 
     mutating func receiveLeaseMessage(
@@ -61,9 +77,9 @@ extension MemberReplica {
         let deadline = moment.now + configuration.requestTimeout
         switch message {
         case .renew(let name, let leases):
-            guard raft.role == .leader else { return refuseLease(name, to: member, into: &effects) }
-            let work = PendingRead.Work.renewForMember(member, name, leases, arrivedAt: moment.now)
-            reads.add(PendingRead(work: work, deadline: deadline))
+            receiveRenewals(leases, of: [], name, from: member, deadline: deadline, into: &effects)
+        case .renewAs(let name, let leases, let holders):
+            receiveRenewals(leases, of: holders, name, from: member, deadline: deadline, into: &effects)
         case .timeToLive(let name, let lease, let wantsKeys):
             guard raft.role == .leader else { return refuseLease(name, to: member, into: &effects) }
             let work = PendingRead.Work.timeToLive(lease, wantsKeys: wantsKeys, .member(member, name))
@@ -71,11 +87,12 @@ extension MemberReplica {
         case .renewed(let name, let answers):
             for (call, answer) in leaseCalls.answered(name.number, by: answers) {
                 let body = ReplyBody.keptAlive(answer.lease, ttlMilliseconds: answer.ttlMilliseconds)
-                reply(.success(body), to: call.token, into: &effects)
+                let refusal = answer.refusal.map { Rejection($0) }
+                reply(refusal.map { .failure($0) } ?? .success(body), to: call.token, into: &effects)
             }
         case .timeToLiveAnswer(let name, let answer):
             for call in leaseCalls.answered(name.number) {
-                reply(.success(.timeToLive(call.lease, answer)), to: call.token, into: &effects)
+                answerTimeToLive(call.lease, answer, to: call.token, of: call.holder, into: &effects)
             }
         case .leaseRefused(let name):
             leaseCalls.refused(name.number, retryAt: moment.now + .milliseconds(20))
@@ -101,8 +118,13 @@ extension MemberReplica {
         switch read.work {
         case .renew(let renewals, let arrivedAt):
             var waiting: [(lease: LeaseID, asker: LeaseAsker)] = []
-            for renewal in renewals {
+            var holders: [Identity] = []
+            for (place, renewal) in renewals.enumerated() {
                 guard case .local(let token) = renewal.asker else { continue }
+                if let refusal = refusal(of: renewal.lease, by: read.holder(at: place)) {
+                    reply(.failure(refusal), to: token, into: &effects)
+                    continue
+                }
                 switch leaseClock.renew(renewal.lease, arrivedAt: arrivedAt) {
                 case .renewed(let ttl):
                     reply(.success(.keptAlive(renewal.lease, ttlMilliseconds: ttl)), to: token, into: &effects)
@@ -110,20 +132,27 @@ extension MemberReplica {
                     reply(.success(.keptAlive(renewal.lease, ttlMilliseconds: 0)), to: token, into: &effects)
                 case .expiring:
                     waiting.append(renewal)
+                    holders.append(read.holder(at: place))
                 }
             }
             if !waiting.isEmpty {
-                var later = PendingRead(work: .renew(waiting, arrivedAt: arrivedAt), deadline: read.deadline)
+                let work = PendingRead.Work.renew(waiting, arrivedAt: arrivedAt)
+                var later = PendingRead(work: work, deadline: read.deadline, holders: holders)
                 later.hintRound = read.hintRound
                 waitingRenewals.append(later)
             }
         case .renewForMember(let member, let name, let leases, let arrivedAt):
             if leases.contains(where: { leaseClock.isExpiring($0) }) { return waitingRenewals.append(read) }
-            let answers = leases.map { lease -> LeaseAnswer in
-                if case .renewed(let ttl) = leaseClock.renew(lease, arrivedAt: arrivedAt) {
-                    return LeaseAnswer(lease: lease, ttlMilliseconds: ttl)
+            var answers: [LeaseAnswer] = []
+            for (place, lease) in leases.enumerated() {
+                var answer = LeaseAnswer(lease: lease, ttlMilliseconds: 0)
+                let early = read.refusals.isEmpty ? nil : read.refusals[place]
+                if let refusal = early ?? refusal(of: lease, by: read.holder(at: place))?.code {
+                    answer.refusal = refusal
+                } else if case .renewed(let ttl) = leaseClock.renew(lease, arrivedAt: arrivedAt) {
+                    answer.ttlMilliseconds = ttl
                 }
-                return LeaseAnswer(lease: lease, ttlMilliseconds: 0)
+                answers.append(answer)
             }
             effects.sends.append(PeerSend(to: member, message: .renewed(name, answers: answers)))
         default:
@@ -151,7 +180,7 @@ extension MemberReplica {
         }
         switch asker {
         case .local(let token):
-            reply(.success(.timeToLive(lease, answer)), to: token, into: &effects)
+            answerTimeToLive(lease, answer, to: token, of: read.holder(at: 0), into: &effects)
         case .member(let member, let name):
             effects.sends.append(PeerSend(to: member, message: .timeToLiveAnswer(name, answer)))
         }
@@ -161,17 +190,20 @@ extension MemberReplica {
     private mutating func redirectLease(_ read: PendingRead, into effects: inout ReplicaEffects) {
         switch read.work {
         case .renew(let renewals, _):
-            for renewal in renewals {
+            for (place, renewal) in renewals.enumerated() {
                 guard case .local(let token) = renewal.asker else { continue }
                 leaseCalls.add(
-                    LeaseCall(work: .renew(renewal.lease), token: token, deadline: read.deadline))
+                    LeaseCall(
+                        work: .renew(renewal.lease), token: token, deadline: read.deadline,
+                        holder: read.holder(at: place)))
             }
         case .renewForMember(let member, let name, _, _), .timeToLive(_, _, .member(let member, let name)):
             refuseLease(name, to: member, into: &effects)
         case .timeToLive(let lease, let wantsKeys, .local(let token)):
             leaseCalls.add(
                 LeaseCall(
-                    work: .timeToLive(lease, wantsKeys: wantsKeys), token: token, deadline: read.deadline))
+                    work: .timeToLive(lease, wantsKeys: wantsKeys), token: token, deadline: read.deadline,
+                    holder: read.holder(at: 0)))
         default:
             preconditionFailure("not a lease read")
         }
@@ -218,13 +250,5 @@ extension MemberReplica {
     var mayExpireLeases: Bool {
         leaseClock.isRunning && raft.isEstablishedLeader && !raft.isTransferring && !store.isRaised(.corrupt)
             && expiriesInFlight < MemberReplica.expireEntriesInFlight
-    }
-}
-
-extension ReplyBody {
-    fileprivate static func timeToLive(_ lease: LeaseID, _ answer: TimeToLiveAnswer) -> ReplyBody {
-        .timeToLive(
-            lease, remainingMilliseconds: answer.remainingMilliseconds,
-            grantedMilliseconds: answer.grantedMilliseconds, keys: answer.keys)
     }
 }

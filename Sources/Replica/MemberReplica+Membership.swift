@@ -34,6 +34,11 @@ extension MemberReplica {
         guard raft.isEstablishedLeader, !raft.isTransferring, !raft.isChangingConfiguration, committed.isEmpty,
             store.header.configuration == raft.configuration.encoded()
         else { return .later }
+        if command.origin.reason == .client,
+            let refusal = store.authRefusal(of: command.operation, by: command.identity)
+        {
+            return .refused(refusal)
+        }
         if let refusal = store.membershipRefusal(
             of: command.operation, learnersMax: configuration.learnersMax)
         {

@@ -33,7 +33,7 @@ extension MemberReplica {
             receiveDiskLow(from: member)
         case .forwardRefused(_, let serials, let overloaded):
             receiveRefusal(serials, overloaded: overloaded, into: &effects)
-        case .renew, .renewed, .timeToLive, .timeToLiveAnswer, .leaseRefused:
+        case .renew, .renewAs, .renewed, .timeToLive, .timeToLiveAnswer, .leaseRefused:
             receiveLeaseMessage(message, from: member, into: &effects)
         case .leaseHints, .leaseHintsHeard, .leaseAgesWanted, .leaseAges:
             receiveHint(message, from: member, into: &effects)
@@ -98,6 +98,7 @@ extension MemberReplica {
         _ identity: SnapshotIdentity, _ state: RestoredState, _ base: LogBase, sender: MemberID,
         into effects: inout ReplicaEffects
     ) {
+        let authRevision = store.authRevision
         do {
             store = try RegistryStore(restoring: state, limits: configuration.storeLimits)
         } catch {
@@ -105,6 +106,8 @@ extension MemberReplica {
             return
         }
         snapshots.endInstalling()
+        // Whose password was changed, or who was deleted, in between is not known.
+        if store.authRevision != authRevision { tokens.removeAll() }
         hints.restart(at: moment.now)
         arePeersStale = true
         if leaseClock.isRunning {
@@ -124,6 +127,7 @@ extension MemberReplica {
         raft.step(.snapshotInstalled(base), at: moment.now, into: &raftEffects)
         effects.sends.append(PeerSend(to: sender, message: .snapshotInstalled(identity)))
         while let first = committed.first, first.index <= store.applied.index { committed.removeFirst() }
+        serveHeld(into: &effects)
     }
 
     mutating func dropStalledSnapshots(into effects: inout ReplicaEffects) {

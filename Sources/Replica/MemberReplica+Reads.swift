@@ -5,7 +5,8 @@ import RegistryModel
 
 /// Who gets what the reader lane finds.
 enum ReadJobOwner: Sendable {
-    case request(RequestToken, revision: Revision)
+    /// `authRevision`: at which the reader's rights were judged; 0 where auth was off.
+    case request(RequestToken, revision: Revision, authRevision: UInt64)
     /// A write transaction with reads in history: the last part is missing in `result`.
     case filling(RequestToken, TxnResult, missing: [HistoryRead], revision: Revision)
     case watches(job: UInt64)
@@ -23,11 +24,20 @@ extension MemberReplica {
     mutating func serveReads(into effects: inout ReplicaEffects) {
         for read in reads.takeServable(applied: store.applied.index) {
             switch read.work {
-            case .range(let token, let request): serveRange(request, token: token, into: &effects)
-            case .txn(let token, let request): serveTxn(request, token: token, into: &effects)
+            case .range(let token, let request):
+                guard let identity = reader(of: read, token: token, into: &effects) else { continue }
+                serveRange(request, token: token, by: identity, into: &effects)
+            case .txn(let token, let request):
+                guard let identity = reader(of: read, token: token, into: &effects) else { continue }
+                serveTxn(request, token: token, by: identity, into: &effects)
             case .barrier(let token): reply(.success(.barrier), to: token, into: &effects)
-            case .members(let token): reply(.success(.members(store.members)), to: token, into: &effects)
+            case .members(let token):
+                guard reader(of: read, token: token, needs: .anyUser, into: &effects) != nil else { continue }
+                reply(.success(.members(store.members)), to: token, into: &effects)
+            case .auth(let token, let request):
+                serveAuth(request, token: token, read: read, into: &effects)
             case .alarms(let token, let kind):
+                guard reader(of: read, token: token, needs: .anyUser, into: &effects) != nil else { continue }
                 let wanted = store.alarms.filter { kind == .none || $0.kind == kind }
                 let raised = wanted.map { AlarmChange($0, isRaised: true) }
                 reply(.success(.alarms(raised)), to: token, into: &effects)
@@ -38,38 +48,63 @@ extension MemberReplica {
         }
     }
 
-    mutating func serveRange(_ request: RangeRequest, token: RequestToken, into effects: inout ReplicaEffects) {
+    mutating func serveRange(
+        _ request: RangeRequest, token: RequestToken, by identity: Identity, into effects: inout ReplicaEffects
+    ) {
+        if let refusal = store.authRefusal(of: .read, request.range, by: identity) {
+            return reply(.failure(refusal), to: token, into: &effects)
+        }
         if store.isLarge(request) {
             // Only where nothing has to be looked up in the state store may the job overtake what that still writes.
             let needsHistory = store.reader.needsHistory(request)
             return order(
                 needsHistory ? .rangeInHistory(request) : .rangeInMemory(store.reader, request), for: token,
-                into: &effects)
+                by: identity, into: &effects)
         }
         switch store.range(request) {
         case .result(let result): reply(.success(.range(result)), to: token, into: &effects)
         case .rejected(let rejection): reply(.failure(rejection), to: token, into: &effects)
-        case .needsHistory: order(.rangeInHistory(request), for: token, into: &effects)
+        case .needsHistory: order(.rangeInHistory(request), for: token, by: identity, into: &effects)
         }
     }
 
-    mutating func serveTxn(_ request: TxnRequest, token: RequestToken, into effects: inout ReplicaEffects) {
+    mutating func serveTxn(
+        _ request: TxnRequest, token: RequestToken, by identity: Identity, into effects: inout ReplicaEffects
+    ) {
+        if let refusal = store.authRefusal(of: request, by: identity) {
+            return reply(.failure(refusal), to: token, into: &effects)
+        }
         if store.isLarge(request) {
             let reader = store.reader
             let needsHistory = reader.needsHistory(request)
             return order(
                 needsHistory ? .txnInHistory(reader, request) : .txnInMemory(reader, request), for: token,
-                into: &effects)
+                by: identity, into: &effects)
         }
         switch store.readTxn(request) {
         case .result(let result): reply(.success(.txn(result)), to: token, into: &effects)
         case .rejected(let rejection): reply(.failure(rejection), to: token, into: &effects)
-        case .needsHistory: order(.txnInHistory(store.reader, request), for: token, into: &effects)
+        case .needsHistory: order(.txnInHistory(store.reader, request), for: token, by: identity, into: &effects)
         }
     }
 
-    private mutating func order(_ work: ReadJob.Work, for token: RequestToken, into effects: inout ReplicaEffects) {
-        order(work, owner: .request(token, revision: store.revision), into: &effects)
+    /// Answered from local state, like etcd's: members are compared with it. Root's, which the door has asked for.
+    mutating func serveHistoryHash(
+        _ wanted: Revision, token: RequestToken, by identity: Identity, into effects: inout ReplicaEffects
+    ) {
+        guard wanted <= store.revision else {
+            return reply(.failure(Rejection(.futureRevision)), to: token, into: &effects)
+        }
+        let through = wanted <= .zero ? store.revision : wanted
+        order(.hashOfHistory(through: through), for: token, by: identity, into: &effects)
+    }
+
+    private mutating func order(
+        _ work: ReadJob.Work, for token: RequestToken, by identity: Identity, into effects: inout ReplicaEffects
+    ) {
+        let authRevision = store.isAuthEnabled ? identity.authRevision : 0
+        order(
+            work, owner: .request(token, revision: store.revision, authRevision: authRevision), into: &effects)
     }
 
     mutating func order(_ work: ReadJob.Work, owner: ReadJobOwner, into effects: inout ReplicaEffects) {
@@ -97,7 +132,11 @@ extension MemberReplica {
         switch owner {
         case .watches(let watchJob):
             watchHistoryRead(watchJob, outcome)
-        case .request(let token, let revision):
+        case .request(let token, let revision, let authRevision):
+            // What the reader may see may have changed while somebody was reading.
+            if authRevision != 0, store.isAuthEnabled, authRevision < store.authRevision {
+                return reply(.failure(Rejection(.authRevisionOld)), to: token, into: &effects)
+            }
             reply(outcome.body, to: token, revision: revision, into: &effects)
         case .filling(let token, var result, var missing, let revision):
             guard case .range(.success(let range)) = outcome, let last = missing.popLast() else {
@@ -118,6 +157,7 @@ extension ReadOutcome {
         case .txn(let result): result.map { .txn($0) }
         case .compacted: .failure(Rejection(.compacted))
         case .failed(let reason): .failure(Rejection(.internalError, reason))
+        case .hash(let hash): .success(.historyHash(hash))
         case .events: .failure(Rejection(.internalError, "events for a read"))
         }
     }

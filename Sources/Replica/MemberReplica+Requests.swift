@@ -12,55 +12,93 @@ extension MemberReplica {
         if context.requiresLeader, knownLeader == nil, request.isAnswered {
             return reply(.failure(Rejection(.noLeader)), to: token, into: &effects)
         }
-        if request.isAnswered, writes.count + reads.count + leaseCalls.count >= configuration.requestsMax {
+        if request.isAnswered, writes.count + reads.count + leaseCalls.count + held.count >= configuration.requestsMax {
             return reply(.failure(Rejection(.tooManyRequests)), to: token, into: &effects)
         }
         let deadline = moment.now + configuration.requestTimeout
+        if holdsBehind(request, token: token, context: context, deadline: deadline) { return }
+        perform(request, token: token, context: context, deadline: deadline, into: &effects)
+    }
+
+    /// Takes a request on, unless who asks is refused or not known yet.
+    mutating func perform(
+        _ request: Request, token: RequestToken, context: RequestContext, deadline: Instant,
+        into effects: inout ReplicaEffects
+    ) {
+        guard
+            let identity = admit(request, token: token, context: context, deadline: deadline, into: &effects)
+        else { return }
+        func read(_ work: PendingRead.Work) -> PendingRead {
+            PendingRead(work: work, deadline: deadline, credential: context.credential)
+        }
         switch request {
         case .range(let range):
             if range.serializable {
-                serveRange(range, token: token, into: &effects)
+                serveRange(range, token: token, by: identity, into: &effects)
             } else {
-                reads.add(PendingRead(work: .range(token, range), deadline: deadline))
+                reads.add(read(.range(token, range)))
             }
         case .readTxn(let txn, let serializable):
             if serializable {
-                serveTxn(txn, token: token, into: &effects)
+                serveTxn(txn, token: token, by: identity, into: &effects)
             } else {
-                reads.add(PendingRead(work: .txn(token, txn), deadline: deadline))
+                reads.add(read(.txn(token, txn)))
             }
         case .write(let operation):
-            acceptWrite(operation, token: token, context: context, deadline: deadline, into: &effects)
+            acceptWrite(operation, token: token, context: context, identity, deadline: deadline, into: &effects)
         case .keepAlive(let lease):
-            leaseCalls.add(LeaseCall(work: .renew(lease), token: token, deadline: deadline))
+            acceptLeaseCall(.renew(lease), token: token, by: identity, deadline: deadline, into: &effects)
         case .leaseTimeToLive(let lease, let wantsKeys):
-            leaseCalls.add(
-                LeaseCall(
-                    work: .timeToLive(lease, wantsKeys: wantsKeys), token: token, deadline: deadline))
-        case .leases:
-            reply(.success(.leases(store.leases.map(\.id))), to: token, into: &effects)
-        case .memberList(let linearizable):
-            if linearizable {
-                reads.add(PendingRead(work: .members(token), deadline: deadline))
-            } else {
-                reply(.success(.members(store.members)), to: token, into: &effects)
-            }
-        case .alarms(let kind):
-            reads.add(PendingRead(work: .alarms(token, kind), deadline: deadline))
-        case .status:
-            reply(.success(.status(status)), to: token, into: &effects)
-        case .readBarrier:
-            reads.add(PendingRead(work: .barrier(token), deadline: deadline))
-        case .moveLeader(let target):
-            moveLeader(to: target, token: token, into: &effects)
+            let work = LeaseCall.Work.timeToLive(lease, wantsKeys: wantsKeys)
+            acceptLeaseCall(work, token: token, by: identity, deadline: deadline, into: &effects)
+        case .memberList(linearizable: true): reads.add(read(.members(token)))
+        case .alarms(let kind): reads.add(read(.alarms(token, kind)))
+        case .readBarrier: reads.add(read(.barrier(token)))
+        case .authStatus, .authUser, .authUsers, .authRole, .authRoles, .passwordRecord:
+            reads.add(read(.auth(token, request)))
+        case .historyHash(let revision): serveHistoryHash(revision, token: token, by: identity, into: &effects)
+        case .leases, .memberList, .status, .moveLeader, .authorize:
+            answerAtOnce(request, token: token, by: identity, into: &effects)
         case .watchCreate, .watchCancel, .watchProgress, .watchConsumed, .watchStreamClosed:
-            acceptWatch(request, token: token, into: &effects)
+            acceptWatch(request, token: token, by: identity, into: &effects)
         }
     }
 
-    private mutating func acceptWrite(
-        _ operation: Command.Operation, token: RequestToken, context: RequestContext, deadline: Instant,
+    /// What needs no round and no entry.
+    private mutating func answerAtOnce(
+        _ request: Request, token: RequestToken, by identity: Identity, into effects: inout ReplicaEffects
+    ) {
+        let refusal: Rejection?
+        switch request {
+        case .leases: refusal = store.authRefusalOfLeases(by: identity)
+        case .moveLeader: refusal = store.authRefusal(of: .root, by: identity)
+        case .authorize(let authority): refusal = store.authRefusal(of: authority, by: identity)
+        default: refusal = store.authRefusal(of: .anyUser, by: identity)
+        }
+        if let refusal { return reply(.failure(refusal), to: token, into: &effects) }
+        switch request {
+        case .leases: reply(.success(.leases(store.leases.map(\.id))), to: token, into: &effects)
+        case .memberList: reply(.success(.members(store.members)), to: token, into: &effects)
+        case .status: reply(.success(.status(status)), to: token, into: &effects)
+        case .moveLeader(let target): moveLeader(to: target, token: token, into: &effects)
+        case .authorize: reply(.success(.authorized), to: token, into: &effects)
+        default: preconditionFailure("not answered at once")
+        }
+    }
+
+    private mutating func acceptLeaseCall(
+        _ work: LeaseCall.Work, token: RequestToken, by identity: Identity, deadline: Instant,
         into effects: inout ReplicaEffects
+    ) {
+        if let refusal = store.authRefusal(of: .anyUser, by: identity) {
+            return reply(.failure(refusal), to: token, into: &effects)
+        }
+        leaseCalls.add(LeaseCall(work: work, token: token, deadline: deadline, holder: identity))
+    }
+
+    private mutating func acceptWrite(
+        _ operation: Command.Operation, token: RequestToken, context: RequestContext, _ identity: Identity,
+        deadline: Instant, into effects: inout ReplicaEffects
     ) {
         if store.applied.index - stateWritten > stateLagMax {
             return reply(.failure(Rejection(.tooManyRequests)), to: token, into: &effects)
@@ -76,7 +114,9 @@ extension MemberReplica {
             let chosen = id == .none ? LeaseID(Int64(bitPattern: generator.next() >> 1) | 1) : id
             operation = .leaseGrant(chosen, ttlMilliseconds: max(ttl, configuration.minLeaseTTLMilliseconds))
         }
-        writes.enqueue(QueuedWrite(operation: operation, token: token, context: context, deadline: deadline))
+        writes.enqueue(
+            QueuedWrite(
+                operation: operation, token: token, context: context, deadline: deadline, identity: identity))
     }
 
     private mutating func moveLeader(to target: MemberID, token: RequestToken, into effects: inout ReplicaEffects) {
@@ -116,7 +156,8 @@ extension MemberReplica {
         let timeout = timeoutRejection
         if writes.nextDeadline <= now {
             let overdue = writes.takeOverdue(at: now)
-            for write in overdue.queued + overdue.sent { reject(write, timeout, into: &effects) }
+            for write in overdue.queued { reject(write, rejection(ofQueued: write) ?? timeout, into: &effects) }
+            for write in overdue.sent { reject(write, timeout, into: &effects) }
         }
         for read in reads.takeOverdue(at: now) { rejectRead(read, timeout, into: &effects) }
         for call in leaseCalls.takeOverdue(at: now) {
@@ -127,6 +168,13 @@ extension MemberReplica {
             waitingRenewals = waiting.filter { $0.deadline > now }
             for read in waiting where read.deadline <= now { rejectRead(read, timeout, into: &effects) }
         }
+    }
+
+    /// Of a write that no leader was found for, in etcd's way.
+    private func rejection(ofQueued write: QueuedWrite) -> Rejection? {
+        guard knownLeader == nil else { return nil }
+        if case .memberPromote = write.operation { return Rejection(.noLeader) }
+        return Rejection(.deadlineExceeded)
     }
 
     var timeoutRejection: Rejection {
@@ -140,7 +188,8 @@ extension MemberReplica {
 
     func rejectRead(_ read: PendingRead, _ rejection: Rejection, into effects: inout ReplicaEffects) {
         switch read.work {
-        case .range(let token, _), .txn(let token, _), .barrier(let token), .members(let token), .alarms(let token, _):
+        case .range(let token, _), .txn(let token, _), .barrier(let token), .members(let token), .alarms(let token, _),
+            .auth(let token, _):
             reply(.failure(rejection), to: token, into: &effects)
         case .renew(let renewals, _):
             for renewal in renewals {
@@ -157,7 +206,7 @@ extension MemberReplica {
 
 extension Request {
     /// Whether the request gets an answer of its own.
-    fileprivate var isAnswered: Bool {
+    var isAnswered: Bool {
         switch self {
         case .watchCancel, .watchProgress, .watchConsumed, .watchStreamClosed: false
         default: true
@@ -185,6 +234,8 @@ package struct ReplicaGauges: Sendable {
     /// The last entry at which members compared their states.
     package var checkedIndex: LogIndex
     package var alarms: Int
+    package var isAuthEnabled: Bool
+    package var authRevision: UInt64
 }
 
 extension MemberReplica {
@@ -196,6 +247,7 @@ extension MemberReplica {
             leases: store.leaseCount, watchers: hub.watcherCount, watchStreams: hub.streamCount,
             catchingUp: hub.catchingUpCount, databaseBytes: sizes.bytes, databaseBytesInUse: sizes.inUse,
             isLearner: raft.configuration.learners.contains(configuration.member), isRecovering: raft.isRecovering,
-            isDiverged: divergedAt != nil, checkedIndex: lastMark, alarms: store.alarms.count)
+            isDiverged: divergedAt != nil, checkedIndex: lastMark, alarms: store.alarms.count,
+            isAuthEnabled: store.isAuthEnabled, authRevision: store.authRevision)
     }
 }

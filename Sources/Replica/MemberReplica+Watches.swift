@@ -9,9 +9,14 @@ extension MemberReplica {
     /// Catch-up reads from memory in one step: the rest waits for the next one, so that no step is long.
     private static let catchUpsPerStep = 64
 
-    mutating func acceptWatch(_ request: Request, token: RequestToken, into effects: inout ReplicaEffects) {
+    mutating func acceptWatch(
+        _ request: Request, token: RequestToken, by identity: Identity, into effects: inout ReplicaEffects
+    ) {
         switch request {
         case .watchCreate(let stream, let watch):
+            if let refusal = store.authRefusal(of: .read, watch.range, by: identity) {
+                return reply(.failure(refusal), to: token, into: &effects)
+            }
             // What the hub already knows must be on its way before a new watch starts to count.
             deliverWatches(into: &effects)
             let result = hub.create(stream, watch, at: moment.now)
@@ -57,7 +62,7 @@ extension MemberReplica {
             hub.catchUpFinished(job, .events(events, through: through), into: &watchDeliveries)
         case .compacted(let revision):
             hub.catchUpFinished(job, .compacted(revision), into: &watchDeliveries)
-        case .range, .txn, .failed:
+        case .range, .txn, .hash, .failed:
             hub.catchUpAbandoned(job)
         }
     }

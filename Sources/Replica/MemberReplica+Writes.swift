@@ -84,8 +84,10 @@ extension MemberReplica {
     private mutating func command(for write: QueuedWrite, serial: UInt64) -> Command {
         let origin = Origin(
             member: configuration.member, incarnation: configuration.incarnation, serial: serial,
-            user: write.context.user, peer: write.context.peer, reason: write.token == nil ? .system : .client)
-        return Command(wallMilliseconds: stamp(), origin: origin, operation: write.operation)
+            user: write.identity.user, peer: write.context.peer, reason: write.token == nil ? .system : .client)
+        return Command(
+            wallMilliseconds: stamp(), origin: origin, operation: write.operation,
+            authRevision: write.identity.authRevision)
     }
 
     /// The wall clock for a command: never earlier than one given or seen before.

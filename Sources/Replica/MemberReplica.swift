@@ -30,6 +30,9 @@ package struct MemberReplica: Sendable {
     var forwards = ForwardMemory()
     var reads = PendingReads()
     var leaseCalls = LeaseCalls()
+    var tokens = SimpleTokens()
+    /// In order of arrival; nearly always empty.
+    var held: [HeldRequest] = []
     /// Renewals that a majority has not heard of yet, or whose lease's expiry is being decided: looked at again when
     /// either may have happened.
     var waitingRenewals: [PendingRead] = []
@@ -82,6 +85,8 @@ package struct MemberReplica: Sendable {
 
     /// Who led at the last look, for front doors and lease calls.
     var knownLeader: MemberID?
+    /// Whether the doors take this member for a learner.
+    var announcedLearner = false
     var leaderTerm = Term.zero
     /// When this member last lost sight of a leader; explains timeouts.
     var leaderLostAt: Instant?
@@ -140,6 +145,7 @@ package struct MemberReplica: Sendable {
         var next = min(raft.nextDeadline, hub.nextDeadline)
         next = min(next, min(writes.nextDeadline, reads.nextDeadline))
         next = min(next, min(leaseCalls.nextDeadline, snapshots.nextDeadline))
+        if !held.isEmpty { next = min(next, heldDeadline) }
         if !committed.isEmpty, !snapshots.isInstalling { return moment.now }
         if mayExpireLeases { next = min(next, max(leaseClock.nextDeadline, expireAgainAt)) }
         next = min(next, min(hintsDeadline, min(membershipDeadline, diskDeadline)))
@@ -176,6 +182,7 @@ package struct MemberReplica: Sendable {
         deliverWatches(into: &effects)
         keepStateDurable(into: &effects)
         reportPeers(into: &effects)
+        reportLearner(into: &effects)
         effects.needsRebuild = needsRebuild
         effects.fatal = fatal
     }
@@ -186,8 +193,10 @@ package struct MemberReplica: Sendable {
             if !sinks.contains(sink) { sinks = (sinks + [sink]).sorted() }
             // Doors assume a leader until told.
             if knownLeader == nil { effects.deliveries.append((sink, .leaderKnown(false))) }
+            if announcedLearner { effects.deliveries.append((sink, .learner(true))) }
         case .sinkDetached(let sink):
             sinks.removeAll { $0 == sink }
+            held.removeAll { $0.token.sink == sink }
             hub.closeSink(sink)
         case .request(let request, let token, let context):
             accept(request, token: token, context: context, into: &effects)
@@ -241,6 +250,7 @@ package struct MemberReplica: Sendable {
             raft.step(.timer, at: now, into: &raftEffects)
         }
         rejectOverdue(into: &effects)
+        serveHeld(into: &effects)
         retryLeaseCalls()
         retryHints(into: &effects)
         expireLeases()
@@ -320,6 +330,14 @@ package struct MemberReplica: Sendable {
         if hadLeader != (knownLeader != nil) {
             for sink in sinks { effects.deliveries.append((sink, .leaderKnown(knownLeader != nil))) }
         }
+    }
+
+    /// Doors refuse most of what a learner is asked.
+    private mutating func reportLearner(into effects: inout ReplicaEffects) {
+        let isLearner = raft.configuration.learners.contains(configuration.member)
+        guard isLearner != announcedLearner else { return }
+        announcedLearner = isLearner
+        for sink in sinks { effects.deliveries.append((sink, .learner(isLearner))) }
     }
 
     private mutating func keepStateDurable(into effects: inout ReplicaEffects) {

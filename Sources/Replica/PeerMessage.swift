@@ -7,10 +7,13 @@ package struct LeaseAnswer: Hashable, Sendable {
     package var lease: LeaseID
     /// 0: the lease does not exist (any more).
     package var ttlMilliseconds: Int64
+    /// Why the holder may not renew it.
+    package var refusal: Rejection.Code?
 
-    package init(lease: LeaseID, ttlMilliseconds: Int64) {
+    package init(lease: LeaseID, ttlMilliseconds: Int64, refusal: Rejection.Code? = nil) {
         self.lease = lease
         self.ttlMilliseconds = ttlMilliseconds
+        self.refusal = refusal
     }
 }
 
@@ -91,6 +94,8 @@ package enum PeerMessage: Hashable, Sendable {
     /// The receiver's state contains the snapshot's position.
     case snapshotInstalled(SnapshotIdentity)
     case snapshotRefused(SnapshotIdentity)
+    /// As `renew`, with auth on: who wants each of them.
+    case renewAs(RequestName, leases: [LeaseID], holders: [Identity])
 
     /// The life of the receiver that asked for this; nil for what answers no request by name.
     var answeredLife: Incarnation? {
@@ -99,7 +104,8 @@ package enum PeerMessage: Hashable, Sendable {
         case .membershipRefused(let name, _), .renewed(let name, _), .timeToLiveAnswer(let name, _),
             .leaseRefused(let name):
             name.incarnation
-        case .raft, .forward, .forwardMembership, .renew, .timeToLive, .leaseHints, .leaseHintsHeard, .leaseAgesWanted,
+        case .raft, .forward, .forwardMembership, .renew, .renewAs, .timeToLive, .leaseHints, .leaseHintsHeard,
+            .leaseAgesWanted,
             .leaseAges, .digest, .diverged, .diskLow, .snapshotChunk, .snapshotStored, .snapshotInstalled,
             .snapshotRefused:
             nil

@@ -10,6 +10,7 @@ extension PeerMessage {
         case snapshotChunk, snapshotStored, snapshotInstalled, snapshotRefused
         case leaseHints, leaseHintsHeard, leaseAgesWanted, leaseAges
         case forwardMembership, membershipRefused, digest, diverged, diskLow
+        case renewAs, renewedWithRefusals
     }
 
     package func encoded() -> [UInt8] {
@@ -34,7 +35,7 @@ extension PeerMessage {
             writer.varint(UInt64(serials.count))
             for serial in serials { writer.varint(serial) }
             writer.bool(overloaded)
-        case .renew, .renewed, .timeToLive, .timeToLiveAnswer, .leaseRefused:
+        case .renew, .renewAs, .renewed, .timeToLive, .timeToLiveAnswer, .leaseRefused:
             encodeLease(into: &writer)
         case .snapshotChunk, .snapshotStored, .snapshotInstalled, .snapshotRefused:
             encodeSnapshot(into: &writer)
@@ -63,6 +64,12 @@ extension PeerMessage {
             name.encode(into: &writer)
             writer.varint(UInt64(leases.count))
             for lease in leases { writer.signed(lease.number) }
+        case .renewAs(let name, let leases, let holders):
+            writer.byte(Tag.renewAs.rawValue)
+            PeerMessage.encodeRenewals(name, leases, holders, into: &writer)
+        case .renewed(let name, let answers) where answers.contains { $0.refusal != nil }:
+            writer.byte(Tag.renewedWithRefusals.rawValue)
+            PeerMessage.encodeRefusals(name, answers, into: &writer)
         case .renewed(let name, let answers):
             writer.byte(Tag.renewed.rawValue)
             name.encode(into: &writer)
@@ -163,6 +170,8 @@ extension PeerMessage {
                 incarnation, serials: serials, overloaded: try reader.bool("refused.overloaded"))
         case .renew, .renewed, .timeToLive, .timeToLiveAnswer, .leaseRefused:
             message = try decodeLease(tag, &reader)
+        case .renewAs: message = try decodeRenewals(&reader)
+        case .renewedWithRefusals: message = try decodeRefusals(&reader)
         case .snapshotChunk, .snapshotStored, .snapshotInstalled, .snapshotRefused:
             message = try decodeSnapshot(tag, &reader)
         case .forwardMembership, .membershipRefused, .digest, .diverged, .diskLow:
@@ -262,12 +271,12 @@ extension PeerMessage {
 }
 
 extension RequestName {
-    fileprivate func encode(into writer: inout ByteWriter) {
+    func encode(into writer: inout ByteWriter) {
         writer.varint(incarnation.number)
         writer.varint(number)
     }
 
-    fileprivate static func decode(
+    static func decode(
         _ field: String, from reader: inout ByteReader
     ) throws(DecodingFailure) -> RequestName {
         let incarnation = Incarnation(try reader.varint(field))

@@ -18,6 +18,8 @@ struct PendingRead: Sendable {
         case barrier(RequestToken)
         case members(RequestToken)
         case alarms(RequestToken, AlarmKind)
+        /// A read about users and roles.
+        case auth(RequestToken, Request)
         /// Renewals that arrived at `arrivedAt`; the round proves that nobody else led at that time.
         case renew([(lease: LeaseID, asker: LeaseAsker)], arrivedAt: Instant)
         case renewForMember(MemberID, RequestName, [LeaseID], arrivedAt: Instant)
@@ -26,6 +28,13 @@ struct PendingRead: Sendable {
 
     var work: Work
     var deadline: Instant
+    /// Of a client's read; looked at when it is served, because the round may bring what makes it known.
+    var credential = Credential.none
+    /// Who wants each of the leases of renewals or of a remaining time; empty where auth was off.
+    var holders: [Identity] = []
+    /// Of another member's renewals, those that were refused before the round began; empty when none was. They stay
+    /// refused: the voters have not heard of them.
+    var refusals: [Rejection.Code?] = []
     /// Renewals: the round of hints that a majority must have heard first; 0 for none.
     var hintRound: UInt64 = 0
 
@@ -33,7 +42,8 @@ struct PendingRead: Sendable {
     var renewed: [LeaseID] {
         switch work {
         case .renew(let renewals, _): renewals.map(\.lease)
-        case .renewForMember(_, _, let leases, _): leases
+        case .renewForMember(_, _, let leases, _):
+            refusals.isEmpty ? leases : zip(leases, refusals).filter { $0.1 == nil }.map(\.0)
         default: []
         }
     }

@@ -9,6 +9,7 @@ struct QueuedWrite: Sendable {
     var token: RequestToken?
     var context: RequestContext
     var deadline: Instant
+    var identity = Identity.none
 }
 
 /// A write on its way: proposed here or forwarded to the leader of `term`.

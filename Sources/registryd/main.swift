@@ -52,7 +52,7 @@ func launch(until signals: StopSignals) throws -> Never {
     case .version:
         print(RegistryMember.versionText)
     case .member, .dev:
-        let handlers = try LineLogHandler.factory(for: flags.logging)
+        let handlers = try flags.logging.handlers()
         LoggingSystem.bootstrap { label in handlers(label) }
         // Detached: the main thread belongs to the signals.
         Task.detached { exit(await run(flags, until: signals)) }

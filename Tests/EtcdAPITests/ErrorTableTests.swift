@@ -47,16 +47,47 @@ import Testing
         .notSupportedForLearner: (.failedPrecondition, "rpc not supported for learner"),
         .cancelled: (.cancelled, "request canceled"),
         .internalError: (.unknown, "internal error"),
+        .userNameEmpty: (.invalidArgument, "user name is empty"),
+        .roleNameEmpty: (.invalidArgument, "role name is empty"),
+        .authenticationFailed: (.invalidArgument, "authentication failed, invalid user ID or password"),
+        .permissionNotGiven: (.invalidArgument, "permission not given"),
+        .invalidAuthManagement: (.invalidArgument, "invalid auth management"),
+        .authRevisionOld: (.invalidArgument, "revision of auth store is old"),
+        .permissionDenied: (.permissionDenied, "permission denied"),
+        .rootUserMissing: (.failedPrecondition, "root user does not exist"),
+        .rootRoleMissing: (.failedPrecondition, "root user does not have root role"),
+        .userExists: (.failedPrecondition, "user name already exists"),
+        .userNotFound: (.failedPrecondition, "user name not found"),
+        .roleExists: (.failedPrecondition, "role name already exists"),
+        .roleNotFound: (.failedPrecondition, "role name not found"),
+        .roleNotGranted: (.failedPrecondition, "role is not granted to the user"),
+        .permissionNotGranted: (.failedPrecondition, "permission is not granted to the role"),
+        .authNotEnabled: (.failedPrecondition, "authentication is not enabled"),
+        .invalidAuthToken: (.unauthenticated, "invalid auth token"),
     ]
 
     @Test("Every rejection has etcd's code and text, and details of ours never leak into it")
     func complete() throws {
-        for code in Rejection.Code.allCases {
+        for code in Rejection.Code.allCases where code != .noPasswordUser && code != .deadlineExceeded {
             let (status, text) = try #require(Self.expected[code], "\(code) is missing here")
             #expect(ErrorTable.status(Rejection(code)) == GRPCStatus(status, "etcdserver: " + text))
             guard code != .internalError else { continue }
             #expect(ErrorTable.status(Rejection(code, "detail")).message == "etcdserver: " + text)
         }
+    }
+
+    @Test("A write that found no leader ends like a call whose deadline passed, without etcd's prefix")
+    func noLeaderToProposeTo() {
+        #expect(
+            ErrorTable.status(Rejection(.deadlineExceeded))
+                == GRPCStatus(.deadlineExceeded, "context deadline exceeded"))
+    }
+
+    @Test("A password for a user without one is refused in the words of etcd's auth store, which has no code for it")
+    func noPassword() {
+        #expect(
+            ErrorTable.status(Rejection(.noPasswordUser))
+                == GRPCStatus(.unknown, "auth: authentication failed, password was given for no password user"))
     }
 
     @Test("Trouble that etcd has no words for says its own")

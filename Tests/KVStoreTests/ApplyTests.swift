@@ -32,6 +32,18 @@ import Testing
         #expect(feeder.store.applied.index == LogIndex(3))
     }
 
+    @Test("A put misses its lease before the key it keeps something of; in a transaction the key comes first")
+    func putRefusals() {
+        var feeder = Feeder()
+        var request = PutRequest(key: Key("missing"), value: [])
+        request.ignoreValue = true
+        request.lease = LeaseID(99)
+        #expect(feeder.apply(.put(request)) == .failure(Rejection(.leaseNotFound)))
+        let txn = TxnRequest(comparisons: [], success: [.put(request)], failure: [])
+        #expect(feeder.apply(.txn(txn)) == .failure(Rejection(.keyNotFound)))
+        #expect(feeder.store.revision == Revision(1))
+    }
+
     @Test("An interval is deleted in key order in one revision")
     func deleteOrder() {
         var feeder = Feeder()

@@ -80,7 +80,7 @@ import Testing
         feeder.apply(.compact(Revision(3)))
         let cases: [(TxnOperation, Rejection.Code)] = [
             (put("x", lease: 99), .leaseNotFound), (keeping("x"), .keyNotFound), (read("a", at: 9), .futureRevision),
-            (read("a", at: 2), .compacted),
+            (read("a", at: 2), .compacted), (read("a", at: -1), .compacted),
         ]
         for (operation, code) in cases {
             let before = feeder.store

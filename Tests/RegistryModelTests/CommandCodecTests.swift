@@ -38,6 +38,14 @@ import Testing
         }
     }
 
+    @Test("What has nothing to do with auth is written as programs without auth read it")
+    func oldVersion() {
+        for command in Samples.commands {
+            let isAuth = if case .auth = command.operation { true } else { false }
+            #expect(command.encoded()[0] == (isAuth || command.authRevision != 0 ? 2 : 1))
+        }
+    }
+
     @Test("A newer format is named")
     func newer() {
         var bytes = Samples.commands[0].encoded()

@@ -92,6 +92,11 @@ import Testing
         #expect(check([nested([delete("a", .before(Key("z")))]), put("b")]) == .duplicateKey)
         #expect(check([put("b"), nested([], [delete("a", .before(Key("z")))])]) == .duplicateKey)
         #expect(check([nested([nested([put("a")])]), nested([nested([put("a")])])]) == .duplicateKey)
+        #expect(check([nested([delete("a")]), nested([put("a")])]) == .duplicateKey)
+        // etcd goes through the nested transactions in order and looks only back from a put for deletes.
+        #expect(check([nested([put("a")]), nested([delete("a")])]) == nil)
+        #expect(check([nested([nested([put("a")])]), nested([], [delete("a", .before(Key("z")))])]) == nil)
+        #expect(check([nested([put("a")]), delete("a")]) == .duplicateKey)
     }
 
     @Test("A delete without upper end may meet a put, as in etcd")

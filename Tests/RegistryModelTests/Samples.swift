@@ -60,6 +60,19 @@ enum Samples {
         MemberDescription(id: MemberID(6), name: "", peerURLs: [], clientURLs: [], isLearner: true)
     }
 
+    static var authOperations: [AuthOperation] {
+        [
+            .enable, .disable, .userAdd("alice", passwordHash: "$2b$10$abc", hasNoPassword: false),
+            .userAdd(AuthName("jos\u{e9}"), passwordHash: "", hasNoPassword: true), .userDelete(""),
+            .userChangePassword("alice", passwordHash: "$2b$10$def"), .userGrantRole(user: "alice", role: "reader"),
+            .userRevokeRole(user: "alice", role: .root), .roleAdd("reader"), .roleDelete("reader"),
+            .roleGrantPermission(role: "reader", Permission(kind: .readWrite, range: .prefix(Key("a/")))),
+            .roleGrantPermission(role: "reader", Permission(kind: .write, range: .key(Key([0, 255])))),
+            .roleGrantPermission(role: "reader", nil), .roleRevokePermission(role: "reader", .all),
+            .authenticate("alice", token: "ABCDEFGHabcdefgh", revision: .max),
+        ]
+    }
+
     static var commands: [Command] {
         let operations: [Command.Operation] = [
             .put(put), .deleteRange(DeleteRangeRequest(range: .all)), .txn(txn), .compact(Revision(-1)),
@@ -72,6 +85,10 @@ enum Samples {
             .alarm(AlarmChange(member: MemberID(.max), kind: .corrupt, isRaised: false)),
             .alarm(AlarmChange(member: MemberID(0), kind: .none, isRaised: true)),
         ]
-        return operations.map { Command(wallMilliseconds: 1_700_000_000_123, origin: origin, operation: $0) }
+        let plain = operations.map { Command(wallMilliseconds: 1_700_000_000_123, origin: origin, operation: $0) }
+        let authenticated = (operations + authOperations.map { .auth($0) }).enumerated().map { number, operation in
+            Command(wallMilliseconds: -7, origin: origin, operation: operation, authRevision: UInt64(number * 1_000))
+        }
+        return plain + authenticated
     }
 }

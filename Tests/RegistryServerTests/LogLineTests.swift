@@ -42,7 +42,7 @@ struct LogLineTests {
         var settings = LogSettings()
         settings.outputs = [.file("\(directory)/a.log"), .file("\(directory)/b.log")]
         for _ in 1...2 {
-            let make = try LineLogHandler.factory(for: settings)
+            let make = try settings.handlers()
             var logger = Logger(label: "x", factory: make)
             logger[metadataKey: "member"] = "7"
             logger.info("hello", metadata: ["n": "1"])
@@ -59,7 +59,7 @@ struct LogLineTests {
         }
         settings.outputs = [.file("\(directory)/none/c.log")]
         #expect(throws: ConfigurationError("--log-outputs \(directory)/none/c.log: No such file or directory")) {
-            try LineLogHandler.factory(for: settings)
+            try settings.handlers()
         }
     }
 }

@@ -15,6 +15,7 @@ struct Cluster {
         var watch: [WatchDelivery] = []
         /// As sink 1 was last told.
         var isLeaderKnown: Bool?
+        var isToldLearner: Bool?
         var appliedRows: [StateChange] = []
         /// As the shell was last told.
         var peers: PeerList?
@@ -102,16 +103,20 @@ struct Cluster {
     var follower: MemberID { ids.first { nodes[$0]!.isUp && $0 != leader }! }
 
     /// Submits a request at a member; its answer appears under the returned serial.
-    mutating func submit(_ request: Request, at id: MemberID, requiresLeader: Bool = false) -> UInt64 {
+    mutating func submit(
+        _ request: Request, at id: MemberID, requiresLeader: Bool = false, as credential: Credential = .none
+    ) -> UInt64 {
         lastSerial += 1
-        let context = RequestContext(requiresLeader: requiresLeader)
+        let context = RequestContext(credential: credential, requiresLeader: requiresLeader)
         pending.append((id, .request(request, RequestToken(sink: 1, serial: lastSerial), context)))
         return lastSerial
     }
 
     /// Submits and runs until the answer is there.
-    mutating func call(_ request: Request, at id: MemberID, within span: TimeSpan = .seconds(3)) -> Reply? {
-        let serial = submit(request, at: id)
+    mutating func call(
+        _ request: Request, at id: MemberID, as credential: Credential = .none, within span: TimeSpan = .seconds(3)
+    ) -> Reply? {
+        let serial = submit(request, at: id, as: credential)
         _ = run(for: span) { $0[id].replies[serial] != nil }
         return self[id].replies[serial]
     }
@@ -207,6 +212,7 @@ struct Cluster {
                 nodes[id]!.replies[serial] = reply
             case .watch(let delivery, _): nodes[id]!.watch.append(delivery)
             case .leaderKnown(let isKnown): nodes[id]!.isLeaderKnown = isKnown
+            case .learner(let isLearner): nodes[id]!.isToldLearner = isLearner
             }
         }
     }

@@ -22,6 +22,15 @@ struct PeerMessageTests {
             .forwardRefused(Incarnation(1 << 40), serials: [1, 1 << 40], overloaded: true),
             .renew(name, leases: [LeaseID(-1), LeaseID(77)]),
             .renewed(name, answers: [LeaseAnswer(lease: LeaseID(-1), ttlMilliseconds: 0)]),
+            .renewAs(
+                name, leases: [LeaseID(-1), LeaseID(77)],
+                holders: [.none, Identity(user: "alice", authRevision: 1 << 40)]),
+            .renewed(
+                name,
+                answers: [
+                    LeaseAnswer(lease: LeaseID(-1), ttlMilliseconds: 0, refusal: .permissionDenied),
+                    LeaseAnswer(lease: LeaseID(3), ttlMilliseconds: 9_000),
+                ]),
             .timeToLive(name, lease: LeaseID(5), wantsKeys: true),
             .timeToLiveAnswer(name, answer),
             .leaseRefused(name),

@@ -27,7 +27,8 @@ extension Checks {
         case .digest(let index, let digest):
             try compare(digest, at: index, by: id, at: now)
         case .snapshotStored, .snapshotRefused, .forward, .forwardRefused, .forwardMembership, .membershipRefused,
-            .renew, .renewed, .timeToLive, .timeToLiveAnswer, .leaseAgesWanted, .leaseRefused, .diverged, .diskLow:
+            .renew, .renewAs, .renewed, .timeToLive, .timeToLiveAnswer, .leaseAgesWanted, .leaseRefused, .diverged,
+            .diskLow:
             break
         }
     }

@@ -99,7 +99,7 @@ struct Model {
             // Nobody waits for room on a disk that is gone.
             alarms.removeAll { $0.member == member }
             return .memberPublished
-        case .publishMember, .memberAdd, .memberPromote, .memberUpdate, .digestMark:
+        case .publishMember, .memberAdd, .memberPromote, .memberUpdate, .digestMark, .auth:
             return .memberPublished
         }
     }

@@ -5,6 +5,7 @@ import Primitives
 extension NewerPlace {
     /// In the first chunk of a snapshot.
     static let snapshotVersionOffset = 8
+    static let snapshotVersionNext: UInt8 = 3
 
     /// Whether a file is of this kind.
     func isMeant(_ path: String) -> Bool {
@@ -21,7 +22,9 @@ extension NewerPlace {
     ///
     /// - Parameter isBack: the program's own version again in place of the next one.
     func changed(_ content: [UInt8], path: String, isBack: Bool) -> [UInt8] {
-        let (from, to): (UInt8, UInt8) = isBack ? (2, 1) : (1, 2)
+        // A database's version 2 has users and roles.
+        let next: UInt8 = self == .database ? 3 : 2
+        let (from, to): (UInt8, UInt8) = isBack ? (next, 1) : (1, next)
         var bytes = content
         switch self {
         case .segment:

@@ -15,6 +15,7 @@ extension PeerMessage {
         case .forwardMembership(let term, _): "forwards a membership change to the leader of term \(term.number)"
         case .membershipRefused(let name, _): "refuses membership change \(name.brief)"
         case .renew(let name, let leases): "renew \(leases.count) leases, attempt \(name.brief)"
+        case .renewAs(let name, let leases, _): "renew \(leases.count) leases of users, attempt \(name.brief)"
         case .renewed(let name, let answers): "renewed \(answers.count) leases, attempt \(name.brief)"
         case .timeToLive(let name, let lease, _): "time to live of lease \(lease.number)? (\(name.brief))"
         case .timeToLiveAnswer(let name, let answer): "time to live: \(answer.remainingMilliseconds) ms (\(name.brief))"

@@ -103,10 +103,10 @@ extension World {
             bytes[1] += 1
             return bytes
         case .forward(let term, let commands):
-            let newer = commands.map { [$0[0] + 1] + $0[1...] }
+            let newer = commands.map { [Command.formatVersion + 1] + $0[1...] }
             return PeerMessage.forward(term: term, commands: newer).encoded()
         case .snapshotChunk(let identity, 0, var bytes) where bytes.count > NewerPlace.snapshotVersionOffset:
-            bytes[NewerPlace.snapshotVersionOffset] += 1
+            bytes[NewerPlace.snapshotVersionOffset] = NewerPlace.snapshotVersionNext
             return PeerMessage.snapshotChunk(identity, offset: 0, bytes: bytes).encoded()
         default: return message.encoded()
         }

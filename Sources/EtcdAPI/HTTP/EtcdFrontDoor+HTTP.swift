@@ -1,5 +1,6 @@
 import GRPC
 import NIOCore
+import RegistryModel
 
 /// What an etcd client port answers to plain HTTP.
 extension EtcdFrontDoor: HTTPRouter {
@@ -26,6 +27,7 @@ extension EtcdFrontDoor: HTTPRouter {
     func open(_ request: HTTPRequest, _ responder: HTTPResponder) -> (any HTTPBodyReader)? {
         guard options.isGatewayEnabled, request.method == "POST",
             let route = GatewayRoute.route(path: request.path), route.method.kind == .bidirectional,
+            !showsName(responder.connection),
             admission.refusal(of: request, isSecure: responder.connection.isSecure) == nil
         else { return nil }
         let call = gatewayCall(route, exchange(request, responder))
@@ -48,7 +50,34 @@ extension EtcdFrontDoor: HTTPRouter {
             exchange.respond(GRPCStatus(.unimplemented, "Method Not Allowed"))
             return
         }
-        gatewayCall(route, exchange).start(self, body: exchange.request.body)
+        guard showsName(exchange.responder.connection) else {
+            gatewayCall(route, exchange).start(self, body: exchange.request.body)
+            return
+        }
+        submit(
+            .authStatus, context: RequestContext(credential: .root, peer: exchange.responder.connection.peerText),
+            waiting: .http { [self] reply in startShowingName(route, exchange, reply) })
+    }
+
+    /// Whether the client's certificate names a user; only calls of gRPC are that user's.
+    private func showsName(_ connection: ConnectionInfo) -> Bool {
+        options.usesCertificateNames && connection.certificateCommonName?.isEmpty == false
+    }
+
+    /// With users, a client that shows a name would be taken for somebody else: etcd rather refuses it, in these words.
+    private func startShowingName(_ route: GatewayRoute, _ exchange: PlainExchange, _ reply: Reply) {
+        switch reply.outcome {
+        case .success(.authStatus(isEnabled: false, _)):
+            gatewayCall(route, exchange).start(self, body: exchange.request.body)
+        case .success(.authStatus(isEnabled: true, _)):
+            let text =
+                "CommonName of client sending a request against gateway will be ignored and not used as expected\n"
+            exchange.respond(status: 400, text: text)
+        case .success(let body):
+            preconditionFailure("the state of auth was answered with \(body)")
+        case .failure(let rejection):
+            exchange.respond(ErrorTable.status(rejection))
+        }
     }
 
     private func gatewayCall(_ route: GatewayRoute, _ exchange: PlainExchange) -> GatewayCall {

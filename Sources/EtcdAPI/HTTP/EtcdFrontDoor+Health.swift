@@ -33,9 +33,9 @@ extension EtcdFrontDoor {
             })
     }
 
-    /// The member itself asks: rights are no matter of health.
+    /// The question is the member's own: users and roles have no say in it.
     private func healthContext(_ exchange: PlainExchange) -> RequestContext {
-        RequestContext(peer: exchange.responder.connection.peerText)
+        RequestContext(credential: .root, peer: exchange.responder.connection.peerText)
     }
 
     private func unhealthyReason(_ reply: Reply, _ query: HealthQuery) -> String? {

@@ -10,6 +10,9 @@ final class GatewayCall: CallTransport, HTTPBodyReader {
     /// Requests of a stream that wait for a paused handler, past which the call fails.
     private static let heldRequestsMax = 4_096
 
+    /// The metadata that tells calls of a gateway, for which the CommonName of a certificate does not count.
+    static let mark = "grpcgateway-accept"
+
     let headers: Metadata
     private let route: GatewayRoute
     private let exchange: PlainExchange
@@ -47,7 +50,8 @@ final class GatewayCall: CallTransport, HTTPBodyReader {
     /// The gRPC metadata of an HTTP request: `Authorization`, and `Grpc-Metadata-x` as `x`.
     static func metadata(of request: HTTPRequest) -> Metadata {
         let prefix = "grpc-metadata-"
-        var metadata = Metadata(["grpcgateway-accept": request.headers["accept"] ?? ""])
+        var metadata = Metadata()
+        metadata.add(mark, request.headers["accept"] ?? "")
         if let authorization = request.headers["authorization"] { metadata.add("authorization", authorization) }
         for (name, value) in request.headers.fields where name.hasPrefix(prefix) {
             metadata.add(String(name.dropFirst(prefix.count)), value)

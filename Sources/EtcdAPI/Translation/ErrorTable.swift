@@ -14,6 +14,14 @@ package enum ErrorTable {
         return GRPCStatus(code, text)
     }
 
+    // Refusals that the member never hears of.
+    static let invalidDowngradeTarget = GRPCStatus(
+        .invalidArgument, "etcdserver: invalid downgrade target version")
+    static let wrongDowngradeFormat = GRPCStatus(
+        .invalidArgument, "etcdserver: wrong downgrade target version format")
+    static let noInflightDowngrade = GRPCStatus(.failedPrecondition, "etcdserver: no inflight downgrade job")
+    static let invalidClientVersion = GRPCStatus(.invalidArgument, "etcdserver: invalid client api version")
+
     /// A request whose bytes are not the message they should be, in grpc-go's words.
     static func status(_ failure: WireFailure) -> GRPCStatus {
         GRPCStatus(.internal, "grpc: error unmarshalling request: \(failure.message)")
@@ -61,6 +69,39 @@ package enum ErrorTable {
         case .notSupportedForLearner: (.failedPrecondition, "etcdserver: rpc not supported for learner")
         case .cancelled: (.cancelled, "etcdserver: request canceled")
         case .internalError: (.unknown, "etcdserver: internal error")
+        case .deadlineExceeded: (.deadlineExceeded, "context deadline exceeded")
+        case .userNameEmpty, .roleNameEmpty, .authenticationFailed, .permissionNotGiven, .invalidAuthManagement,
+            .authRevisionOld, .permissionDenied, .rootUserMissing, .rootRoleMissing, .userExists, .userNotFound,
+            .roleExists, .roleNotFound, .roleNotGranted, .permissionNotGranted, .authNotEnabled, .invalidAuthToken,
+            .noPasswordUser:
+            authEntry(code)
+        }
+    }
+
+    private static func authEntry(_ code: Rejection.Code) -> (GRPCStatus.Code, String) {
+        switch code {
+        case .userNameEmpty: (.invalidArgument, "etcdserver: user name is empty")
+        case .roleNameEmpty: (.invalidArgument, "etcdserver: role name is empty")
+        case .authenticationFailed:
+            (.invalidArgument, "etcdserver: authentication failed, invalid user ID or password")
+        case .permissionNotGiven: (.invalidArgument, "etcdserver: permission not given")
+        case .invalidAuthManagement: (.invalidArgument, "etcdserver: invalid auth management")
+        case .authRevisionOld: (.invalidArgument, "etcdserver: revision of auth store is old")
+        case .permissionDenied: (.permissionDenied, "etcdserver: permission denied")
+        case .rootUserMissing: (.failedPrecondition, "etcdserver: root user does not exist")
+        case .rootRoleMissing: (.failedPrecondition, "etcdserver: root user does not have root role")
+        case .userExists: (.failedPrecondition, "etcdserver: user name already exists")
+        case .userNotFound: (.failedPrecondition, "etcdserver: user name not found")
+        case .roleExists: (.failedPrecondition, "etcdserver: role name already exists")
+        case .roleNotFound: (.failedPrecondition, "etcdserver: role name not found")
+        case .roleNotGranted: (.failedPrecondition, "etcdserver: role is not granted to the user")
+        case .permissionNotGranted: (.failedPrecondition, "etcdserver: permission is not granted to the role")
+        case .authNotEnabled: (.failedPrecondition, "etcdserver: authentication is not enabled")
+        case .invalidAuthToken: (.unauthenticated, "etcdserver: invalid auth token")
+        // etcd has no client-side error for it, so its own words come through.
+        case .noPasswordUser:
+            (.unknown, "auth: authentication failed, password was given for no password user")
+        default: preconditionFailure("\(code) is not about auth")
         }
     }
 }

@@ -48,10 +48,12 @@ extension RegistryStore {
         if request.ignoreValue || request.ignoreLease, view.tree[request.key] == nil {
             return Rejection(.keyNotFound)
         }
-        if !request.ignoreLease, request.lease != .none, !leaseTable.contains(request.lease) {
-            return Rejection(.leaseNotFound)
-        }
-        return nil
+        return leaseRefusal(of: request)
+    }
+
+    func leaseRefusal(of request: PutRequest) -> Rejection? {
+        guard !request.ignoreLease, request.lease != .none, !leaseTable.contains(request.lease) else { return nil }
+        return Rejection(.leaseNotFound)
     }
 
     /// Deletes the live keys of an interval in key order; returns the pairs as they were.

@@ -21,7 +21,8 @@ extension RegistryStore {
             return isRaised(.noSpace) && request.mayPut ? Rejection(.noSpace) : nil
         case .deleteRange, .compact, .leaseRevoke, .leaseExpire:
             return isRaised(.corrupt) ? Rejection(.corrupt) : nil
-        case .publishMember, .memberAdd, .memberRemove, .memberPromote, .memberUpdate, .alarm, .digestMark:
+        case .publishMember, .memberAdd, .memberRemove, .memberPromote, .memberUpdate, .alarm, .digestMark,
+            .auth:
             return nil
         }
     }

@@ -14,8 +14,15 @@ extension RegistryStore {
         move(to: position)
         wallMilliseconds = max(wallMilliseconds, command.wallMilliseconds)
         if let refusal = alarmRefusal(of: command.operation) { return .failure(refusal) }
+        if isAuthEnabled, command.origin.reason == .client,
+            let refusal = authRefusal(of: command.operation, by: command.identity)
+        {
+            return .failure(refusal)
+        }
         switch command.operation {
         case .put(let request):
+            // The lease before the key, where a transaction looks for the key first: etcd's orders.
+            if let refusal = leaseRefusal(of: request) { return .failure(refusal) }
             var draft = Draft(after: revision)
             let outcome = write(request, draft: &draft)
             commit(draft, origin: command.origin, into: &changes)
@@ -54,6 +61,8 @@ extension RegistryStore {
             return .success(.alarms(switchAlarm(change, into: &changes)))
         case .digestMark:
             return .success(.digestMarked(digest))
+        case .auth(let operation):
+            return applyAuth(operation, into: &changes)
         case .memberAdd, .memberRemove, .memberPromote:
             return .failure(Rejection(.internalError, "a change of the membership outside a configuration entry"))
         }
@@ -76,7 +85,7 @@ extension RegistryStore {
     package func estimatedTouches(of operation: Command.Operation) -> Int {
         switch operation {
         case .put, .compact, .leaseGrant, .publishMember, .memberAdd, .memberRemove, .memberPromote, .memberUpdate,
-            .alarm, .digestMark:
+            .alarm, .digestMark, .auth:
             return 1
         case .deleteRange(let request): return view.tree.totals(in: request.range).count
         case .txn(let request): return estimatedTouches(of: request)

@@ -58,7 +58,8 @@ extension StoreReader {
         for operation in path.next() ? request.success : request.failure {
             switch operation {
             case .range(let range):
-                if range.revision > .zero, let refusal = refusal(at: range.revision) { return refusal }
+                // Below zero means the present in a plain range; in a transaction etcd calls it compacted.
+                if range.revision != .zero, let refusal = refusal(at: range.revision) { return refusal }
             case .txn(let inner):
                 if let refusal = refusal(of: inner, along: &path) { return refusal }
             case .put, .deleteRange: break

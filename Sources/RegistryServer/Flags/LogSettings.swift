@@ -20,7 +20,7 @@ public struct LogSettings: Hashable, Sendable {
     /// Each line goes to all of them.
     public var outputs: [Output] = [.standardError]
 
-    /// Lines for people, of level info, to standard error.
+    /// Lines for people on the standard error, from `info` on.
     public init() {}
 
     /// - Parameter list: `default`, `stderr`, `stdout`, `systemd/journal`, or paths.

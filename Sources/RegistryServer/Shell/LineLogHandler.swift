@@ -3,29 +3,14 @@ public import Logging
 import Synchronization
 
 /// Writes each message as one line, for people or as JSON, to all outputs of the settings.
-public struct LineLogHandler: LogHandler {
-    public var logLevel = Logger.Level.info
-    public var metadata: Logger.Metadata = [:]
-    public var metadataProvider: Logger.MetadataProvider?
+struct LineLogHandler: LogHandler {
+    var logLevel = Logger.Level.info
+    var metadata: Logger.Metadata = [:]
+    var metadataProvider: Logger.MetadataProvider?
 
     private let label: String
     private let isJSON: Bool
     private let lines: LogLines
-
-    /// A maker of handlers, for `LoggingSystem.bootstrap`.
-    ///
-    /// - Throws: `ConfigurationError` naming the file that cannot be written to.
-    public static func factory(
-        for settings: LogSettings
-    ) throws(ConfigurationError) -> @Sendable (String) -> any LogHandler {
-        let lines = try LogLines(settings.outputs)
-        let level = settings.loggingLevel
-        return { label in
-            var handler = LineLogHandler(label: label, isJSON: settings.isJSON, lines: lines)
-            handler.logLevel = level
-            return handler
-        }
-    }
 
     init(label: String, isJSON: Bool, lines: LogLines) {
         self.label = label
@@ -33,12 +18,12 @@ public struct LineLogHandler: LogHandler {
         self.lines = lines
     }
 
-    public subscript(metadataKey key: String) -> Logger.MetadataValue? {
+    subscript(metadataKey key: String) -> Logger.MetadataValue? {
         get { metadata[key] }
         set { metadata[key] = newValue }
     }
 
-    public func log(event: LogEvent) {
+    func log(event: LogEvent) {
         var all = metadata
         if let provided = metadataProvider?.get() { all.merge(provided) { _, new in new } }
         if let own = event.metadata { all.merge(own) { _, new in new } }
@@ -53,6 +38,18 @@ public struct LineLogHandler: LogHandler {
 }
 
 extension LogSettings {
+    /// A maker of handlers, for `LoggingSystem.bootstrap`.
+    ///
+    /// - Throws: `ConfigurationError` naming the file that cannot be written to.
+    public func handlers() throws(ConfigurationError) -> @Sendable (String) -> any LogHandler {
+        let lines = try LogLines(outputs)
+        return { [self] label in
+            var handler = LineLogHandler(label: label, isJSON: isJSON, lines: lines)
+            handler.logLevel = loggingLevel
+            return handler
+        }
+    }
+
     /// The level in swift-log's terms.
     public var loggingLevel: Logger.Level {
         switch level {

@@ -50,7 +50,7 @@ final class LocalLine: ReplySink {
             guard let token else {
                 return waiter.resume(returning: .failure(LocalError(Rejection(.stopped))))
             }
-            service.submit(request, token: token, context: RequestContext())
+            service.submit(request, token: token, context: RequestContext(credential: .root))
         }
         return try result.get()
     }
@@ -104,7 +104,7 @@ final class LocalLine: ReplySink {
                 waiter?.resume(returning: answer.mapError(LocalError.init))
             case .watch(let delivery, _):
                 receive(delivery)
-            case .leaderKnown:
+            case .leaderKnown, .learner:
                 break
             }
         }
@@ -162,7 +162,8 @@ final class LocalLine: ReplySink {
 
     private func submit(_ request: Request) {
         let sink = state.withLock { $0.sink }
-        service.submit(request, token: RequestToken(sink: sink, serial: .max), context: RequestContext())
+        service.submit(
+            request, token: RequestToken(sink: sink, serial: .max), context: RequestContext(credential: .root))
     }
 }
 

@@ -7,6 +7,9 @@ package struct BackupContents: Hashable, Sendable {
     /// Versions of keys, deletions included.
     package var revisions: UInt64 = 0
     package var leases: UInt64 = 0
+    package var users: UInt64 = 0
+    package var roles: UInt64 = 0
+    package var isAuthEnabled = false
     /// Of the cluster that was backed up.
     package var members: [MemberDescription] = []
 }
@@ -52,6 +55,9 @@ package final class BackupFile {
             case .row: contents.revisions += 1
             case .lease: contents.leases += 1
             case .member(let member): contents.members.append(member)
+            case .authSettings(let isEnabled, _): contents.isAuthEnabled = isEnabled
+            case .authUser: contents.users += 1
+            case .authRole: contents.roles += 1
             case .removedMember, .alarm, .end: break
             }
         }

@@ -27,7 +27,7 @@ package enum BackupRestore {
     /// Builds the directory of one member. `member` in it appears, complete and durable, by one rename; what an
     /// interrupted restoration left is done again from the start.
     ///
-    /// Keys, history, leases and the log position are the backup's. Leases get their full TTL from the first leader.
+    /// Keys, history, leases, users, roles and the log position are the backup's. Leases get their full TTL from the first leader.
     /// - Parameters:
     ///   - name: of a member of the plan.
     ///   - directory: created if needed; its parent must exist.
@@ -89,6 +89,10 @@ package enum BackupRestore {
                 case .member(let member): replaced.add(RecordDigest.member(member))
                 case .removedMember(let id): replaced.add(RecordDigest.removedMember(id))
                 case .alarm(let alarm): replaced.add(RecordDigest.alarm(alarm))
+                case .authSettings(let isEnabled, let revision):
+                    try builder.addAuth(isEnabled: isEnabled, revision: revision)
+                case .authUser(let user): try builder.add(user)
+                case .authRole(let role): try builder.add(role)
                 case .end: break
                 }
             }

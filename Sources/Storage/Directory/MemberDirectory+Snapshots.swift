@@ -60,6 +60,10 @@ extension MemberDirectory {
                 case .member(let member): try builder.add(member)
                 case .removedMember(let id): try builder.addRemoved(id)
                 case .alarm(let alarm): try builder.add(alarm)
+                case .authSettings(let isEnabled, let revision):
+                    try builder.addAuth(isEnabled: isEnabled, revision: revision)
+                case .authUser(let user): try builder.add(user)
+                case .authRole(let role): try builder.add(role)
                 case .end: break
                 }
             }

@@ -40,6 +40,7 @@ extension StorageInspector {
                 "wall clock: \(header.wallMilliseconds) ms since 1970",
                 "digest: live \(hexadecimal(header.liveDigest)), past \(hexadecimal(header.pastDigest))",
             ]
+            lines += try describeAuth()
         } catch {
             guard error.isDamage else { throw error }
             lines.append("state: unreadable: \(error)")
@@ -85,6 +86,19 @@ extension StorageInspector {
         if configuration.isJoint { lines.append("outgoing voters: \(list(configuration.outgoing))") }
         lines.append("learners: \(list(configuration.learners))")
         return lines
+    }
+
+    /// Nothing where auth was never touched; never a password's hash.
+    private func describeAuth() throws(StorageError) -> [String] {
+        let auth = try auth()
+        if auth == .initial { return [] }
+        func list(_ names: [AuthName]) -> String {
+            names.isEmpty ? "none" : names.map(\.text).joined(separator: ", ")
+        }
+        return ["auth: \(auth.isEnabled ? "on" : "off"), revision \(auth.revision)"]
+            + auth.users.map { user in
+                "user \(user.name.text): roles \(list(user.roles))\(user.hasNoPassword ? ", no password" : "")"
+            } + auth.roles.map { "role \($0.name.text): \($0.permissions.count) permissions" }
     }
 
     private func text(_ position: LogPosition) -> String {

@@ -83,6 +83,13 @@ package final class StorageInspector {
         return try reader.header()
     }
 
+    /// Users, roles and the switch, as the state has them.
+    func auth() throws(StorageError) -> AuthRows {
+        let reader = try StateReader(databasePath, options: options)
+        defer { reader.close() }
+        return try AuthStatements.read(reader.connection)
+    }
+
     /// A log as it stands in its files.
     struct ReadLog {
         var hardState: HardStateRecord

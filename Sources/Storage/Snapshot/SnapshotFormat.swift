@@ -11,13 +11,16 @@ internal import Primitives
 /// ```
 /// The raw bytes of all blocks together are a sequence of records, each a varint length and that many bytes. The
 /// first record is the header; then come the rows by id, the leases, the members, the removed members, each in id
-/// order, the alarms by member and kind, and an end record with all their counts. All integers little-endian.
+/// order, the alarms by member and kind, since format 2 the switch of auth, the users and the roles by name, and an end
+/// record with all their counts. All integers little-endian.
 ///
 /// Rows travel in revision order, not key order: both sides then read and write their tables sequentially, and the
 /// bytes are the same on every member that stands at the same position.
 enum SnapshotFormat {
     static let magic: UInt64 = 0x3150_414E_5347_4E47  // "GNGSNAP1"
-    static let format: UInt32 = 1
+    static let format: UInt32 = 2
+    /// Still written wherever auth was never touched, so that older programs can read it.
+    static let formatWithoutAuth: UInt32 = 1
     static let headerBytes = 16
     static let blockHeaderBytes = 12
     static let rawBytesMax = 128 * 1024
@@ -33,12 +36,15 @@ enum SnapshotFormat {
         case end = 5
         case removedMember = 6
         case alarm = 7
+        case authSettings = 8
+        case authUser = 9
+        case authRole = 10
     }
 
-    static var fileHeader: [UInt8] {
+    static func fileHeader(hasAuth: Bool) -> [UInt8] {
         var writer = ByteWriter(reserving: headerBytes)
         writer.fixed64(magic)
-        writer.fixed32(format)
+        writer.fixed32(hasAuth ? format : formatWithoutAuth)
         writer.fixed32(0)
         return writer.bytes
     }

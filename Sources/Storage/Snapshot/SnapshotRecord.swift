@@ -8,6 +8,12 @@ struct SnapshotCounts: Equatable {
     var members: UInt64 = 0
     var removedMembers: UInt64 = 0
     var alarms: UInt64 = 0
+    /// 1 where auth was ever touched.
+    var authSettings: UInt64 = 0
+    var users: UInt64 = 0
+    var roles: UInt64 = 0
+
+    var hasAuth: Bool { authSettings + users + roles > 0 }
 }
 
 /// One record of a snapshot's raw stream.
@@ -18,6 +24,9 @@ enum SnapshotRecord {
     case member(MemberDescription)
     case removedMember(MemberID)
     case alarm(Alarm)
+    case authSettings(isEnabled: Bool, revision: UInt64)
+    case authUser(AuthUser)
+    case authRole(AuthRole)
     case end(SnapshotCounts)
 
     func encode(into writer: inout ByteWriter) {
@@ -44,11 +53,23 @@ enum SnapshotRecord {
             writer.byte(SnapshotFormat.RecordKind.alarm.rawValue)
             writer.fixed64(alarm.member.number)
             writer.byte(alarm.kind.rawValue)
+        case .authSettings(let isEnabled, let revision):
+            writer.byte(SnapshotFormat.RecordKind.authSettings.rawValue)
+            writer.bool(isEnabled)
+            writer.varint(revision)
+        case .authUser(let user):
+            writer.byte(SnapshotFormat.RecordKind.authUser.rawValue)
+            user.encode(into: &writer)
+        case .authRole(let role):
+            writer.byte(SnapshotFormat.RecordKind.authRole.rawValue)
+            role.encode(into: &writer)
         case .end(let counts):
             writer.byte(SnapshotFormat.RecordKind.end.rawValue)
             for count in [counts.rows, counts.leases, counts.members, counts.removedMembers, counts.alarms] {
                 writer.varint(count)
             }
+            guard counts.hasAuth else { return }
+            for count in [counts.authSettings, counts.users, counts.roles] { writer.varint(count) }
         }
     }
 
@@ -81,12 +102,22 @@ enum SnapshotRecord {
             let member = MemberID(try reader.fixed64("alarm.member"))
             guard let kind = AlarmKind(rawValue: try reader.byte("alarm.kind")) else { throw .invalid("alarm.kind") }
             return .alarm(Alarm(member: member, kind: kind))
+        case .authSettings:
+            let isEnabled = try reader.bool("auth.enabled")
+            return .authSettings(isEnabled: isEnabled, revision: try reader.varint("auth.revision"))
+        case .authUser: return .authUser(try AuthUser.decode(from: &reader))
+        case .authRole: return .authRole(try AuthRole.decode(from: &reader))
         case .end:
-            return .end(
-                SnapshotCounts(
-                    rows: try reader.varint("end.rows"), leases: try reader.varint("end.leases"),
-                    members: try reader.varint("end.members"), removedMembers: try reader.varint("end.removed"),
-                    alarms: try reader.varint("end.alarms")))
+            var counts = SnapshotCounts(
+                rows: try reader.varint("end.rows"), leases: try reader.varint("end.leases"),
+                members: try reader.varint("end.members"), removedMembers: try reader.varint("end.removed"),
+                alarms: try reader.varint("end.alarms"))
+            guard !reader.isAtEnd else { return .end(counts) }
+            counts.authSettings = try reader.varint("end.auth")
+            counts.users = try reader.varint("end.users")
+            counts.roles = try reader.varint("end.roles")
+            guard counts.hasAuth else { throw .invalid("end.auth") }
+            return .end(counts)
         }
     }
 }

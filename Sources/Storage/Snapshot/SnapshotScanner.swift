@@ -36,9 +36,10 @@ final class SnapshotScanner {
         guard let magic = try? reader.fixed64("magic"), magic == SnapshotFormat.magic else {
             throw invalid("does not begin like a snapshot")
         }
-        guard let format = try? reader.fixed32("format"), format == SnapshotFormat.format else {
+        let known = SnapshotFormat.formatWithoutAuth...SnapshotFormat.format
+        guard let format = try? reader.fixed32("format"), known.contains(format) else {
             throw StorageError(
-                .newerFormat, "read", path, "another format than \(SnapshotFormat.format), which this program knows")
+                .newerFormat, "read", path, "a later format than \(SnapshotFormat.format), which this program knows")
         }
         digest = SnapshotFormat.chained(digest, header)
     }
@@ -140,6 +141,9 @@ private struct SnapshotOrder {
     private var lastMember: MemberID?
     private var lastRemoved: MemberID?
     private var lastAlarm: Alarm?
+    private var hasAuthSettings = false
+    private var lastUser: AuthName?
+    private var lastRole: AuthName?
     private var counts = SnapshotCounts()
     private(set) var isComplete = false
 
@@ -169,17 +173,19 @@ private struct SnapshotOrder {
             lastMember = member.id
             counts.members += 1
         case .removedMember(let id):
-            guard header != nil, lastAlarm == nil, lastRemoved.map({ $0 < id }) ?? true else {
+            guard header != nil, lastAlarm == nil, isBeforeAuth, lastRemoved.map({ $0 < id }) ?? true else {
                 return "removed member \(id.number) is out of order"
             }
             lastRemoved = id
             counts.removedMembers += 1
         case .alarm(let alarm):
-            guard header != nil, lastAlarm.map({ $0 < alarm }) ?? true else {
+            guard header != nil, isBeforeAuth, lastAlarm.map({ $0 < alarm }) ?? true else {
                 return "an alarm of member \(alarm.member.number) is out of order"
             }
             lastAlarm = alarm
             counts.alarms += 1
+        case .authSettings, .authUser, .authRole:
+            return complaint(aboutAuth: record)
         case .end(let announced):
             guard header != nil, counts == announced else { return "the counts do not agree" }
             isComplete = true
@@ -187,7 +193,32 @@ private struct SnapshotOrder {
         return nil
     }
 
-    private var isBeforeRemoved: Bool { lastRemoved == nil && lastAlarm == nil }
+    private var isBeforeRemoved: Bool { lastRemoved == nil && lastAlarm == nil && isBeforeAuth }
+
+    private var isBeforeAuth: Bool { !hasAuthSettings && lastUser == nil && lastRole == nil }
+
+    private mutating func complaint(aboutAuth record: SnapshotRecord) -> String? {
+        switch record {
+        case .authSettings:
+            guard header != nil, isBeforeAuth else { return "the switch of auth is out of order" }
+            hasAuthSettings = true
+            counts.authSettings += 1
+        case .authUser(let user):
+            guard hasAuthSettings, lastRole == nil, lastUser.map({ $0 < user.name }) ?? true else {
+                return "user \(user.name.text) is out of order"
+            }
+            lastUser = user.name
+            counts.users += 1
+        case .authRole(let role):
+            guard hasAuthSettings, lastRole.map({ $0 < role.name }) ?? true else {
+                return "role \(role.name.text) is out of order"
+            }
+            lastRole = role.name
+            counts.roles += 1
+        default: preconditionFailure("not about auth")
+        }
+        return nil
+    }
 
     private mutating func complaint(about row: RevisionRow, _ id: Int64) -> String? {
         guard let header, lastLease == nil, lastMember == nil, isBeforeRemoved else {

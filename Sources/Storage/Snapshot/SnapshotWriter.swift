@@ -27,6 +27,7 @@ package final class SnapshotWriter {
     private var behind = WriteBehind()
     private var digest = Digest128()
     private var rowCount: UInt64 = 0
+    private let auth: AuthRows
 
     package init(_ path: String, on fileSystem: any FileSystem, from reader: StateReader) throws(StorageError) {
         self.reader = reader
@@ -38,13 +39,14 @@ package final class SnapshotWriter {
         do throws(StorageError) {
             stored = try reader.storedHeader()
             firstRetained = try reader.rows.firstRow(from: stored.state.compactRevision.next)
+            auth = try AuthStatements.read(reader.connection)
             needsFilter = stored.removedThrough < stored.state.compactRevision
             reader.selectRows.bind(1, 0 as Int64)
         } catch {
             reader.end()
             throw error
         }
-        try put(SnapshotFormat.fileHeader)
+        try put(SnapshotFormat.fileHeader(hasAuth: auth != .initial))
         try add(.header(stored.state, nextRow: stored.nextRow))
     }
 
@@ -100,18 +102,15 @@ package final class SnapshotWriter {
         while offset + Int64(raw.count) < goal {
             guard try rows.step() else { return true }
             let id = rows.int64(0)
-            if needsFilter, id < firstRetained, !(try isRetained(rows, id)) { continue }
+            if needsFilter, id < firstRetained,
+                !(try reader.isRetained(rows, stored.state.compactRevision, before: firstRetained))
+            {
+                continue
+            }
             try add(.row(try RevisionRow(rows, path: reader.connection.path), id: id))
             rowCount += 1
         }
         return false
-    }
-
-    private func isRetained(_ row: SQLiteStatement, _ id: Int64) throws(StorageError) -> Bool {
-        let key = Key(row.bytes(14))
-        guard try reader.rows.newestRow(of: key, atRow: firstRetained - 1) == id else { return false }
-        let isTombstone = row.int64(3) == Int64(KVEvent.Kind.delete.rawValue)
-        return !isTombstone || row.int64(1) == stored.state.compactRevision.number
     }
 
     private func exportRest() throws(StorageError) {
@@ -123,16 +122,26 @@ package final class SnapshotWriter {
         for id in removed { try add(.removedMember(id)) }
         let alarms = try StateRows.alarms(reader.connection)
         for alarm in alarms { try add(.alarm(alarm)) }
-        try add(
-            .end(
-                SnapshotCounts(
-                    rows: rowCount, leases: UInt64(leases.count), members: UInt64(members.count),
-                    removedMembers: UInt64(removed.count), alarms: UInt64(alarms.count))))
+        var counts = SnapshotCounts(
+            rows: rowCount, leases: UInt64(leases.count), members: UInt64(members.count),
+            removedMembers: UInt64(removed.count), alarms: UInt64(alarms.count))
+        try exportAuth(&counts)
+        try add(.end(counts))
         while !raw.isEmpty { try putBlock(min(raw.count, SnapshotFormat.rawBytesMax)) }
         let end = SnapshotFormat.endBlock(digest)
         try file.write(end, at: offset)
         offset += Int64(end.count)
         file.close()
+    }
+
+    private func exportAuth(_ counts: inout SnapshotCounts) throws(StorageError) {
+        guard auth != .initial else { return }
+        try add(.authSettings(isEnabled: auth.isEnabled, revision: auth.revision))
+        for user in auth.users { try add(.authUser(user)) }
+        for role in auth.roles { try add(.authRole(role)) }
+        counts.authSettings = 1
+        counts.users = UInt64(auth.users.count)
+        counts.roles = UInt64(auth.roles.count)
     }
 
     private func add(_ record: SnapshotRecord) throws(StorageError) {

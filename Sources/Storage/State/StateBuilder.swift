@@ -12,6 +12,7 @@ final class StateBuilder {
     private let insertMember: SQLiteStatement
     private let insertRemoved: SQLiteStatement
     private let insertAlarm: SQLiteStatement
+    private var auth: AuthStatements?
     private static let cacheBytesMin = 32 * 1024 * 1024
 
     init(_ path: String, on fileSystem: any FileSystem, options: StorageOptions) throws(StorageError) {
@@ -56,6 +57,24 @@ final class StateBuilder {
 
     func add(_ alarm: Alarm) throws(StorageError) {
         try StateStore.bind(alarm, insertAlarm)
+    }
+
+    func addAuth(isEnabled: Bool, revision: UInt64) throws(StorageError) {
+        try authStatements().set(isEnabled: isEnabled, revision: revision)
+    }
+
+    func add(_ user: AuthUser) throws(StorageError) {
+        try authStatements().put(user)
+    }
+
+    func add(_ role: AuthRole) throws(StorageError) {
+        try authStatements().put(role)
+    }
+
+    private func authStatements() throws(StorageError) -> AuthStatements {
+        let statements = if let auth { auth } else { try AuthStatements(connection) }
+        auth = statements
+        return statements
     }
 
     /// Writes the header, closes the database and makes its contents durable; its name is up to the caller.

@@ -10,6 +10,8 @@ internal import RegistryModel
 /// the first row of a revision is found by bisecting ids.
 enum StateSchema {
     static let version: Int64 = 1
+    /// Of a database with tables of users and roles (`AuthStatements`).
+    static let authVersion: Int64 = 2
     /// "GNST", so that `file` and a stray open recognise it.
     static let applicationID: Int64 = 0x474E_5354
 
@@ -53,10 +55,10 @@ enum StateSchema {
             throw StorageError(.damaged, "open", connection.path, "not a state database")
         }
         let found = try connection.number("PRAGMA user_version")
-        guard found == version else {
-            let kind: StorageError.Kind = found > version ? .newerFormat : .damaged
+        guard (version...authVersion).contains(found) else {
+            let kind: StorageError.Kind = found > authVersion ? .newerFormat : .damaged
             throw StorageError(
-                kind, "open", connection.path, "schema version \(found), this program knows \(version)")
+                kind, "open", connection.path, "schema version \(found), this program knows \(authVersion)")
         }
     }
 }

@@ -2,7 +2,7 @@ internal import CSQLite
 package import Primitives
 package import RegistryModel
 
-/// The state machine's durable side: every retained revision, leases, members, alarms, and the applied position in the same
+/// The state machine's durable side: every retained revision, leases, members, alarms, users and roles, and the applied position in the same
 /// transaction as the data it describes. The one writing connection of the database.
 ///
 /// It may lag behind memory and, after a power loss, behind what `apply` returned; never behind `durableIndex`.
@@ -20,6 +20,8 @@ package final class StateStore: @unchecked Sendable {
     private let insertAlarm: SQLiteStatement
     private let deleteAlarm: SQLiteStatement
     private let upsertHeader: SQLiteStatement
+    /// Since the first change of auth.
+    private var auth: AuthStatements?
     let rows: RowFinder
     let compaction: CompactionStatements
     var stored: StoredHeader
@@ -76,11 +78,17 @@ package final class StateStore: @unchecked Sendable {
         guard let last = batches.last else { return }
         var next = stored
         next.state = last.header
-        try connection.transaction { () throws(StorageError) in
-            for batch in batches {
-                for change in batch.changes { try apply(change, row: &next.nextRow) }
+        do throws(StorageError) {
+            try connection.transaction { () throws(StorageError) in
+                for batch in batches {
+                    for change in batch.changes { try apply(change, row: &next.nextRow) }
+                }
+                try write(next)
             }
-            try write(next)
+        } catch {
+            // The tables may be gone with the transaction that made them.
+            auth = nil
+            throw error
         }
         stored = next
     }
@@ -106,9 +114,24 @@ package final class StateStore: @unchecked Sendable {
             try StateStore.insert(id, insertRemoved)
         case .alarm(let change):
             try StateStore.bind(change.alarm, change.isRaised ? insertAlarm : deleteAlarm)
+        case .authSettings, .authUser, .authUserRemoved, .authRole, .authRoleRemoved:
+            try applyAuth(change)
         case .compacted:
             // The header says how far; `compactSome` removes the rows in its own time.
             break
+        }
+    }
+
+    private func applyAuth(_ change: StateChange) throws(StorageError) {
+        let statements = if let auth { auth } else { try AuthStatements(connection) }
+        auth = statements
+        switch change {
+        case .authSettings(let isEnabled, let revision): try statements.set(isEnabled: isEnabled, revision: revision)
+        case .authUser(let user): try statements.put(user)
+        case .authUserRemoved(let name): try statements.removeUser(name)
+        case .authRole(let role): try statements.put(role)
+        case .authRoleRemoved(let name): try statements.removeRole(name)
+        default: preconditionFailure("not about auth")
         }
     }
 
@@ -145,7 +168,8 @@ package final class StateStore: @unchecked Sendable {
         let members = try StateRows.members(connection)
         return RestoredState(
             header: header, live: live, leases: leases, members: members,
-            removedMembers: try StateRows.removedMembers(connection), alarms: try StateRows.alarms(connection))
+            removedMembers: try StateRows.removedMembers(connection), alarms: try StateRows.alarms(connection),
+            auth: try AuthStatements.read(connection))
     }
 
     /// Makes everything applied so far survive a power loss: two syncs, one more when a reader is in the way.

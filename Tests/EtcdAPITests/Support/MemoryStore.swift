@@ -45,6 +45,18 @@ struct MemoryStore {
             case .moveLeader: return (.failure(Rejection(.notLeader)), [])
             case .watchCreate, .watchCancel, .watchProgress, .watchConsumed, .watchStreamClosed:
                 preconditionFailure("watch requests are not performed here")
+            case .authStatus, .authUser, .authUsers, .authRole, .authRoles, .passwordRecord:
+                throw Rejection(.authNotEnabled)
+            case .historyHash(let wanted):
+                if wanted > revision { throw Rejection(.futureRevision) }
+                if wanted > .zero, wanted < compactRevision { throw Rejection(.compacted) }
+                let through = wanted == .zero ? revision : wanted
+                return (
+                    .success(
+                        .historyHash(HistoryHash(hash: 0xC0FFEE, compactRevision: compactRevision, revision: through))),
+                    []
+                )
+            case .authorize: return (.success(.authorized), [])
             }
         } catch {
             return (.failure(error), [])
@@ -88,6 +100,8 @@ struct MemoryStore {
             }
             commit(events)
             return (.success(.leaseRevoked), events)
+        case .auth:
+            throw Rejection(.authNotEnabled)
         case .leaseExpire, .publishMember, .memberAdd, .memberRemove, .memberPromote, .memberUpdate, .alarm,
             .digestMark:
             preconditionFailure("no door asks for this")
@@ -100,10 +114,12 @@ struct MemoryStore {
         if request.revision > revision { throw Rejection(.futureRevision) }
         if request.revision > .zero, request.revision < compactRevision { throw Rejection(.compacted) }
         var found = live.values.filter { request.range.contains($0.key) }.sorted { $0.key < $1.key }
+        if request.sortTarget == .create { found.sort { $0.createRevision < $1.createRevision } }
         if request.sortOrder == .descending { found.reverse() }
         let count = Int64(found.count)
+        if request.maxCreateRevision > .zero { found.removeAll { $0.createRevision > request.maxCreateRevision } }
         if request.countOnly { return RangeResult(kvs: [], more: false, count: count) }
-        let more = request.limit > 0 && count > request.limit
+        let more = request.limit > 0 && found.count > request.limit
         if more { found = Array(found.prefix(Int(request.limit))) }
         if request.keysOnly {
             for index in found.indices { found[index].value = [] }
@@ -210,9 +226,9 @@ struct MemoryStore {
 
     mutating func createWatch(_ stream: StreamID, _ request: WatchRequest) -> Result<Int64, Rejection> {
         let taken = watches[stream] ?? [:]
-        if request.range.isEmpty { return .failure(Rejection(.emptyKey, "mvcc: watcher range is empty")) }
+        if request.range.isEmpty { return .failure(Rejection(.cancelled, "mvcc: watcher range is empty")) }
         if let id = request.watchID, taken[id] != nil {
-            return .failure(Rejection(.duplicateKey, "mvcc: duplicate watch ID provided on the WatchStream"))
+            return .failure(Rejection(.cancelled, "mvcc: duplicate watch ID provided on the WatchStream"))
         }
         var id = request.watchID ?? 0
         while taken[id] != nil { id += 1 }

@@ -1,4 +1,6 @@
+import EtcdProto
 import Foundation
+import SwiftProtobuf
 
 /// One command of a script: what was typed, what came back, made comparable.
 struct Entry: Hashable, Sendable, CustomStringConvertible {
@@ -17,7 +19,7 @@ struct Entry: Hashable, Sendable, CustomStringConvertible {
 final class Console {
     let cluster: Cluster
     private(set) var entries: [Entry] = []
-    /// The ids of the leases granted so far, in hexadecimal.
+    /// The ids of the leases granted and the learners added so far, in hexadecimal.
     private(set) var leases: [String] = []
 
     init(_ cluster: Cluster) {
@@ -26,7 +28,7 @@ final class Console {
 
     /// Runs one command against the first member, unless endpoints are named.
     ///
-    /// `@1` stands for the first lease that was granted.
+    /// `@1` stands for the first lease that was granted; learners count with them.
     @discardableResult
     func run(
         _ command: String, endpoints: [String]? = nil, input: String = "", also: [Normalisation] = []
@@ -44,6 +46,33 @@ final class Console {
         let words = outcome.output.split(separator: " ")
         if words.count > 1 { leases.append(String(words[1])) }
         record("lease grant \(seconds)", outcome)
+    }
+
+    /// Adds a learner and learns its id, which is random in both programs.
+    func addLearner(_ name: String, peer: String) throws {
+        let command = "member add \(name) --peer-urls=\(peer) --learner"
+        let outcome = try cluster.etcdctl(split(command), endpoints: [cluster.endpoints[0]])
+        let words = outcome.output.split(separator: " ")
+        if words.count > 1 { leases.append(String(words[1])) }
+        record(command, outcome, also: Normalisation.newMember)
+    }
+
+    /// Runs one command whose output is a message, and keeps that as text.
+    func protobuf<Answer: SwiftProtobuf.Message>(
+        _ command: String, _ type: Answer.Type, clear: (inout Answer) -> Void
+    ) throws {
+        let scratch = try Scratch()
+        let child = try ChildProcess(
+            Programs.etcdctl(), ["--endpoints", cluster.endpoints[0]] + split(command + " -w protobuf"),
+            environment: ["ETCDCTL_API": "3"], output: "\(scratch.path)/out", errorOutput: "\(scratch.path)/err")
+        let status = child.wait(seconds: 20) ?? -1
+        child.kill()
+        let bytes = FileManager.default.contents(atPath: "\(scratch.path)/out") ?? Data()
+        var answer = try Answer(serializedBytes: bytes)
+        clear(&answer)
+        let outcome = Outcome(
+            status: status, output: answer.textFormatString(), errors: Scratch.read("\(scratch.path)/err"))
+        record(command + " -w protobuf", outcome)
     }
 
     /// Starts a command that goes on, and lets the script act while it runs.
@@ -124,7 +153,7 @@ final class Console {
         }
         entries.append(
             Entry(
-                command: command, status: outcome.status, output: comparable(outcome.output),
+                command: comparable(command), status: outcome.status, output: comparable(outcome.output),
                 errors: comparable(outcome.errors)))
     }
 }

@@ -58,7 +58,43 @@ struct Normalisation: Sendable {
     ]
 
     /// A health check's time.
-    static let took = [Normalisation("times differ", "took = [0-9.]+[mµn]?s", "took = T")]
+    static let took = [
+        Normalisation("times differ", "took = [0-9.]+[mµn]?s", "took = T"),
+        Normalisation("times differ", "\"Took\" : [0-9.]+[mµn]?s", "\"Took\" : T"),
+        Normalisation("times differ", "[|] *[0-9.]+[mµn]?s *[|]", "|T|"),
+        Normalisation("times differ", "\"took\":\"[^\"]*\"", "T"),
+    ]
+
+    /// `endpoint status`, line by line.
+    static let statusFields = [
+        Normalisation("see status", "\"(Version|DBSize|RaftIndex|RaftAppliedIndex|Leader)\" : [^\n]*", "\"$1\" : N")
+    ]
+
+    static let printedTerm = Normalisation("see raft_term", "raft_term:[0-9]+", "raft_term:T")
+
+    static let anyOrder = Normalisation(
+        "members are asked at the same time", "(127[.][0-9]+[.][0-9]+[.])[0-9]+:2379", "$1N:2379")
+
+    static let alarmHeader = Normalisation(
+        "alarm answers have a header since 3.5", "\"header\":[{][^}]*[}],?", "")
+
+    static let newMember = [
+        Normalisation(
+            "members are listed by id, and that of a new one is random", "ETCD_INITIAL_CLUSTER=\"[^\"]*\"",
+            "ETCD_INITIAL_CLUSTER=<members>"),
+        Normalisation("an id of fifteen digits is padded", "Member  *", "Member "),
+    ]
+
+    /// What a snapshot is saved as.
+    static let snapshot = [
+        Normalisation("the client library logs with the time", "\"ts\":[0-9.]+", "\"ts\":T"),
+        Normalisation("times differ", "\"took\":[0-9.e-]+", "\"took\":T"),
+        Normalisation("another file format has other sizes", "\"size\":\"[^\"]*\"", "\"size\":N"),
+        Normalisation("a folder of this run", "/[^\" \n]*/ganglion-test-[^/]*/", "/<folder>/"),
+    ]
+
+    /// Who leads is decided by chance.
+    static let leaders = [Normalisation("which member leads is decided by chance", "[0-9a-f]{15,16}", "<member>")]
 
     /// The id in the name of a lock's or election's key.
     static let sessionKey = [

@@ -7,7 +7,10 @@ enum Scripts {
     static let all: [(name: String, script: Script)] = [
         ("put", put), ("get", get), ("del", delete), ("txn", transactions), ("watch", watch),
         ("watch by prefix", watchPrefix), ("lease", leases), ("lease keep-alive", keepAlive),
-        ("compaction", compaction), ("member list", members), ("endpoint", endpoints), ("lock", lock), ("elect", elect),
+        ("compaction", compaction), ("output formats", formats), ("protobuf output", protobuf),
+        ("watch interactively", watchInteractively), ("member list", members), ("endpoint", endpoints), ("lock", lock),
+        ("elect", elect), ("alarm", alarms), ("make-mirror", mirror), ("snapshot save", snapshotSave),
+        ("member changes", memberChanges), ("move-leader", moveLeader),
     ]
 
     static func put(_ console: Console) throws {

@@ -82,7 +82,7 @@ extension Member {
     }
 }
 
-/// Three members on loopback addresses, ours or etcd's, with the same flags; ended and removed when let go.
+/// Members on loopback addresses, ours or etcd's, with the same flags; ended and removed when let go.
 final class Cluster: Sendable {
     enum Kind: String, Sendable, CaseIterable {
         case registry
@@ -100,11 +100,12 @@ final class Cluster: Sendable {
     /// - Parameters:
     ///   - prefix: `127.0.88.`; nil takes one that is free.
     ///   - isSwitched: a network namespace for each member and one for the clients, instead of loopback addresses.
+    ///   - size: how many members, at most three.
     ///   - extra: more flags of every member.
     ///   - programs: by member, where it is not the usual one.
     init(
         _ kind: Kind = .registry, prefix: String? = nil, isSwitched: Bool = false, token: String = Kind.token,
-        extra: [String] = [], environment: [String: String] = [:], programs: [String: String] = [:]
+        size: Int = 3, extra: [String] = [], environment: [String: String] = [:], programs: [String: String] = [:]
     ) throws {
         let network = isSwitched ? try SwitchedNetwork(addresses: [11, 12, 13, 20]) : nil
         self.network = network
@@ -112,8 +113,8 @@ final class Cluster: Sendable {
         let scratch = try Scratch()
         self.scratch = scratch
         let program = try kind == .etcd ? Programs.etcd() : Programs.ours("registryd")
-        let hosts = (11...13).map { "\(prefix)\($0)" }
-        let names = ["a", "b", "c"]
+        let hosts = (11...13).prefix(size).map { "\(prefix)\($0)" }
+        let names = Array(["a", "b", "c"].prefix(size))
         let initial = zip(names, hosts).map { "\($0)=http://\($1):2380" }.joined(separator: ",")
         members = zip(names.indices, zip(names, hosts)).map { index, member in
             let (name, host) = member
@@ -126,15 +127,15 @@ final class Cluster: Sendable {
             return Member(
                 name: name, host: host, folder: scratch.path, program: programs[name] ?? program,
                 arguments: arguments + extra,
-                environment: environment, namespaces: network.map { ($0.hosts[index], $0.hosts[hosts.count]) })
+                environment: environment, namespaces: network.map { ($0.hosts[index], $0.hosts[$0.hosts.count - 1]) })
         }
     }
 
     /// Starts all members and waits until each of them knows a leader.
     static func started(
-        _ kind: Kind = .registry, prefix: String? = nil, isSwitched: Bool = false, extra: [String] = []
+        _ kind: Kind = .registry, prefix: String? = nil, isSwitched: Bool = false, size: Int = 3, extra: [String] = []
     ) throws -> Cluster {
-        let cluster = try Cluster(kind, prefix: prefix, isSwitched: isSwitched, extra: extra)
+        let cluster = try Cluster(kind, prefix: prefix, isSwitched: isSwitched, size: size, extra: extra)
         for member in cluster.members { try member.start() }
         for member in cluster.members { try member.waitUntilHealthy() }
         return cluster

@@ -15,11 +15,17 @@ struct Feeder {
     static let origin = Origin(
         member: MemberID(1), incarnation: Incarnation(2), serial: 3, user: "root", peer: "127.0.0.1:5000")
 
+    /// Where auth is off nobody looks at it.
+    static let someone = Identity(user: "root", authRevision: 0)
+
     @discardableResult
     mutating func apply(
-        _ operation: Command.Operation, wall: Int64 = 1_000
+        _ operation: Command.Operation, wall: Int64 = 1_000, as identity: Identity = Feeder.someone
     ) -> Result<CommandResult, Rejection> {
-        let command = Command(wallMilliseconds: wall, origin: Feeder.origin, operation: operation)
+        var origin = Feeder.origin
+        origin.user = identity.user
+        let command = Command(
+            wallMilliseconds: wall, origin: origin, operation: operation, authRevision: identity.authRevision)
         let position = LogPosition(index: store.applied.index.next, term: term)
         return store.apply(command, at: position, into: &changes)
     }
@@ -61,6 +67,32 @@ struct Feeder {
         apply(.leaseGrant(LeaseID(lease), ttlMilliseconds: ttl))
     }
 
+    @discardableResult
+    mutating func auth(
+        _ operation: AuthOperation, as identity: Identity = .member
+    ) -> Result<CommandResult, Rejection> {
+        apply(.auth(operation), as: identity)
+    }
+
+    /// Auth is on: alice reads a/ and b/ and writes b/; root; and one that comes by certificate, without rights.
+    static func withAuth() -> Feeder {
+        var feeder = Feeder()
+        for operation: AuthOperation in [
+            .userAdd(.root, passwordHash: "r", hasNoPassword: false), .roleAdd(.root),
+            .userGrantRole(user: .root, role: .root), .userAdd("alice", passwordHash: "h", hasNoPassword: false),
+            .userAdd("certified", passwordHash: "", hasNoPassword: true), .roleAdd("reader"), .roleAdd("writer"),
+            .roleGrantPermission(role: "reader", Permission(kind: .read, range: .prefix(Key("a/")))),
+            .roleGrantPermission(role: "writer", Permission(kind: .readWrite, range: .prefix(Key("b/")))),
+            .userGrantRole(user: "alice", role: "reader"), .userGrantRole(user: "alice", role: "writer"), .enable,
+        ] { feeder.auth(operation) }
+        return feeder
+    }
+
+    /// The user as it is known now.
+    func identity(_ user: String) -> Identity {
+        Identity(user: user, authRevision: store.authRevision)
+    }
+
     var keys: [String] {
         guard case .result(let result) = store.range(RangeRequest(range: .all)) else { return ["?"] }
         return result.kvs.map { $0.key.text }
@@ -73,6 +105,6 @@ struct Feeder {
         }
         return RestoredState(
             header: store.header, live: result.kvs, leases: store.leases, members: store.members,
-            removedMembers: store.removedMembers, alarms: store.alarms)
+            removedMembers: store.removedMembers, alarms: store.alarms, auth: store.auth)
     }
 }

@@ -41,7 +41,9 @@ struct NaiveStore {
         _ operation: Command.Operation, term: Term
     ) throws(Rejection) -> CommandResult {
         switch operation {
-        case .put(let request): return .put(previous: try put(request))
+        case .put(let request):
+            if request.lease != .none, leases[request.lease] == nil { throw Rejection(.leaseNotFound) }
+            return .put(previous: try put(request))
         case .deleteRange(let request):
             let gone = delete(request)
             return .deleteRange(deleted: Int64(gone.count), previous: request.wantsPrevious ? gone : [])
@@ -71,8 +73,8 @@ struct NaiveStore {
             }
             return .leasesExpired(ended)
         case .publishMember, .memberUpdate: throw Rejection(.memberNotFound)
-        case .memberAdd, .memberRemove, .memberPromote, .alarm, .digestMark:
-            preconditionFailure("the model knows no members and no alarms")
+        case .memberAdd, .memberRemove, .memberPromote, .alarm, .digestMark, .auth:
+            preconditionFailure("the model knows no members, alarms and users")
         }
     }
 
@@ -130,7 +132,9 @@ struct NaiveStore {
         var responses: [OperationResult] = []
         for operation in succeeded ? request.success : request.failure {
             switch operation {
-            case .range(let range): responses.append(.range(try self.range(range)))
+            case .range(let range):
+                if range.revision.number < min(compacted, 0) { throw Rejection(.compacted) }
+                responses.append(.range(try self.range(range)))
             case .put(let put): responses.append(.put(previous: try self.put(put)))
             case .deleteRange(let delete):
                 let gone = self.delete(delete)

@@ -55,6 +55,7 @@ final class BackupBench {
         for member in state.members { digest.add(RecordDigest.member(member)) }
         for id in state.removedMembers { digest.add(RecordDigest.removedMember(id)) }
         for alarm in state.alarms { digest.add(RecordDigest.alarm(alarm)) }
+        digest.add(RecordDigest.auth(state.auth))
         return digest
     }
 

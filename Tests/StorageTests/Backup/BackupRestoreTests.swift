@@ -9,8 +9,9 @@ import Testing
 struct BackupRestoreTests {
     @Test("Three members that restore the same file agree on everything and differ only in who they are")
     func agreement() throws {
-        let bench = try BackupBench("agree")
+        let bench = try BackupBench("agree", batches: 90)
         #expect(!bench.source.removedMembers.isEmpty && !bench.source.alarms.isEmpty, "or nothing is proved of them")
+        #expect(!bench.source.auth.users.isEmpty && !bench.source.auth.roles.isEmpty, "or nothing is proved of them")
         let plan = bench.plan()
         let restored = try ["m1", "m2", "m3"].map { try bench.restore($0, plan) }
         #expect(Set(restored.map(\.cluster)).count == 1)
@@ -25,6 +26,7 @@ struct BackupRestoreTests {
             let state = stores.restored
             #expect(state.live == bench.source.live)
             #expect(state.leases == bench.source.leases)
+            #expect(state.auth == bench.source.auth)
             #expect(state.members == member.members)
             #expect(state.removedMembers.isEmpty && state.alarms.isEmpty)
             #expect(state.header.revision == bench.source.header.revision)

@@ -85,7 +85,7 @@ struct SnapshotTests {
         let disk = MemoryFileSystem()
         func refusal(_ parts: [[UInt8]]) throws -> String? {
             try disk.removeIfPresent("s")
-            let bytes = SnapshotFormat.fileHeader + parts.flatMap { $0 }
+            let bytes = SnapshotFormat.fileHeader(hasAuth: false) + parts.flatMap { $0 }
             try disk.open("s", .create).write(bytes, at: 0)
             let identity = SnapshotIdentity(position: .zero, digest: Digest128(), bytes: Int64(bytes.count))
             do throws(StorageError) {

@@ -11,6 +11,7 @@ struct StateModel {
     var members: [MemberDescription] = []
     var removedMembers: [MemberID] = []
     var alarms: [Alarm] = []
+    var auth = AuthRows.initial
 
     /// The newest version of `key` at a revision; nil when it is not alive.
     func pair(_ key: Key, at revision: Revision) -> KeyValue? {
@@ -36,7 +37,7 @@ struct StateModel {
     var restored: RestoredState {
         RestoredState(
             header: header, live: live(at: header.revision), leases: leases, members: members,
-            removedMembers: removedMembers, alarms: alarms)
+            removedMembers: removedMembers, alarms: alarms, auth: auth)
     }
 
     /// A random batch of one to three commands, applied to the model as well.
@@ -52,7 +53,7 @@ struct StateModel {
     }
 
     private mutating func command(_ generator: inout SeededGenerator, _ changes: inout [StateChange]) {
-        switch generator.below(18) {
+        switch generator.below(20) {
         case 0:
             let lease = LeaseRow(
                 id: LeaseID(generator.within(-3...3)), ttlMilliseconds: generator.within(1000...9000))
@@ -91,7 +92,34 @@ struct StateModel {
             if isRaised { alarms.append(alarm) }
             alarms.sort()
             changes.append(.alarm(AlarmChange(alarm, isRaised: isRaised)))
+        case 6, 7: changeAuth(&generator, &changes)
         default: revision(&generator, &changes)
+        }
+    }
+
+    private mutating func changeAuth(_ generator: inout SeededGenerator, _ changes: inout [StateChange]) {
+        let name = AuthName(["root", "a", "\u{e9}", "e\u{301}", "\u{0}"][Int(generator.below(5))])
+        switch generator.below(5) {
+        case 0:
+            auth.isEnabled.toggle()
+            auth.revision = generator.next()
+            changes.append(.authSettings(isEnabled: auth.isEnabled, revision: auth.revision))
+        case 1:
+            auth.users.removeAll { $0.name == name }
+            changes.append(.authUserRemoved(name))
+        case 2:
+            auth.roles.removeAll { $0.name == name }
+            changes.append(.authRoleRemoved(name))
+        case 3:
+            var user = AuthUser(name: name, passwordHash: "$2b$\(generator.below(9))")
+            if generator.chance(1, in: 2) { user.roles = ["a", .root] }
+            auth.users = (auth.users.filter { $0.name != name } + [user]).sorted { $0.name < $1.name }
+            changes.append(.authUser(user))
+        default:
+            let permission = Permission(kind: .write, range: .prefix(Key([1, UInt8(generator.below(256))])))
+            let role = AuthRole(name: name, permissions: [permission])
+            auth.roles = (auth.roles.filter { $0.name != name } + [role]).sorted { $0.name < $1.name }
+            changes.append(.authRole(role))
         }
     }
 
@@ -133,6 +161,7 @@ extension RestoredState {
         if leases != other.leases { return "leases differ" }
         if members != other.members { return "members differ" }
         if removedMembers != other.removedMembers { return "removed members differ" }
+        if auth != other.auth { return "users or roles differ" }
         return alarms == other.alarms ? nil : "alarms differ"
     }
 }

@@ -1,0 +1,150 @@
+import EtcdProto
+import Foundation
+import GRPC
+import NIOCore
+import NIOPosix
+import SwiftProtobuf
+import Synchronization
+
+/// One server while sequences are played on it.
+final class Session: Sendable {
+    /// `etcd` or `Ganglion`, for reports.
+    let label: String
+    let connection: GRPCClientConnection
+    private let state = Mutex(State())
+
+    private struct State {
+        var names = Names()
+        var streams: [Int: WatchedStream] = [:]
+        var tokens: [String: String] = [:]
+    }
+
+    init(_ label: String, _ member: Member) async throws {
+        self.label = label
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        connection = try await GRPCClientConnection.connect(host: member.host, port: 2379, on: loop).get()
+    }
+
+    deinit { connection.close() }
+
+    // MARK: Calls
+
+    /// - Parameters:
+    ///   - path: `/package.Service/Method`.
+    ///   - credential: the name of a token kept before; an unknown one sends nonsense.
+    func unary(
+        _ path: String, _ message: [UInt8], credential: String? = nil
+    ) async throws -> Result<[UInt8], GRPCStatus> {
+        do {
+            let answer = try await connection.unary(
+                path: path, message: message, metadata: metadata(credential), timeout: .seconds(10))
+            return .success(answer)
+        } catch let status as GRPCStatus {
+            guard status.code != .deadlineExceeded, status.code != .unavailable else {
+                throw TestFailure("\(label) does not answer \(path): \(status)")
+            }
+            return .failure(status)
+        }
+    }
+
+    /// Opens a streaming call.
+    func open(_ path: String, credential: String? = nil) -> RecordedStream {
+        RecordedStream(connection, path: path, metadata: metadata(credential))
+    }
+
+    private func metadata(_ credential: String?) -> Metadata {
+        guard let credential else { return Metadata() }
+        return Metadata(["token": state.withLock { $0.tokens[credential] } ?? "no such token"])
+    }
+
+    /// Keeps a token for calls that come with that credential.
+    func keep(token: String, as credential: String) {
+        state.withLock { $0.tokens[credential] = token }
+    }
+
+    // MARK: Names
+
+    func renaming(_ direction: Renaming.Direction) -> Renaming {
+        Renaming(names: state.withLock { $0.names }, direction: direction)
+    }
+
+    /// An answer as it is compared; what it teaches is known from then on.
+    func comparable<Response: Replayable>(_ type: Response.Type, _ bytes: [UInt8]) throws -> Response {
+        var response = try Response(serializedBytes: bytes)
+        state.withLock { response.teach(&$0.names) }
+        response.rename(renaming(.fromServer))
+        return response
+    }
+
+    // MARK: Watch streams
+
+    /// The stream with that number, if it is open.
+    func stream(_ number: Int) -> WatchedStream? { state.withLock { $0.streams[number] } }
+
+    func keep(_ stream: WatchedStream, as number: Int) {
+        state.withLock { $0.streams[number] = stream }
+    }
+
+    func forget(_ number: Int) {
+        state.withLock { $0.streams[number] = nil }
+    }
+
+    var openStreams: [(number: Int, stream: WatchedStream)] {
+        state.withLock { state in state.streams.sorted { $0.key < $1.key }.map { (number: $0.key, stream: $0.value) } }
+    }
+
+    /// Waits until all watches that started in the past have passed it. etcd takes them along together, every tenth of
+    /// a second: when another one that starts in the past has its event, so do they.
+    func catchUp() async throws {
+        guard try openStreams.contains(where: { try $0.stream.live().values.contains { $0 > 0 } }) else { return }
+        let put = try await ask("KV/Put", WatchedStream.markPut)
+        var request = Etcdserverpb_WatchRequest()
+        request.createRequest.key = WatchedStream.markKey
+        request.createRequest.startRevision = try Etcdserverpb_PutResponse(serializedBytes: put).header.revision
+        let stream = open("/etcdserverpb.Watch/Watch")
+        stream.send(try request.serializedBytes())
+        // That it was created, and the event.
+        let event: Bool? = try await soon(seconds: 5) { stream.received.messages.count > 1 ? true : nil }
+        stream.cancel()
+        if event == nil { throw TestFailure("\(label) does not catch up with the mark") }
+    }
+
+    // MARK: Start of a sequence
+
+    /// Leaves an empty store that is compacted up to its revision, and counts from there.
+    func reset(_ families: [any CallFamily]) async throws {
+        for (_, stream) in openStreams { stream.recorded.cancel() }
+        state.withLock {
+            $0.streams = [:]
+            $0.tokens = [:]
+        }
+        for family in families { try await family.reset(self) }
+        let listed = try await ask("Lease/LeaseLeases", Etcdserverpb_LeaseLeasesRequest())
+        for lease in try Etcdserverpb_LeaseLeasesResponse(serializedBytes: listed).leases {
+            var request = Etcdserverpb_LeaseRevokeRequest()
+            request.id = lease.id
+            // It may have expired meanwhile.
+            _ = try await unary("/etcdserverpb.Lease/LeaseRevoke", request.serializedBytes())
+        }
+        var everything = Etcdserverpb_DeleteRangeRequest()
+        everything.key = Data([0])
+        everything.rangeEnd = Data([0])
+        _ = try await ask("KV/DeleteRange", everything)
+        // The compacted revision holds a key and no tombstone: of those, versions keep different ones.
+        let put = try await ask("KV/Put", WatchedStream.markPut)
+        let base = try Etcdserverpb_PutResponse(serializedBytes: put).header.revision
+        var compaction = Etcdserverpb_CompactionRequest()
+        compaction.revision = base
+        _ = try await ask("KV/Compact", compaction)
+        state.withLock { $0.names = Names(base: base) }
+    }
+
+    /// A call that must succeed.
+    @discardableResult
+    func ask(_ method: String, _ request: some SwiftProtobuf.Message) async throws -> [UInt8] {
+        switch try await unary("/etcdserverpb.\(method)", request.serializedBytes()) {
+        case .success(let bytes): return bytes
+        case .failure(let status): throw TestFailure("\(label) refuses \(method): \(status)")
+        }
+    }
+}
