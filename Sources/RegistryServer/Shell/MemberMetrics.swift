@@ -34,6 +34,7 @@ final class MemberMetrics: Sendable {
         var isDiverged = false
         var checkedIndex: UInt64 = 0
         var alarms: Int = 0
+        var authRevision: UInt64 = 0
         var isDiskLow = false
         var scrubbedBytes: Int64 = 0
         var damageFound: UInt64 = 0
@@ -67,6 +68,7 @@ final class MemberMetrics: Sendable {
             values.isDiverged = gauges.isDiverged
             values.checkedIndex = gauges.checkedIndex.number
             values.alarms = gauges.alarms
+            values.authRevision = gauges.authRevision
         }
     }
 

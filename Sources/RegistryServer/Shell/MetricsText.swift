@@ -19,6 +19,8 @@ extension MemberCore: MetricsSource {
         text.gauge("etcd_debugging_mvcc_slow_watcher_total", "Watches that catch up.", Int64(values.slowWatchers))
         text.gauge("etcd_debugging_mvcc_current_revision", "Store revision.", values.revision)
         text.gauge("etcd_debugging_mvcc_compact_revision", "Compacted up to.", values.compactRevision)
+        text.gauge(
+            "etcd_debugging_auth_revision", "Revision of users and roles.", Int64(clamping: values.authRevision))
         text.histogram(
             "etcd_disk_wal_fsync_duration_seconds", "Log writes with their sync.", values.logWriteSeconds)
         text.gauge("ganglion_raft_term", "Raft term.", Int64(values.term))
