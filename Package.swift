@@ -81,6 +81,10 @@ let package = Package(
             name: "CYAML", path: "Sources/System/CYAML", pkgConfig: "yaml-0.1",
             providers: [.apt(["libyaml-dev"])]),
 
+        .systemLibrary(
+            name: "CCrypt", path: "Sources/System/CCrypt", pkgConfig: "libxcrypt",
+            providers: [.apt(["libcrypt-dev"])]),
+
         // Words
         .target(name: "Primitives", swiftSettings: pure),
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: strict),
@@ -149,7 +153,7 @@ let package = Package(
         .target(name: "EtcdProto", dependencies: [protobuf], exclude: ["protos"], swiftSettings: generated),
         .target(
             name: "EtcdAPI",
-            dependencies: ["RegistryModel", "Primitives", "EtcdProto", "GRPC", protobuf, nio],
+            dependencies: ["RegistryModel", "Primitives", "EtcdProto", "GRPC", "CCrypt", protobuf, nio, nioPosix],
             swiftSettings: strict),
         .testTarget(
             name: "EtcdAPITests",

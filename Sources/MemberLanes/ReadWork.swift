@@ -29,6 +29,8 @@ package final class ReadWork {
                 return try transaction(copy, request)
             case .rangeInHistory(let request):
                 return .range(.success(try opened().range(request)))
+            case .hashOfHistory(let revision):
+                return .hash(try opened().historyHash(through: revision))
             case .eventsInHistory(let range, let from, let through, let eventsMax, _):
                 return try events(in: range, from: from, through: through, limit: eventsMax)
             }

@@ -107,6 +107,8 @@ package enum Request: Sendable {
     case passwordRecord(AuthName)
     /// Whether the caller may do something that the door does by other means, such as taking a backup.
     case authorize(Authority)
+    /// The checksum of this member's history up to a revision, 0 for all it has; of local state, as etcd's.
+    case historyHash(Revision)
 }
 
 package struct MemberStatus: Hashable, Sendable {
@@ -184,6 +186,7 @@ package enum ReplyBody: Sendable {
     case authRoles([AuthName])
     case passwordRecord(PasswordRecord)
     case authorized
+    case historyHash(HistoryHash)
 }
 
 /// An answer with what every response header needs.
@@ -238,6 +241,8 @@ package enum Delivery: Sendable {
     case watch(WatchDelivery, term: Term)
     /// The member knows a leader again, or has lost it: for streams that require one.
     case leaderKnown(Bool)
+    /// The member has become a learner, or is none (any more); doors take it for none until told.
+    case learner(Bool)
 }
 
 /// A front door's end of the line: one object an event loop, so that a batch costs one wake-up.

@@ -55,6 +55,23 @@ package enum CommandResult: Hashable, Sendable {
     case authenticated(token: String, authRevision: UInt64)
 }
 
+/// A checksum over every version of every key that a compaction left and that is not younger than a revision: equal on
+/// all members whose compact revisions are equal.
+package struct HistoryHash: Hashable, Sendable {
+    /// CRC-32C.
+    package var hash: UInt32
+    /// -1 before the first compaction.
+    package var compactRevision: Revision
+    /// The last revision counted.
+    package var revision: Revision
+
+    package init(hash: UInt32, compactRevision: Revision, revision: Revision) {
+        self.hash = hash
+        self.compactRevision = compactRevision
+        self.revision = revision
+    }
+}
+
 /// Why a request was refused. Each front door maps the code to its protocol's own in one table.
 package struct Rejection: Error, Hashable, Sendable {
     package enum Code: UInt8, Sendable, CaseIterable {
@@ -121,6 +138,8 @@ package struct Rejection: Error, Hashable, Sendable {
         case invalidAuthToken
         /// A password was given for a user that has none.
         case noPasswordUser
+        /// A write found no leader in all its time, so it was not carried out.
+        case deadlineExceeded
     }
 
     package var code: Code

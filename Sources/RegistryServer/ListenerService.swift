@@ -53,6 +53,8 @@ extension MemberConfiguration {
         options.txnOperationsMax = maxTxnOperations
         options.leaderLossGrace = .milliseconds(3 * electionMilliseconds)
         options.identity.quotaBytes = quotaBytes ?? quotaBackendBytes
+        options.bcryptCost = bcryptCost
+        options.usesCertificateNames = clientSecurity.demandsCertificates
         options.isGatewayEnabled = isGatewayEnabled
         options.corsOrigins = corsOrigins
         options.hostWhitelist = hostWhitelist

@@ -28,8 +28,13 @@ extension MemberConfiguration {
 
     /// Checks the TLS settings by themselves and against the addresses; no file is read.
     func validateSecurity() throws(ConfigurationError) {
-        try clientSecurity.validate(prefix: "", urls: listenClientURLs, urlSetting: "--listen-client-urls")
-        try peerSecurity.validate(prefix: "peer-", urls: listenPeerURLs, urlSetting: "--listen-peer-urls")
+        try clientSecurity.validate(
+            prefix: "",
+            listeners: [
+                ("--listen-client-urls", listenClientURLs), ("--listen-client-http-urls", listenClientHTTPURLs),
+                ("--listen-metrics-urls", listenMetricsURLs),
+            ])
+        try peerSecurity.validate(prefix: "peer-", listeners: [("--listen-peer-urls", listenPeerURLs)])
         if let text = tlsMinimumVersion, TLSVersion(rawValue: text) == nil { throw .version(text) }
         if let text = tlsMaximumVersion, TLSVersion(rawValue: text) == nil { throw .version(text) }
         if tlsMinimumVersion == TLSVersion.tls13.rawValue {
@@ -63,21 +68,25 @@ extension MemberConfiguration {
 }
 
 extension MemberConfiguration.Security {
-    fileprivate func validate(prefix: String, urls: [String], urlSetting: String) throws(ConfigurationError) {
+    fileprivate func validate(
+        prefix: String, listeners: [(setting: String, urls: [String])]
+    ) throws(ConfigurationError) {
         let (certificate, key) = ("--\(prefix)cert-file", "--\(prefix)key-file")
-        let secure = urls.first { $0.hasPrefix("https://") }
+        let addresses = listeners.flatMap { setting, urls in urls.map { (setting: setting, url: $0) } }
+        let secure = addresses.first { $0.url.hasPrefix("https://") }
         switch (certificateFile, keyFile) {
         case (nil, nil):
             if let secure {
-                throw ConfigurationError("\(urlSetting): \(secure) needs a certificate: \(certificate) and \(key)")
+                throw ConfigurationError(
+                    "\(secure.setting): \(secure.url) needs a certificate: \(certificate) and \(key)")
             }
         case (.some, nil): throw ConfigurationError("\(certificate) is set, but \(key) is not")
         case (nil, .some): throw ConfigurationError("\(key) is set, but \(certificate) is not")
         case (let file?, .some):
             guard secure != nil else {
-                let shown = urls.joined(separator: ",")
+                let shown = addresses.map(\.url).joined(separator: ",")
                 throw ConfigurationError(
-                    "\(certificate) \(file) would not be used: \(urlSetting) names no https URL (\(shown))")
+                    "\(certificate) \(file) would not be used: \(listeners[0].setting) names no https URL (\(shown))")
             }
         }
         let demand = "--\(prefix)client-cert-auth"

@@ -88,6 +88,17 @@ extension MemberReplica {
         }
     }
 
+    /// Answered from local state, like etcd's: members are compared with it. Root's, which the door has asked for.
+    mutating func serveHistoryHash(
+        _ wanted: Revision, token: RequestToken, by identity: Identity, into effects: inout ReplicaEffects
+    ) {
+        guard wanted <= store.revision else {
+            return reply(.failure(Rejection(.futureRevision)), to: token, into: &effects)
+        }
+        let through = wanted <= .zero ? store.revision : wanted
+        order(.hashOfHistory(through: through), for: token, by: identity, into: &effects)
+    }
+
     private mutating func order(
         _ work: ReadJob.Work, for token: RequestToken, by identity: Identity, into effects: inout ReplicaEffects
     ) {
@@ -146,6 +157,7 @@ extension ReadOutcome {
         case .txn(let result): result.map { .txn($0) }
         case .compacted: .failure(Rejection(.compacted))
         case .failed(let reason): .failure(Rejection(.internalError, reason))
+        case .hash(let hash): .success(.historyHash(hash))
         case .events: .failure(Rejection(.internalError, "events for a read"))
         }
     }

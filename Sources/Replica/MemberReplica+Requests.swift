@@ -56,6 +56,7 @@ extension MemberReplica {
         case .readBarrier: reads.add(read(.barrier(token)))
         case .authStatus, .authUser, .authUsers, .authRole, .authRoles, .passwordRecord:
             reads.add(read(.auth(token, request)))
+        case .historyHash(let revision): serveHistoryHash(revision, token: token, by: identity, into: &effects)
         case .leases, .memberList, .status, .moveLeader, .authorize:
             answerAtOnce(request, token: token, by: identity, into: &effects)
         case .watchCreate, .watchCancel, .watchProgress, .watchConsumed, .watchStreamClosed:
@@ -155,7 +156,8 @@ extension MemberReplica {
         let timeout = timeoutRejection
         if writes.nextDeadline <= now {
             let overdue = writes.takeOverdue(at: now)
-            for write in overdue.queued + overdue.sent { reject(write, timeout, into: &effects) }
+            for write in overdue.queued { reject(write, rejection(ofQueued: write) ?? timeout, into: &effects) }
+            for write in overdue.sent { reject(write, timeout, into: &effects) }
         }
         for read in reads.takeOverdue(at: now) { rejectRead(read, timeout, into: &effects) }
         for call in leaseCalls.takeOverdue(at: now) {
@@ -166,6 +168,13 @@ extension MemberReplica {
             waitingRenewals = waiting.filter { $0.deadline > now }
             for read in waiting where read.deadline <= now { rejectRead(read, timeout, into: &effects) }
         }
+    }
+
+    /// Of a write that no leader was found for, in etcd's way.
+    private func rejection(ofQueued write: QueuedWrite) -> Rejection? {
+        guard knownLeader == nil else { return nil }
+        if case .memberPromote = write.operation { return Rejection(.noLeader) }
+        return Rejection(.deadlineExceeded)
     }
 
     var timeoutRejection: Rejection {

@@ -85,6 +85,8 @@ package struct MemberReplica: Sendable {
 
     /// Who led at the last look, for front doors and lease calls.
     var knownLeader: MemberID?
+    /// Whether the doors take this member for a learner.
+    var announcedLearner = false
     var leaderTerm = Term.zero
     /// When this member last lost sight of a leader; explains timeouts.
     var leaderLostAt: Instant?
@@ -180,6 +182,7 @@ package struct MemberReplica: Sendable {
         deliverWatches(into: &effects)
         keepStateDurable(into: &effects)
         reportPeers(into: &effects)
+        reportLearner(into: &effects)
         effects.needsRebuild = needsRebuild
         effects.fatal = fatal
     }
@@ -190,6 +193,7 @@ package struct MemberReplica: Sendable {
             if !sinks.contains(sink) { sinks = (sinks + [sink]).sorted() }
             // Doors assume a leader until told.
             if knownLeader == nil { effects.deliveries.append((sink, .leaderKnown(false))) }
+            if announcedLearner { effects.deliveries.append((sink, .learner(true))) }
         case .sinkDetached(let sink):
             sinks.removeAll { $0 == sink }
             held.removeAll { $0.token.sink == sink }
@@ -326,6 +330,14 @@ package struct MemberReplica: Sendable {
         if hadLeader != (knownLeader != nil) {
             for sink in sinks { effects.deliveries.append((sink, .leaderKnown(knownLeader != nil))) }
         }
+    }
+
+    /// Doors refuse most of what a learner is asked.
+    private mutating func reportLearner(into effects: inout ReplicaEffects) {
+        let isLearner = raft.configuration.learners.contains(configuration.member)
+        guard isLearner != announcedLearner else { return }
+        announcedLearner = isLearner
+        for sink in sinks { effects.deliveries.append((sink, .learner(isLearner))) }
     }
 
     private mutating func keepStateDurable(into effects: inout ReplicaEffects) {

@@ -68,12 +68,19 @@ import Testing
 
     @Test("Every rejection has etcd's code and text, and details of ours never leak into it")
     func complete() throws {
-        for code in Rejection.Code.allCases where code != .noPasswordUser {
+        for code in Rejection.Code.allCases where code != .noPasswordUser && code != .deadlineExceeded {
             let (status, text) = try #require(Self.expected[code], "\(code) is missing here")
             #expect(ErrorTable.status(Rejection(code)) == GRPCStatus(status, "etcdserver: " + text))
             guard code != .internalError else { continue }
             #expect(ErrorTable.status(Rejection(code, "detail")).message == "etcdserver: " + text)
         }
+    }
+
+    @Test("A write that found no leader ends like a call whose deadline passed, without etcd's prefix")
+    func noLeaderToProposeTo() {
+        #expect(
+            ErrorTable.status(Rejection(.deadlineExceeded))
+                == GRPCStatus(.deadlineExceeded, "context deadline exceeded"))
     }
 
     @Test("A password for a user without one is refused in the words of etcd's auth store, which has no code for it")

@@ -236,7 +236,7 @@ import Testing
                     "/etcdserverpb.KV/Put", Etcdserverpb_PutRequest.with { $0.key = Data([1]) })
             }
             _ = try await door.failure("/etcdserverpb.KV/Put", Etcdserverpb_PutRequest())
-            _ = try await door.failure("/etcdserverpb.Auth/AuthEnable", Etcdserverpb_AuthEnableRequest())
+            _ = try await door.failure("/etcdserverpb.KV/RangeStream", Etcdserverpb_RangeRequest())
             let text = try await door.http.request("GET", "/metrics").body
             let put = #"grpc_method="Put",grpc_service="etcdserverpb.KV",grpc_type="unary""#
             for line in [
@@ -244,8 +244,8 @@ import Testing
                 "grpc_server_msg_sent_total{\(put)} 3", "grpc_server_handled_total{grpc_code=\"OK\",\(put)} 3",
                 "grpc_server_handled_total{grpc_code=\"InvalidArgument\",\(put)} 1",
                 "grpc_server_handled_total{grpc_code=\"Unavailable\",\(put)} 0",
-                #"grpc_server_handled_total{grpc_code="Unimplemented",grpc_method="AuthEnable","#
-                    + #"grpc_service="etcdserverpb.Auth",grpc_type="unary"} 1"#,
+                #"grpc_server_handled_total{grpc_code="Unimplemented",grpc_method="RangeStream","#
+                    + #"grpc_service="etcdserverpb.KV",grpc_type="server_stream"} 1"#,
                 #"grpc_server_started_total{grpc_method="Observe",grpc_service="v3electionpb.Election","#
                     + #"grpc_type="server_stream"} 0"#,
                 "etcd_network_client_grpc_received_bytes_total 9", #"etcd_server_version{server_version="3.6.9"} 1"#,

@@ -179,7 +179,7 @@ import Testing
     func unimplemented() async throws {
         try await LoopbackDoor.with { door async throws in
             let empty = Etcdserverpb_HashRequest()
-            #expect(try await door.failure("/etcdserverpb.Maintenance/Hash", empty)?.code == .unimplemented)
+            #expect(try await door.failure("/etcdserverpb.KV/RangeStream", empty)?.code == .unimplemented)
             #expect(
                 try await door.failure("/etcdserverpb.KV/Nothing", empty)
                     == GRPCStatus(.unimplemented, "unknown method Nothing for service etcdserverpb.KV"))

@@ -118,9 +118,9 @@ import Testing
     @Test("Every served method is in etcd's list, and every gateway route serves its own method")
     func tables() {
         let paths = Set(EtcdMethods.all.map(\.path))
-        #expect(paths.count == EtcdMethods.all.count && paths.count == 49)
+        #expect(paths.count == EtcdMethods.all.count && paths.count == 53)
         #expect(EtcdMethods.served.allSatisfy { paths.contains($0.path) })
-        #expect(Set(EtcdMethods.served.map(\.path)).count == 17)
+        #expect(Set(EtcdMethods.served.map(\.path)).count == 31)
         #expect(GatewayRoute.routes.count == 20)
         #expect(GatewayRoute.routes["/lease/grant"]?.method.path == "/etcdserverpb.Lease/LeaseGrant")
     }
@@ -146,7 +146,7 @@ import Testing
             #expect(method.received == 11 && method.sent == 22)
             #expect(method.handled[GRPCStatus.Code.notFound.rawValue] == 33 && method.handled.reduce(0, +) == 33)
         }
-        #expect(total.receivedBytes == 11 * 2 * 49 && total.sentBytes == 22 * 3 * 49)
+        #expect(total.receivedBytes == 11 * 2 * 53 && total.sentBytes == 22 * 3 * 53)
         #expect(total.healthSuccesses == 55 && total.healthFailures == 77 && total.watchStreams == 121)
     }
 

@@ -136,6 +136,34 @@ import Testing
         }
     }
 
+    @Test("A caller without the right gets the same answer with the reason as Go prints it; the stream lives on")
+    func forbidden() async throws {
+        try await LoopbackDoor.with { door async throws in
+            let stream = open(door)
+            let reasons: [(Rejection.Code, String)] = [
+                (.permissionDenied, "rpc error: code = PermissionDenied desc = etcdserver: permission denied"),
+                (.invalidAuthToken, "rpc error: code = Unauthenticated desc = etcdserver: invalid auth token"),
+                (
+                    .authRevisionOld,
+                    "rpc error: code = InvalidArgument desc = etcdserver: revision of auth store is old"
+                ),
+                (.userNameEmpty, "rpc error: code = InvalidArgument desc = etcdserver: user name is empty"),
+            ]
+            for (code, reason) in reasons {
+                door.registry.script { request in
+                    if case .watchCreate = request { .failure(Rejection(code)) } else { nil }
+                }
+                try stream.send(create("k"))
+                let refused = try await stream.next()
+                #expect(refused.created && refused.canceled && refused.watchID == -1)
+                #expect(refused.cancelReason == reason && refused.header.memberID == 0xA1)
+            }
+            door.registry.script(nil)
+            try stream.send(create("k"))
+            #expect(try await stream.next().watchID == 0)
+        }
+    }
+
     @Test("A watch from before the compaction is created, then canceled with the compact revision and revision 0")
     func compaction() async throws {
         try await LoopbackDoor.with { door async throws in

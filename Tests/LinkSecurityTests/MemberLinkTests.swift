@@ -87,10 +87,12 @@ struct MemberLinkTests {
         one.transport.answerIntroductions { introduction }
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let credentials = LinkCredentials(accepting: nil, dialing: .client(own))
-        #expect(try await IntroductionClient.ask(first, credentials: credentials, on: loop) == introduction)
+        #expect(
+            try await IntroductionClient.ask(first, credentials: credentials, timeout: .seconds(30), on: loop)
+                == introduction)
         for address in [first, PeerAddress(host: first.host, port: first.port)] {
             do {
-                _ = try await IntroductionClient.ask(address, on: loop)
+                _ = try await IntroductionClient.ask(address, timeout: .seconds(30), on: loop)
                 Issue.record("introduced without a certificate at \(address), secure: \(address.isSecure)")
             } catch {
                 #expect("\(error)".contains("\(address): "), "\(error)")

@@ -85,7 +85,6 @@ struct ServerTests {
         let authority = try TestAuthority()
         let secure = try await SecureServer(try authority.issue("server"))
         let plain = try await SecureServer(nil)
-        let began = ContinuousClock.now
         let plaintext = await secure.ask(nil)
         #expect(plaintext.contains("cannot connect to 127.0.0.1:\(secure.port)"), "\(plaintext)")
         let handshake = await plain.ask(trusting(authority))
@@ -94,7 +93,7 @@ struct ServerTests {
         #expect(body.contains("400 Bad Request") && body.contains("HTTP request to an HTTPS server"), "\(body)")
         let (status, _) = try run("curl", ["--silent", "--insecure", "https://127.0.0.1:\(plain.port)/"])
         #expect(status == 35)
-        #expect(ContinuousClock.now - began < .seconds(4), "nobody waits for a timeout")
+        #expect(!plaintext.contains("in time") && !handshake.contains("in time"), "nobody waits for a timeout")
         #expect(secure.notices.count("does not speak TLS") >= 1)
         #expect(await plain.ask(nil) == "plaintext")
         #expect(await secure.ask(trusting(authority)) == "secure")

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("The fates of etcd's flags")
 struct FlagFateTests {
-    /// Every flag that etcd registered in 3.4, 3.5 or 3.6, except those about TLS.
+    /// Every flag that etcd registered in 3.4, 3.5 or 3.6.
     private static let ofEtcd = """
         name data-dir wal-dir snapshot-count heartbeat-interval election-timeout initial-election-tick-advance
         listen-peer-urls listen-client-urls listen-client-http-urls listen-metrics-urls max-snapshots max-wals
@@ -39,7 +39,12 @@ struct FlagFateTests {
         experimental-distributed-tracing-instance-id experimental-distributed-tracing-sampling-rate
         experimental-wait-cluster-ready-timeout cluster-active-size cluster-remove-delay cluster-sync-interval config
         force max-result-buffer max-retry-attempts peer-heartbeat-interval peer-election-timeout retry-interval snapshot v
-        vv
+        vv cert-file key-file client-cert-file client-key-file client-cert-auth client-crl-file
+        client-cert-allowed-hostname trusted-ca-file auto-tls peer-cert-file peer-key-file peer-client-cert-file
+        peer-client-key-file peer-client-cert-auth peer-trusted-ca-file peer-auto-tls self-signed-cert-validity
+        peer-crl-file peer-cert-allowed-cn peer-cert-allowed-hostname cipher-suites
+        experimental-peer-skip-client-san-verification peer-skip-client-san-verification tls-min-version
+        tls-max-version
         """.split { $0 == " " || $0 == "\n" }.map(String.init)
 
     /// A value that the flag's form takes and that is not its default.

@@ -82,6 +82,34 @@ struct FlagFileTests {
         try configuration.validate()
     }
 
+    @Test("The blocks about TLS set the flags of either port")
+    func security() throws {
+        let configuration = try parsed(
+            """
+            client-transport-security:
+              cert-file: c.pem
+              key-file: c.key
+              client-cert-auth: true
+              trusted-ca-file: ca.pem
+              auto-tls: false
+            peer-transport-security:
+              cert-file: p.pem
+              key-file: p.key
+              allowed-cn: [one, two]
+              skip-client-san-verification: false
+            cipher-suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]
+            tls-min-version: 'TLS1.2'
+            """
+        ).configuration
+        #expect(configuration.clientSecurity.certificateFile == "c.pem")
+        #expect(configuration.clientSecurity.demandsCertificates)
+        #expect(configuration.peerSecurity.keyFile == "p.key")
+        #expect(configuration.peerSecurity.allowedCommonNames == ["one", "two"])
+        #expect(configuration.peerSecurity.trustedCAFile == nil)
+        #expect(configuration.cipherSuites == ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"])
+        #expect(configuration.tlsMinimumVersion == "TLS1.2")
+    }
+
     @Test("JSON is read as well")
     func json() throws {
         let flags = try parsed(#"{"name": "two", "max-learners": 3, "log-outputs": ["stdout"], "pre-vote": true}"#)

@@ -11,6 +11,7 @@ struct FlagSecurityTests {
         let peer = ["--listen-peer-urls", "https://h:2", "--peer-cert-file", "p.pem", "--peer-key-file", "p.key"]
         let cases: [([String], String)] = [
             (client, "--listen-client-urls: https://h:1 needs a certificate: --cert-file and --key-file"),
+            (["--listen-metrics-urls", "https://h:3"], "--listen-metrics-urls: https://h:3 needs a certificate"),
             (client + ["--cert-file", "c.pem"], "--cert-file is set, but --key-file is not"),
             (client + ["--key-file", "c.key"], "--key-file is set, but --cert-file is not"),
             (certificate, "--cert-file c.pem would not be used: --listen-client-urls names no https URL"),
@@ -36,6 +37,7 @@ struct FlagSecurityTests {
             #expect(said.contains(text), "\(arguments): \(said)")
         }
         #expect(refusal(["--auto-tls=false", "--client-cert-auth=false"]) == "accepted")
+        #expect(refusal(["--listen-client-http-urls", "https://h:4"] + certificate) == "accepted")
         let all =
             client + certificate + peer + [
                 "--trusted-ca-file", "ca", "--client-cert-auth", "--peer-trusted-ca-file", "ca",

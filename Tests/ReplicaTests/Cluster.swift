@@ -15,6 +15,7 @@ struct Cluster {
         var watch: [WatchDelivery] = []
         /// As sink 1 was last told.
         var isLeaderKnown: Bool?
+        var isToldLearner: Bool?
         var appliedRows: [StateChange] = []
         /// As the shell was last told.
         var peers: PeerList?
@@ -211,6 +212,7 @@ struct Cluster {
                 nodes[id]!.replies[serial] = reply
             case .watch(let delivery, _): nodes[id]!.watch.append(delivery)
             case .leaderKnown(let isKnown): nodes[id]!.isLeaderKnown = isKnown
+            case .learner(let isLearner): nodes[id]!.isToldLearner = isLearner
             }
         }
     }

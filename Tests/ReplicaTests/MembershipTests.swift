@@ -67,8 +67,11 @@ struct ReplicaMembershipTests {
         try cluster.start(MemberID(4), peerURL: "http://m4")
         _ = cluster.run(for: .seconds(2))
         #expect(cluster[cluster.follower].replica.raft.configuration.learners == [MemberID(4)])
+        #expect(cluster[MemberID(4)].isToldLearner == true, "front doors are told")
         let promoted = cluster.call(.write(.memberPromote(MemberID(4))), at: cluster.follower)
         guard case .membersChanged = promoted?.body else { throw Missing(what: "not promoted: \(promoted as Any)") }
+        _ = cluster.run(for: .seconds(1))
+        #expect(cluster[MemberID(4)].isToldLearner == false)
         #expect(cluster[cluster.follower].replica.raft.configuration.voters.count == 4)
     }
 

@@ -75,6 +75,7 @@ extension World {
             queue.add(.host(event), at: arrival(on: link))
         case .leaderKnown(let isKnown):
             if !isKnown { endStreams(at: member) }
+        case .learner: break
         }
     }
 

@@ -78,7 +78,7 @@ extension World {
         case .watch(let delivery, _):
             let arrival = scene.arrival(of: delivery, at: now)
             queue.add(.scripted { world throws(Violation) in try world.watcherHears(delivery) }, at: arrival)
-        case .leaderKnown:
+        case .leaderKnown, .learner:
             break
         }
     }

@@ -141,7 +141,7 @@ extension World {
                 )
             }
             try hear(delivery, stream, place)
-        case .leaderKnown: break
+        case .leaderKnown, .learner: break
         }
     }
 

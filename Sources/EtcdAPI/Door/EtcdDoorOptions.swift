@@ -22,6 +22,10 @@ package struct EtcdDoorOptions: Sendable {
     package var grpcOverheadBytes = 524_288
     /// Longest list of a transaction (`--max-txn-ops`).
     package var txnOperationsMax = RequestValidation.operationsMax
+    /// Binary logarithm of the rounds of new password hashes (`--bcrypt-cost`), 4 to 31.
+    package var bcryptCost = 10
+    /// Whether a caller without a token is who its client certificate names (`--client-cert-auth`).
+    package var usesCertificateNames = false
     /// How long a stream opened with `hasleader` outlives the loss of the leader: three election timeouts.
     package var leaderLossGrace = TimeAmount.milliseconds(1_500)
     /// Consumed events of a watch stream are reported to the core once there are this many ...

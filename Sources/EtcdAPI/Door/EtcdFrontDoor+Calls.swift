@@ -28,44 +28,99 @@ extension EtcdFrontDoor: CallRouter {
             registerUnary(method)
         }
         registerStream("/etcdserverpb.Watch/Watch") { [unowned self] call, counters, context in
-            let stream = WatchStream(
-                call: call, door: self, counters: counters, requiresLeader: context.requiresLeader)
-            stream.number = watchStreams.insert(stream)
+            let stream = WatchStream(call: call, door: self, counters: counters)
+            stream.number = watchReceivers.insert(.stream(stream))
             return stream
         }
         registerStream("/etcdserverpb.Lease/LeaseKeepAlive") { [unowned self] call, counters, context in
-            let stream = KeepAliveStream(call: call, door: self, counters: counters, context: context)
-            stream.number = keepAliveStreams.insert(stream)
-            return stream
+            KeepAliveStream(call: call, door: self, counters: counters, context: context)
         }
-        registerStream("/etcdserverpb.Maintenance/Snapshot") { [unowned self] call, counters, _ in
-            SnapshotStream(call: call, door: self, counters: counters)
+        registerStream("/etcdserverpb.Maintenance/Snapshot", onLearner: true) {
+            [unowned self] call, counters, context in
+            SnapshotStream(call: call, door: self, counters: counters, context: context)
+        }
+        for method in EtcdMethods.servedByProcedures {
+            registerStream(method.path) { [unowned self] call, counters, context in
+                ProcedureCall(call: call, door: self, method: method, counters: counters, context: context)
+            }
+        }
+        registerLocal()
+    }
+
+    /// Calls that the door answers by itself, for anybody and in every state of the member.
+    private func registerLocal() {
+        register("/grpc.health.v1.Health/Watch") { [unowned self] call, counters in
+            HealthWatch(call: call, door: self, counters: counters)
+        }
+        for service in ReflectionService.names {
+            register("/\(service)/ServerReflectionInfo") { [unowned self] call, counters in
+                ReflectionStream(call: call, door: self, counters: counters)
+            }
+        }
+        register("/grpc.health.v1.Health/Check") { [unowned self] _, counters in
+            UnaryCallHandler(
+                request: { [unowned self] call, message in
+                    metrics.received(message, counters)
+                    switch HealthService.check(message) {
+                    case .success(let answer):
+                        metrics.sent(answer.count, counters)
+                        call.send(answer)
+                        counters.finish(call, .ok)
+                    case .failure(let status):
+                        counters.finish(call, status)
+                    }
+                },
+                end: { call, end in counters.closed(call, end) })
+        }
+    }
+
+    private func register(_ path: String, _ open: @escaping (ServerCall, MethodCounters) -> (any ServerCallHandler)?) {
+        guard let counters = metrics[path] else {
+            preconditionFailure("\(path) is missing in the list of methods")
+        }
+        openings[path] = { call in
+            counters.started += 1
+            return open(call, counters)
         }
     }
 
     // MARK: Unary calls
 
     private func registerUnary(_ method: UnaryMethod) {
-        guard let counters = metrics[method.path] else {
-            preconditionFailure("\(method.path) is missing in the list of etcd's methods")
-        }
-        let handler = UnaryCallHandler(
-            request: { [unowned self] call, message in begin(call, message, method, counters) },
-            end: { call, end in counters.closed(call, end) })
-        openings[method.path] = { _ in
-            counters.started += 1
-            return handler
+        var handler: UnaryCallHandler?
+        register(method.path) { [unowned self] _, counters in
+            if let handler { return handler }
+            let made = UnaryCallHandler(
+                request: { [unowned self] call, message in begin(call, message, method, counters) },
+                end: { call, end in counters.closed(call, end) })
+            handler = made
+            return made
         }
     }
 
     private func begin(_ call: ServerCall, _ message: [UInt8], _ method: UnaryMethod, _ counters: MethodCounters) {
         metrics.received(message, counters)
-        switch method.request(from: message, options: options) {
-        case .success(let request):
+        do throws(GRPCStatus) {
+            let request = try request(method, from: message)
+            if let refusal = refusal(of: call.metadata) { throw refusal }
             submit(request, context: context(of: call), waiting: .unary(call, method, counters, since: .now()))
-        case .failure(let status):
-            counters.finish(call, status)
+        } catch {
+            counters.finish(call, error)
         }
+    }
+
+    /// What the bytes ask for, if this member may be asked it.
+    func request(_ method: UnaryMethod, from message: [UInt8]) throws(GRPCStatus) -> Request {
+        let request = try method.request(from: message, options: options).get()
+        guard !isLearner || request.isForLearners else {
+            throw ErrorTable.status(Rejection(.notSupportedForLearner))
+        }
+        return request
+    }
+
+    /// What speaks against a call whatever it asks.
+    private func refusal(of metadata: Metadata) -> GRPCStatus? {
+        metadata.isText("client-api-version") ? nil : ErrorTable.invalidClientVersion
     }
 
     /// Answers a call; one that ended in the meantime needs nothing.
@@ -82,32 +137,64 @@ extension EtcdFrontDoor: CallRouter {
         }
     }
 
-    // MARK: Streams
+    // MARK: Streams and other calls with a handler of their own
 
+    /// - Parameter onLearner: whether a learner serves it, too.
     private func registerStream(
-        _ path: String,
-        _ make: @escaping (ServerCall, MethodCounters, RequestContext) -> any ServerCallHandler
+        _ path: String, onLearner: Bool = false,
+        _ make: @escaping (ServerCall, MethodCounters, RequestContext) -> any ServerCallHandler & EndableStream
     ) {
-        guard let counters = metrics[path] else {
-            preconditionFailure("\(path) is missing in the list of etcd's methods")
-        }
-        openings[path] = { [unowned self] call in
-            counters.started += 1
+        register(path) { [unowned self] call, counters in
             let context = context(of: call)
-            guard knowsLeader || !context.requiresLeader else {
-                let status = ErrorTable.status(Rejection(.noLeader))
+            if let status = refusal(ofStream: call, context, onLearner: onLearner) {
                 counters.refused(status.code)
                 call.finish(status)
                 return nil
             }
-            return make(call, counters, context)
+            let stream = make(call, counters, context)
+            if context.requiresLeader, counters.method.kind != .unary { bindToLeader(stream) }
+            return stream
         }
+    }
+
+    private func refusal(ofStream call: ServerCall, _ context: RequestContext, onLearner: Bool) -> GRPCStatus? {
+        if isLearner, !onLearner { return ErrorTable.status(Rejection(.notSupportedForLearner)) }
+        if let refusal = refusal(of: call.metadata) { return refusal }
+        return knowsLeader || !context.requiresLeader ? nil : ErrorTable.status(Rejection(.noLeader))
     }
 
     // MARK: Context
 
     func context(of call: ServerCall) -> RequestContext {
         RequestContext(
-            peer: call.connection.peerText, requiresLeader: call.metadata["hasleader"] == "true")
+            credential: credential(of: call), peer: call.connection.peerText,
+            requiresLeader: call.metadata["hasleader"] == "true")
+    }
+
+    /// A token says more than a certificate. One without a CommonName names a user that has no rights.
+    private func credential(of call: ServerCall) -> Credential {
+        let credential = Self.credential(in: call.metadata)
+        guard credential == .none, options.usesCertificateNames, call.connection.hasVerifiedCertificate else {
+            return credential
+        }
+        return .certificate(commonName: call.connection.certificateCommonName ?? "")
+    }
+
+    /// The token a request brings: `token`, or else `authorization`, of which a leading `Bearer ` is cut off.
+    static func credential(in metadata: Metadata) -> Credential {
+        guard let value = metadata["token"] ?? metadata["authorization"] else { return .none }
+        let scheme = "Bearer "
+        return .token(value.hasPrefix(scheme) ? String(value.dropFirst(scheme.count)) : value)
+    }
+}
+
+extension Request {
+    /// Whether a learner answers it; etcd's list. What a learner lacks it would otherwise have to ask the voters for.
+    fileprivate var isForLearners: Bool {
+        switch self {
+        case .status: true
+        case .range(let request): request.serializable
+        default: false
+        }
     }
 }

@@ -17,6 +17,17 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
         case watchCreate(WatchStream, fragments: Bool)
         /// The HTTP side.
         case http((Reply) -> Void)
+        case procedure(ProcedureRun)
+        case procedureWatch(ProcedureRun, watchID: Int64)
+        case snapshot(SnapshotStream)
+        /// What was ordered without anybody to tell.
+        case nobody
+    }
+
+    /// Who receives what a watch stream of the member delivers.
+    enum WatchReceiver {
+        case stream(WatchStream)
+        case procedure(ProcedureRun)
     }
 
     let eventLoop: any EventLoop
@@ -31,14 +42,17 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
     private(set) var sink: UInt32 = 0
 
     private var waiting = Slab<Waiting>()
-    var watchStreams = Slab<WatchStream>()
-    var keepAliveStreams = Slab<KeepAliveStream>()
+    var watchReceivers = Slab<WatchReceiver>()
+    /// Open streams that were opened with `hasleader`, by identity.
+    private var leaderBound: [ObjectIdentifier: any EndableStream] = [:]
     private var eventCache = EventCache()
     /// Streams that received events in the batch at hand.
     private var streamsToSettle: [WatchStream] = []
 
     /// Whether the member knows a leader, as last heard; true until told otherwise.
     private(set) var knowsLeader = true
+    /// Whether the member is a learner, as last heard.
+    private(set) var isLearner = false
     private var leaderLossTimer: Scheduled<Void>?
     private var isDetached = false
     /// Since the last report about them.
@@ -106,6 +120,7 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
             case .reply(let serial, let reply): receive(reply: reply, serial: serial)
             case .watch(let delivery, let term): receive(delivery, term: term)
             case .leaderKnown(let known): leaderKnown(known)
+            case .learner(let isLearner): self.isLearner = isLearner
             }
         }
         eventCache.removeAll()
@@ -129,6 +144,13 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
             stream.createAnswered(reply, fragments: fragments)
         case .http(let completion):
             completion(reply)
+        case .procedure(let run):
+            run.answered(reply)
+        case .procedureWatch(let run, let watchID):
+            run.watchAnswered(reply, watchID: watchID)
+        case .snapshot(let stream):
+            stream.authorized(reply)
+        case .nobody: break
         }
     }
 
@@ -148,7 +170,14 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
 
     private func receive(_ delivery: WatchDelivery, term: Term) {
         // A delivery may cross the news that its stream is closed.
-        guard let stream = watchStreams[delivery.stream.number] else { return }
+        switch watchReceivers[delivery.stream.number] {
+        case .stream(let stream): receive(delivery, for: stream, term: term)
+        case .procedure(let run): run.received(delivery, term: term)
+        case nil: break
+        }
+    }
+
+    private func receive(_ delivery: WatchDelivery, for stream: WatchStream, term: Term) {
         switch delivery.content {
         case .events(let events):
             let encoded = eventCache.encoded(events, withPrevious: delivery.wantsPrevious)
@@ -178,12 +207,21 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
 
     private func endStreamsRequiringLeader() {
         let status = ErrorTable.status(Rejection(.noLeader))
-        for stream in watchStreams.values where stream.requiresLeader {
+        let streams = leaderBound.values
+        leaderBound.removeAll()
+        for stream in streams {
             stream.end(status)
         }
-        for stream in keepAliveStreams.values where stream.requiresLeader {
-            stream.end(status)
-        }
+    }
+
+    /// The stream ends when the member has been without a leader for a while.
+    func bindToLeader(_ stream: any EndableStream) {
+        leaderBound[ObjectIdentifier(stream)] = stream
+    }
+
+    /// Harmless for a stream that was not bound.
+    func unbindFromLeader(_ stream: any EndableStream) {
+        leaderBound.removeValue(forKey: ObjectIdentifier(stream))
     }
 
     // MARK: Headers
@@ -196,4 +234,9 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
         HeaderFields(
             clusterID: clusterID, memberID: memberID, revision: revision.number, term: term.number)
     }
+}
+
+/// A stream that the door can end on its own account.
+protocol EndableStream: AnyObject {
+    func end(_ status: GRPCStatus)
 }

@@ -10,6 +10,7 @@ package final class EtcdFrontDoors: Sendable {
     private let byLoop: [ObjectIdentifier: EtcdFrontDoor]
     private let metricsSource: (any MetricsSource)?
     private let options: EtcdDoorOptions
+    let passwords: PasswordLane
     private let memberID: UInt64
 
     /// Makes a door on every loop of `group` and attaches it to `service`.
@@ -23,6 +24,7 @@ package final class EtcdFrontDoors: Sendable {
     ) {
         self.metricsSource = metricsSource
         self.options = options
+        passwords = PasswordLane(cost: options.bcryptCost)
         memberID = service.memberID.number
         doors = group.makeIterator().map { EtcdFrontDoor(service: service, eventLoop: $0, options: options) }
         byLoop = Dictionary(uniqueKeysWithValues: doors.map { (ObjectIdentifier($0.eventLoop), $0) })
@@ -46,12 +48,13 @@ package final class EtcdFrontDoors: Sendable {
         for door in doors {
             try? await door.eventLoop.submit { door.detach() }.get()
         }
+        passwords.finish()
     }
 
     /// Everything `/metrics` shows, counted over all doors.
     func metricsText(on eventLoop: any EventLoop) -> EventLoopFuture<String> {
         let snapshots = doors.map { door in
-            door.eventLoop.submit { door.metrics.snapshot(watchStreams: door.watchStreams.count) }
+            door.eventLoop.submit { door.metrics.snapshot(watchStreams: door.watchReceivers.count) }
         }
         return EventLoopFuture.whenAllSucceed(snapshots, on: eventLoop).map { [self] snapshots in
             var total = snapshots[0]

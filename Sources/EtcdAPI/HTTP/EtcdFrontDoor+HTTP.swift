@@ -48,14 +48,22 @@ extension EtcdFrontDoor: HTTPRouter {
         }
         do throws(GRPCStatus) {
             let message = try route.request(request.body)
-            let decoded = try route.method.request(from: message, options: options).get()
+            let decoded = try self.request(route.method, from: message)
             let context = RequestContext(
-                peer: responder.connection.peerText,
+                credential: Self.gatewayCredential(in: request.headers), peer: responder.connection.peerText,
                 requiresLeader: request.headers["grpc-metadata-hasleader"] == "true")
             submit(decoded, context: context, waiting: .http { [self] reply in answer(responder, route, reply) })
         } catch {
             respond(responder, error)
         }
+    }
+
+    /// As grpc-gateway passes headers on; certificates do not count here.
+    static func gatewayCredential(in headers: Metadata) -> Credential {
+        var metadata = Metadata()
+        if let token = headers["grpc-metadata-token"] { metadata.add("token", token) }
+        if let value = headers["authorization"] { metadata.add("authorization", value) }
+        return credential(in: metadata)
     }
 
     private func answer(_ responder: HTTPResponder, _ route: GatewayRoute, _ reply: Reply) {

@@ -7,6 +7,7 @@ import RegistryModel
 extension EtcdFrontDoor {
     func handleHealth(_ request: HTTPRequest, _ responder: HTTPResponder) {
         let query = HealthQuery(request.query)
+        // The question is the member's own: users and roles have no say in it.
         let context = RequestContext(credential: .root, peer: responder.connection.peerText)
         submit(
             .status, context: context,

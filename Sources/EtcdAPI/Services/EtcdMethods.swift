@@ -5,8 +5,8 @@ enum MethodKind: String, Sendable {
     case bidirectional = "bidi_stream"
 }
 
-/// Every method that etcd has, served here or not: for metrics, and to tell an unknown method from an unknown
-/// service.
+/// Every method that etcd has, and those of health checks and reflection: for metrics, and to tell an unknown method
+/// from an unknown service.
 enum EtcdMethods {
     struct Method: Hashable, Sendable {
         let service: String
@@ -36,6 +36,9 @@ enum EtcdMethods {
         + methods("v3lockpb.Lock", ["Lock", "Unlock"])
         + methods("v3electionpb.Election", ["Campaign", "Proclaim", "Leader", "Resign"])
         + methods("v3electionpb.Election", ["Observe"], .serverStream)
+        + methods(HealthService.name, ["Check"])
+        + methods(HealthService.name, ["Watch"], .serverStream)
+        + ReflectionService.names.flatMap { methods($0, ["ServerReflectionInfo"], .bidirectional) }
 
     static let services = Set(all.map(\.service))
 
@@ -45,5 +48,9 @@ enum EtcdMethods {
 
     /// The unary methods that are served.
     static let served: [UnaryMethod] =
-        KVService.unary + LeaseService.unary + ClusterService.unary + MaintenanceService.unary
+        KVService.unary + LeaseService.unary + ClusterService.unary + MaintenanceService.unary + AuthService.unary
+
+    /// The methods that take more than one request to the member.
+    static let servedByProcedures: [ProcedureMethod] =
+        LockService.procedures + ElectionService.procedures + UpkeepService.procedures + AuthService.procedures
 }

@@ -2,7 +2,7 @@ import GRPC
 import RegistryModel
 
 /// One `etcdserverpb.Lease/LeaseKeepAlive` call: exactly one response per request, in request order.
-final class KeepAliveStream: ServerCallHandler {
+final class KeepAliveStream: ServerCallHandler, EndableStream {
     private enum Answer {
         case alive([UInt8])
         case failed(GRPCStatus)
@@ -15,8 +15,6 @@ final class KeepAliveStream: ServerCallHandler {
     private unowned let door: EtcdFrontDoor
     private let counters: MethodCounters
     private let context: RequestContext
-    /// The stream's number in the door's slab; set right after insertion.
-    var number: UInt64 = 0
 
     /// The position of the oldest request without an answer, and of the next request.
     private var oldest: UInt64 = 0
@@ -33,8 +31,6 @@ final class KeepAliveStream: ServerCallHandler {
         self.counters = counters
         self.context = context
     }
-
-    var requiresLeader: Bool { context.requiresLeader }
 
     // MARK: Requests
 
@@ -154,6 +150,6 @@ final class KeepAliveStream: ServerCallHandler {
         guard !isReleased else { return }
         isReleased = true
         early = [:]
-        _ = door.keepAliveStreams.take(number)
+        door.unbindFromLeader(self)
     }
 }

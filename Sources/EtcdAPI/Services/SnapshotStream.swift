@@ -5,17 +5,20 @@ import RegistryModel
 import SwiftProtobuf
 
 /// One `etcdserverpb.Maintenance/Snapshot` call: the member's backup, chunk by chunk, as fast as the client takes it.
-final class SnapshotStream: ServerCallHandler {
+final class SnapshotStream: ServerCallHandler, EndableStream {
     private let call: ServerCall
     private unowned let door: EtcdFrontDoor
     private let counters: MethodCounters
+    private let context: RequestContext
+    private var hasRequest = false
     private var transfer: (any BackupTransfer)?
     private var isOver = false
 
-    init(call: ServerCall, door: EtcdFrontDoor, counters: MethodCounters) {
+    init(call: ServerCall, door: EtcdFrontDoor, counters: MethodCounters, context: RequestContext) {
         self.call = call
         self.door = door
         self.counters = counters
+        self.context = context
         call.drainMark = Self.unsentBytesMax
     }
 
@@ -24,12 +27,20 @@ final class SnapshotStream: ServerCallHandler {
 
     func messageReceived(_ message: [UInt8], _ call: ServerCall) {
         door.metrics.received(message, counters)
-        guard transfer == nil, !isOver else { return }
+        guard !hasRequest, !isOver else { return }
+        hasRequest = true
         do {
             _ = try Etcdserverpb_SnapshotRequest(serializedBytes: message)
         } catch {
             return end(ErrorTable.status(refusing: error))
         }
+        door.submit(.authorize(.root), context: context, waiting: .snapshot(self))
+    }
+
+    /// The member knows whether the caller may have a backup.
+    func authorized(_ reply: Reply) {
+        guard !isOver else { return }
+        if case .failure(let rejection) = reply.outcome { return end(ErrorTable.status(rejection)) }
         let loop = door.eventLoop
         let stream = NIOLoopBound(self, eventLoop: loop)
         let transfer = door.service.openBackup { event in
@@ -41,7 +52,7 @@ final class SnapshotStream: ServerCallHandler {
 
     func halfClosed(_ call: ServerCall) {
         // The request is the only message; a call without one has nothing to wait for.
-        if transfer == nil { end(ErrorTable.status(WireFailure(message: "the request is missing"))) }
+        if !hasRequest { end(ErrorTable.status(WireFailure(message: "the request is missing"))) }
     }
 
     private func received(_ event: BackupEvent) {
@@ -84,7 +95,7 @@ final class SnapshotStream: ServerCallHandler {
         release()
     }
 
-    private func end(_ status: GRPCStatus) {
+    func end(_ status: GRPCStatus) {
         guard !isOver else { return }
         counters.finish(call, status)
         release()
@@ -92,6 +103,7 @@ final class SnapshotStream: ServerCallHandler {
 
     private func release() {
         isOver = true
+        door.unbindFromLeader(self)
         transfer?.cancel()
         transfer = nil
     }

@@ -35,11 +35,12 @@ struct UnaryMethod: Sendable {
 }
 
 extension ErrorTable {
-    /// The status for what `UnaryMethod.decode` throws.
+    /// The status for what `UnaryMethod.decode` and `ProcedureMethod.make` throw.
     static func status(refusing error: any Error) -> GRPCStatus {
         switch error {
         case let rejection as Rejection: status(rejection)
         case let failure as WireFailure: status(failure)
+        case let status as GRPCStatus: status
         default: status(WireFailure(message: "\(error)"))
         }
     }

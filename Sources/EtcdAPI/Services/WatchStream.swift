@@ -8,7 +8,7 @@ import SwiftProtobuf
 ///
 /// The member answers the creates of a stream in the order they were submitted, and delivers nothing for a watch
 /// before its creation was answered; this type only keeps that order.
-final class WatchStream: ServerCallHandler {
+final class WatchStream: ServerCallHandler, EndableStream {
     /// Unsent bytes past which the stream's requests wait: every request has an answer.
     private static let unsentBytesMax = 1024 * 1024
     /// Up to this size a response is copied into one piece; larger ones share the encoded events.
@@ -17,8 +17,6 @@ final class WatchStream: ServerCallHandler {
     private let call: ServerCall
     private unowned let door: EtcdFrontDoor
     private let counters: MethodCounters
-    /// The stream was opened with `hasleader`.
-    let requiresLeader: Bool
     /// The stream's number in the door's slab; set right after insertion.
     var number: UInt64 = 0
 
@@ -36,11 +34,10 @@ final class WatchStream: ServerCallHandler {
     /// Received events in the batch at hand.
     private(set) var isUnsettled = false
 
-    init(call: ServerCall, door: EtcdFrontDoor, counters: MethodCounters, requiresLeader: Bool) {
+    init(call: ServerCall, door: EtcdFrontDoor, counters: MethodCounters) {
         self.call = call
         self.door = door
         self.counters = counters
-        self.requiresLeader = requiresLeader
     }
 
     private var id: StreamID { StreamID(sink: door.sink, number: number) }
@@ -130,8 +127,19 @@ final class WatchStream: ServerCallHandler {
             var head = WatchResponseHead(header: door.header(reply), watchID: -1)
             head.created = true
             head.canceled = true
-            head.cancelReason = rejection.message.isEmpty ? status.message : rejection.message
+            head.cancelReason = Self.cancelReason(rejection, status)
             send(head.encoded)
+        }
+    }
+
+    /// A rejection of the watch itself brings etcd's words; one of its caller is shown as Go prints such an error.
+    private static func cancelReason(_ rejection: Rejection, _ status: GRPCStatus) -> String {
+        switch rejection.code {
+        case .permissionDenied: "rpc error: code = PermissionDenied desc = \(status.message)"
+        case .invalidAuthToken: "rpc error: code = Unauthenticated desc = \(status.message)"
+        case .authRevisionOld, .userNameEmpty: "rpc error: code = InvalidArgument desc = \(status.message)"
+        case .userNotFound: "rpc error: code = FailedPrecondition desc = \(status.message)"
+        default: rejection.message.isEmpty ? status.message : rejection.message
         }
     }
 
@@ -142,7 +150,9 @@ final class WatchStream: ServerCallHandler {
         isUnsettled = true
         unreportedEvents += events.count
         unreportedBytes += encoded.count
-        if encoded.count >= fragmentBytesMax, fragmenting.contains(delivery.watchID) {
+        if fragmenting.contains(delivery.watchID), events.count > 1,
+            head.encoded.count + encoded.count >= fragmentBytesMax
+        {
             sendFragments(events, &head, withPrevious: delivery.wantsPrevious)
         } else if encoded.count <= Self.copiedBytesMax {
             send(head.encoded(with: encoded))
@@ -240,7 +250,8 @@ final class WatchStream: ServerCallHandler {
     private func release() {
         guard !isReleased else { return }
         isReleased = true
-        _ = door.watchStreams.take(number)
+        door.unbindFromLeader(self)
+        _ = door.watchReceivers.take(number)
         if isKnownToMember {
             door.notify(.watchStreamClosed(id))
         }

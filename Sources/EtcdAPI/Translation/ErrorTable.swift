@@ -14,6 +14,14 @@ package enum ErrorTable {
         return GRPCStatus(code, text)
     }
 
+    // Refusals that the member never hears of.
+    static let invalidDowngradeTarget = GRPCStatus(
+        .invalidArgument, "etcdserver: invalid downgrade target version")
+    static let wrongDowngradeFormat = GRPCStatus(
+        .invalidArgument, "etcdserver: wrong downgrade target version format")
+    static let noInflightDowngrade = GRPCStatus(.failedPrecondition, "etcdserver: no inflight downgrade job")
+    static let invalidClientVersion = GRPCStatus(.invalidArgument, "etcdserver: invalid client api version")
+
     /// A request whose bytes are not the message they should be, in grpc-go's words.
     static func status(_ failure: WireFailure) -> GRPCStatus {
         GRPCStatus(.internal, "grpc: error unmarshalling request: \(failure.message)")
@@ -61,6 +69,7 @@ package enum ErrorTable {
         case .notSupportedForLearner: (.failedPrecondition, "etcdserver: rpc not supported for learner")
         case .cancelled: (.cancelled, "etcdserver: request canceled")
         case .internalError: (.unknown, "etcdserver: internal error")
+        case .deadlineExceeded: (.deadlineExceeded, "context deadline exceeded")
         case .userNameEmpty, .roleNameEmpty, .authenticationFailed, .permissionNotGiven, .invalidAuthManagement,
             .authRevisionOld, .permissionDenied, .rootUserMissing, .rootRoleMissing, .userExists, .userNotFound,
             .roleExists, .roleNotFound, .roleNotGranted, .permissionNotGranted, .authNotEnabled, .invalidAuthToken,

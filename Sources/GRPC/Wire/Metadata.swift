@@ -58,6 +58,16 @@ package struct Metadata: Sendable, Hashable {
         return found
     }
 
+    /// Whether the first value with that name is UTF-8; also true when there is none.
+    package func isText(_ name: String) -> Bool {
+        var isText = true
+        find(name) { value in
+            isText = String(validating: value, as: UTF8.self) != nil
+            return false
+        }
+        return isText
+    }
+
     /// The decoded value of a `-bin` field; nil when absent or not base64.
     package func binary(_ name: String) -> [UInt8]? {
         var found: [UInt8]?

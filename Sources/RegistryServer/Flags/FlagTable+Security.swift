@@ -65,6 +65,9 @@ extension MemberFlags {
             "peer-client-key-file", .text("FILE"), nil, .since("3.5"), silentFor: [""],
             why: "members show --peer-cert-file when they dial, too"),
         ignored(
+            "peer-skip-client-san-verification", .toggle, "false", .since("3.6"), silentFor: falsehoods,
+            why: "a member's address is never compared with those in its certificate"),
+        ignored(
             "self-signed-cert-validity", .number("YEARS", 0...Int64.max), "1", silentFor: ["1"],
             why: "certificates are made by 'registryctl certs --days'"),
     ]

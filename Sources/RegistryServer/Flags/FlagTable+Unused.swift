@@ -220,6 +220,9 @@ extension MemberFlags {
 
     private static let former: [(name: String, target: String, versions: Flag.Versions)] = [
         ("log-output", "log-outputs", .until("3.4")),
+        (
+            "experimental-peer-skip-client-san-verification", "peer-skip-client-san-verification", .until("3.6")
+        ),
         ("experimental-backend-bbolt-freelist-type", "backend-bbolt-freelist-type", .until("3.4")),
         ("experimental-corrupt-check-time", "corrupt-check-time", .until("3.6")),
         ("experimental-compaction-batch-limit", "compaction-batch-limit", .until("3.6")),

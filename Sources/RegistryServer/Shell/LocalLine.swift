@@ -104,7 +104,7 @@ final class LocalLine: ReplySink {
                 waiter?.resume(returning: answer.mapError(LocalError.init))
             case .watch(let delivery, _):
                 receive(delivery)
-            case .leaderKnown:
+            case .leaderKnown, .learner:
                 break
             }
         }

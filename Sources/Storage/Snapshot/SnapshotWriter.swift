@@ -102,18 +102,15 @@ package final class SnapshotWriter {
         while offset + Int64(raw.count) < goal {
             guard try rows.step() else { return true }
             let id = rows.int64(0)
-            if needsFilter, id < firstRetained, !(try isRetained(rows, id)) { continue }
+            if needsFilter, id < firstRetained,
+                !(try reader.isRetained(rows, stored.state.compactRevision, before: firstRetained))
+            {
+                continue
+            }
             try add(.row(try RevisionRow(rows, path: reader.connection.path), id: id))
             rowCount += 1
         }
         return false
-    }
-
-    private func isRetained(_ row: SQLiteStatement, _ id: Int64) throws(StorageError) -> Bool {
-        let key = Key(row.bytes(14))
-        guard try reader.rows.newestRow(of: key, atRow: firstRetained - 1) == id else { return false }
-        let isTombstone = row.int64(3) == Int64(KVEvent.Kind.delete.rawValue)
-        return !isTombstone || row.int64(1) == stored.state.compactRevision.number
     }
 
     private func exportRest() throws(StorageError) {

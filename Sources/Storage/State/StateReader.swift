@@ -168,7 +168,7 @@ package final class StateReader: @unchecked Sendable {
     }
 
     /// Runs `body` on one committed state.
-    private func reading<Result>(
+    func reading<Result>(
         _ body: (StoredHeader) throws(StateReadFailure) -> Result
     ) throws(StateReadFailure) -> Result {
         let header: StoredHeader

@@ -47,6 +47,15 @@ struct MemoryStore {
                 preconditionFailure("watch requests are not performed here")
             case .authStatus, .authUser, .authUsers, .authRole, .authRoles, .passwordRecord:
                 throw Rejection(.authNotEnabled)
+            case .historyHash(let wanted):
+                if wanted > revision { throw Rejection(.futureRevision) }
+                if wanted > .zero, wanted < compactRevision { throw Rejection(.compacted) }
+                let through = wanted == .zero ? revision : wanted
+                return (
+                    .success(
+                        .historyHash(HistoryHash(hash: 0xC0FFEE, compactRevision: compactRevision, revision: through))),
+                    []
+                )
             case .authorize: return (.success(.authorized), [])
             }
         } catch {
@@ -91,8 +100,10 @@ struct MemoryStore {
             }
             commit(events)
             return (.success(.leaseRevoked), events)
+        case .auth:
+            throw Rejection(.authNotEnabled)
         case .leaseExpire, .publishMember, .memberAdd, .memberRemove, .memberPromote, .memberUpdate, .alarm,
-            .digestMark, .auth:
+            .digestMark:
             preconditionFailure("no door asks for this")
         }
     }
@@ -103,10 +114,12 @@ struct MemoryStore {
         if request.revision > revision { throw Rejection(.futureRevision) }
         if request.revision > .zero, request.revision < compactRevision { throw Rejection(.compacted) }
         var found = live.values.filter { request.range.contains($0.key) }.sorted { $0.key < $1.key }
+        if request.sortTarget == .create { found.sort { $0.createRevision < $1.createRevision } }
         if request.sortOrder == .descending { found.reverse() }
         let count = Int64(found.count)
+        if request.maxCreateRevision > .zero { found.removeAll { $0.createRevision > request.maxCreateRevision } }
         if request.countOnly { return RangeResult(kvs: [], more: false, count: count) }
-        let more = request.limit > 0 && count > request.limit
+        let more = request.limit > 0 && found.count > request.limit
         if more { found = Array(found.prefix(Int(request.limit))) }
         if request.keysOnly {
             for index in found.indices { found[index].value = [] }

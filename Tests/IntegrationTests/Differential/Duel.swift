@@ -23,10 +23,14 @@ struct Duel: Sendable {
     var patience = 3.0
 
     /// Plays from an empty store; nil when there was no difference.
-    func play(_ calls: [any Call]) async throws -> Difference? {
-        async let theirReset: Void = etcd.reset(families)
-        async let ourReset: Void = ours.reset(families)
-        _ = try await (theirReset, ourReset)
+    ///
+    /// - Parameter fresh: the servers have just been started, and nothing was ever compacted.
+    func play(_ calls: [any Call], fresh: Bool = false) async throws -> Difference? {
+        if !fresh {
+            async let theirReset: Void = etcd.reset(families)
+            async let ourReset: Void = ours.reset(families)
+            _ = try await (theirReset, ourReset)
+        }
         var watching = Watching()
         for (position, call) in calls.enumerated() {
             if call.needsQuietWatches, let difference = try await settle(&watching, position) { return difference }

@@ -5,9 +5,9 @@ import SwiftProtobuf
 /// What the numbers of a sequence stand for on one server, so that the same calls can be played on several servers
 /// and again and again.
 ///
-/// A sequence starts on an empty, compacted store at some revision. Its calls and the answers it compares have
-/// numbers relative to that: `Names.revision(3)` is the third revision of the sequence, `Names.lease(1)` the first
-/// lease whose id the server chose. Reports show them as `R+3` and `L1`.
+/// Normalisation "names": a sequence starts on an empty, compacted store at some revision. Its calls and the answers it
+/// compares have numbers relative to that: `Names.revision(3)` is the third revision of the sequence, `Names.lease(1)`
+/// the first lease whose id the server chose. Reports show them as `R+3` and `L1`.
 struct Names: Sendable {
     private static let revisionMark: Int64 = 1_000_000_000_000
     private static let leaseMark: Int64 = 2_000_000_000_000

@@ -6,8 +6,8 @@ import Synchronization
 
 /// A watch stream of one server, and what its watches have got so far, made comparable.
 ///
-/// How events are spread over messages depends on time; which events a watch gets, and in which order, does not. So
-/// the events are kept by watch, and the rules that each message has to keep are checked here.
+/// Normalisation "batches": how events are spread over messages depends on time; which events a watch gets, and in
+/// which order, does not. So the events are kept by watch, and the rules that each message has to keep are checked here.
 final class WatchedStream: Sendable {
     /// The stream's own watch of the mark: once a mark has come, so has all that was before it for caught-up watches.
     static let markWatch: Int64 = 1 << 50

@@ -1,5 +1,6 @@
-import RegistryClient
 import Testing
+
+@testable import RegistryClient
 
 @Suite struct EndpointTests {
     @Test(

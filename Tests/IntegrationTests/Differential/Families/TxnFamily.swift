@@ -105,6 +105,6 @@ extension SeededGenerator {
 }
 
 extension Etcdserverpb_Compare {
-    /// Which of two ids that a server has chosen is larger is chance.
+    /// Normalisation "order of ids": which of two ids that a server has chosen is larger is chance.
     fileprivate var isOrder: Bool { result == .greater || result == .less }
 }
