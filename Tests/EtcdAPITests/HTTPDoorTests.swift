@@ -137,8 +137,10 @@ import Testing
         try await LoopbackDoor.with { door async throws in
             let expected: [(String, String, Int)] = [
                 ("POST", "/v3/kv/nothing", 404), ("POST", "/v3/kv/range/", 404), ("GET", "/v3/kv/range", 501),
-                ("POST", "/v3/watch", 501), ("POST", "/v3/auth/enable", 501), ("GET", "/", 404),
-                ("POST", "/v2/keys", 404), ("POST", "/health", 405), ("OPTIONS", "/v3/kv/range", 200),
+                ("GET", "/v3/watch", 501), ("GET", "/v3/watch/", 404), ("GET", "/", 404),
+                ("POST", "/v2/keys", 404), ("POST", "/health", 405), ("HEAD", "/version", 405),
+                ("PUT", "/livez", 405), ("POST", "/readyz/non_learner", 405), ("GET", "/livez/non_learner", 404),
+                ("GET", "/readyz/", 404), ("GET", "/readyz/data_corruption/x", 404), ("OPTIONS", "/v3/kv/range", 200),
                 ("OPTIONS", "/anything", 200),
             ]
             for (method, path, status) in expected {

@@ -9,6 +9,8 @@ final class DoorMetrics {
     private(set) var sentBytes: UInt64 = 0
     var healthSuccesses: UInt64 = 0
     var healthFailures: UInt64 = 0
+    /// Of `/livez` and `/readyz`; see `HealthCheckCounters`.
+    private(set) var healthChecks = HealthCheckCounters()
 
     init(methods: [EtcdMethods.Method]) {
         self.methods = methods.map(MethodCounters.init)
@@ -27,6 +29,10 @@ final class DoorMetrics {
         counters.messagesSent += 1
     }
 
+    func checked(_ kind: HealthProbe.Kind, _ check: HealthProbe.Check, isHealthy: Bool) {
+        healthChecks.count(kind, check, isHealthy: isHealthy)
+    }
+
     func snapshot(watchStreams: Int) -> DoorSnapshot {
         DoorSnapshot(
             methods: methods.map {
@@ -35,7 +41,7 @@ final class DoorMetrics {
                     sent: $0.messagesSent)
             },
             receivedBytes: receivedBytes, sentBytes: sentBytes, healthSuccesses: healthSuccesses,
-            healthFailures: healthFailures, watchStreams: watchStreams)
+            healthFailures: healthFailures, healthChecks: healthChecks, watchStreams: watchStreams)
     }
 }
 
@@ -106,6 +112,7 @@ struct DoorSnapshot: Sendable {
     var sentBytes: UInt64
     var healthSuccesses: UInt64
     var healthFailures: UInt64
+    var healthChecks: HealthCheckCounters
     var watchStreams: Int
 
     mutating func add(_ other: DoorSnapshot) {
@@ -121,6 +128,7 @@ struct DoorSnapshot: Sendable {
         sentBytes += other.sentBytes
         healthSuccesses += other.healthSuccesses
         healthFailures += other.healthFailures
+        healthChecks.add(other.healthChecks)
         watchStreams += other.watchStreams
     }
 }

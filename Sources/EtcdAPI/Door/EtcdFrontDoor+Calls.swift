@@ -174,9 +174,9 @@ extension EtcdFrontDoor: CallRouter {
     /// A token says more than a certificate. One without a CommonName names a user that has no rights.
     private func credential(of call: ServerCall) -> Credential {
         let credential = Self.credential(in: call.metadata)
-        guard credential == .none, options.usesCertificateNames, call.connection.hasVerifiedCertificate else {
-            return credential
-        }
+        guard credential == .none, options.usesCertificateNames, call.connection.hasVerifiedCertificate,
+            call.metadata[GatewayCall.mark] == nil
+        else { return credential }
         return .certificate(commonName: call.connection.certificateCommonName ?? "")
     }
 

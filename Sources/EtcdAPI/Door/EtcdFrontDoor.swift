@@ -34,6 +34,7 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
     let service: any RegistryService
     let options: EtcdDoorOptions
     let metrics: DoorMetrics
+    let admission: Admission
     private let clusterID: UInt64
     private let memberID: UInt64
     /// All doors of the member.
@@ -66,6 +67,7 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
         self.service = service
         self.eventLoop = eventLoop
         self.options = options
+        admission = Admission(options)
         clusterID = service.clusterID.number
         memberID = service.memberID.number
         metrics = DoorMetrics(methods: EtcdMethods.all)

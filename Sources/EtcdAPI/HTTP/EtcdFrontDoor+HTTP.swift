@@ -5,136 +5,128 @@ import RegistryModel
 /// What an etcd client port answers to plain HTTP.
 extension EtcdFrontDoor: HTTPRouter {
     func handle(_ request: HTTPRequest, _ responder: HTTPResponder) {
+        let exchange = exchange(request, responder)
+        if let refusal = admission.refusal(of: request, isSecure: responder.connection.isSecure) {
+            responder.respond(
+                status: 421, headers: Metadata(["content-type": "text/plain; charset=utf-8"]),
+                body: Array(refusal.utf8))
+            return
+        }
         if request.method == "OPTIONS" {
-            responder.respond(status: 200, headers: Self.headers())
+            exchange.respond(status: 200, body: [])
             return
         }
         if options.isGatewayEnabled, GatewayRoute.pathBelowPrefix(request.path) != nil {
-            handleGateway(request, responder)
+            handleGateway(exchange)
             return
         }
-        switch request.path {
-        case "/health": whenGet(request, responder) { handleHealth(request, responder) }
-        case "/version": whenGet(request, responder) { handleVersion(responder) }
-        case "/metrics": whenGet(request, responder) { handleMetrics(responder) }
-        default: Self.respond(responder, status: 404, text: "404 page not found\n")
-        }
+        handlePage(exchange)
     }
 
-    private func whenGet(_ request: HTTPRequest, _ responder: HTTPResponder, _ body: () -> Void) {
-        if request.method == "GET" || request.method == "HEAD" {
-            body()
-            return
-        }
-        var headers = Self.headers(contentType: "text/plain; charset=utf-8")
-        headers.add("allow", "GET")
-        responder.respond(status: 405, headers: headers, body: Array("Method Not Allowed\n".utf8))
+    /// A bidirectional stream hears its requests as they come.
+    func open(_ request: HTTPRequest, _ responder: HTTPResponder) -> (any HTTPBodyReader)? {
+        guard options.isGatewayEnabled, request.method == "POST",
+            let route = GatewayRoute.route(path: request.path), route.method.kind == .bidirectional,
+            !showsName(responder.connection),
+            admission.refusal(of: request, isSecure: responder.connection.isSecure) == nil
+        else { return nil }
+        let call = gatewayCall(route, exchange(request, responder))
+        call.start(self)
+        return call
+    }
+
+    private func exchange(_ request: HTTPRequest, _ responder: HTTPResponder) -> PlainExchange {
+        PlainExchange(request: request, responder: responder, headers: admission.headers(for: request))
     }
 
     // MARK: JSON gateway
 
-    private func handleGateway(_ request: HTTPRequest, _ responder: HTTPResponder) {
-        guard let route = GatewayRoute.route(path: request.path) else {
-            let served = Self.gatewayPathsOfOtherMethods.contains(
-                GatewayRoute.pathBelowPrefix(request.path) ?? "")
-            respond(
-                responder,
-                served ? GRPCStatus(.unimplemented, "Method Not Implemented") : GRPCStatus(.notFound, "Not Found"))
+    private func handleGateway(_ exchange: PlainExchange) {
+        guard let route = GatewayRoute.route(path: exchange.request.path) else {
+            exchange.respond(GRPCStatus(.notFound, "Not Found"))
             return
         }
-        guard request.method == "POST" else {
-            respond(responder, GRPCStatus(.unimplemented, "Method Not Allowed"))
+        guard exchange.request.method == "POST" else {
+            exchange.respond(GRPCStatus(.unimplemented, "Method Not Allowed"))
             return
         }
-        do throws(GRPCStatus) {
-            let message = try route.request(request.body)
-            let decoded = try self.request(route.method, from: message)
-            let context = RequestContext(
-                credential: Self.gatewayCredential(in: request.headers), peer: responder.connection.peerText,
-                requiresLeader: request.headers["grpc-metadata-hasleader"] == "true")
-            submit(decoded, context: context, waiting: .http { [self] reply in answer(responder, route, reply) })
-        } catch {
-            respond(responder, error)
+        guard showsName(exchange.responder.connection) else {
+            gatewayCall(route, exchange).start(self, body: exchange.request.body)
+            return
         }
+        submit(
+            .authStatus, context: RequestContext(credential: .root, peer: exchange.responder.connection.peerText),
+            waiting: .http { [self] reply in startShowingName(route, exchange, reply) })
     }
 
-    /// As grpc-gateway passes headers on; certificates do not count here.
-    static func gatewayCredential(in headers: Metadata) -> Credential {
-        var metadata = Metadata()
-        if let token = headers["grpc-metadata-token"] { metadata.add("token", token) }
-        if let value = headers["authorization"] { metadata.add("authorization", value) }
-        return credential(in: metadata)
+    /// Whether the client's certificate names a user; only calls of gRPC are that user's.
+    private func showsName(_ connection: ConnectionInfo) -> Bool {
+        options.usesCertificateNames && connection.certificateCommonName?.isEmpty == false
     }
 
-    private func answer(_ responder: HTTPResponder, _ route: GatewayRoute, _ reply: Reply) {
+    /// With users, a client that shows a name would be taken for somebody else: etcd rather refuses it, in these words.
+    private func startShowingName(_ route: GatewayRoute, _ exchange: PlainExchange, _ reply: Reply) {
         switch reply.outcome {
+        case .success(.authStatus(isEnabled: false, _)):
+            gatewayCall(route, exchange).start(self, body: exchange.request.body)
+        case .success(.authStatus(isEnabled: true, _)):
+            let text =
+                "CommonName of client sending a request against gateway will be ignored and not used as expected\n"
+            exchange.respond(status: 400, text: text)
         case .success(let body):
-            let message = route.method.encode(body, header(reply), options)
-            responder.respond(
-                status: 200, headers: Self.headers(contentType: "application/json"), body: route.response(message))
+            preconditionFailure("the state of auth was answered with \(body)")
         case .failure(let rejection):
-            respond(responder, ErrorTable.status(rejection))
+            exchange.respond(ErrorTable.status(rejection))
         }
     }
 
-    private func respond(_ responder: HTTPResponder, _ status: GRPCStatus) {
-        responder.respond(
-            status: GatewayRoute.httpStatus(status.code), headers: Self.headers(contentType: "application/json"),
-            body: GatewayRoute.errorBody(status))
+    private func gatewayCall(_ route: GatewayRoute, _ exchange: PlainExchange) -> GatewayCall {
+        // Base64 makes a JSON object larger than the message it holds.
+        GatewayCall(route, exchange, bodyBytesMax: 2 * (options.requestBytesMax + options.grpcOverheadBytes))
     }
 
-    /// Paths etcd's gateway has and this member does not serve: the difference between 501 and 404.
-    private static let gatewayPathsOfOtherMethods: Set<String> = [
-        "/watch", "/lease/keepalive", "/maintenance/defragment", "/maintenance/hash",
-        "/maintenance/hashkv", "/maintenance/snapshot", "/maintenance/downgrade", "/auth/enable", "/auth/disable",
-        "/auth/status", "/auth/authenticate", "/auth/user/add", "/auth/user/get", "/auth/user/list",
-        "/auth/user/delete", "/auth/user/changepw", "/auth/user/grant", "/auth/user/revoke", "/auth/role/add",
-        "/auth/role/get", "/auth/role/list", "/auth/role/delete", "/auth/role/grant", "/auth/role/revoke",
-        "/lock/lock", "/lock/unlock", "/election/campaign", "/election/proclaim", "/election/leader",
-        "/election/observe", "/election/resign",
-    ]
+    // MARK: Pages
 
-    // MARK: Version and metrics
+    private func handlePage(_ exchange: PlainExchange) {
+        let path = exchange.request.path
+        switch path {
+        case "/health": whenGet(exchange) { handleHealth(exchange) }
+        case "/version": whenGet(exchange) { handleVersion(exchange) }
+        case "/metrics": handleMetrics(exchange)
+        default:
+            guard let probe = HealthProbe(path: path) else {
+                exchange.respond(status: 404, text: "404 page not found\n")
+                return
+            }
+            whenGet(exchange) { handleProbe(probe, exchange) }
+        }
+    }
 
-    private func handleVersion(_ responder: HTTPResponder) {
+    private func whenGet(_ exchange: PlainExchange, _ body: () -> Void) {
+        if exchange.request.method == "GET" {
+            body()
+            return
+        }
+        exchange.respond(status: 405, text: "Method Not Allowed\n", headers: Metadata(["allow": "GET"]))
+    }
+
+    private func handleVersion(_ exchange: PlainExchange) {
         let identity = options.identity
         let body =
             "{\"etcdserver\":\(JSONText.string(identity.serverVersion)),"
             + "\"etcdcluster\":\(JSONText.string(identity.clusterVersion)),"
             + "\"storage\":\(JSONText.string(identity.storageVersion))}"
-        responder.respond(
-            status: 200, headers: Self.headers(contentType: "application/json"), body: Array(body.utf8))
+        exchange.respond(status: 200, contentType: "application/json", body: Array(body.utf8))
     }
 
-    private func handleMetrics(_ responder: HTTPResponder) {
+    private func handleMetrics(_ exchange: PlainExchange) {
         guard let doors else {
-            Self.respond(responder, status: 503, text: "the member is shutting down\n")
+            exchange.respond(status: 503, text: "the member is shutting down\n")
             return
         }
         doors.metricsText(on: eventLoop).assumeIsolated().whenSuccess { text in
-            responder.respond(
-                status: 200, headers: Self.headers(contentType: "text/plain; version=0.0.4; charset=utf-8"),
-                body: Array(text.utf8))
+            exchange.respond(
+                status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8", body: Array(text.utf8))
         }
-    }
-
-    // MARK: Responses
-
-    /// Headers of every answer; with `--cors` at its default every origin may read it.
-    static func headers(contentType: String? = nil) -> Metadata {
-        var headers = Metadata([
-            "access-control-allow-methods": "POST, GET, OPTIONS, PUT, DELETE",
-            "access-control-allow-origin": "*",
-            "access-control-allow-headers": "accept, content-type, authorization",
-        ])
-        if let contentType {
-            headers.add("content-type", contentType)
-        }
-        return headers
-    }
-
-    static func respond(_ responder: HTTPResponder, status: Int, text: String) {
-        responder.respond(
-            status: status, headers: headers(contentType: "text/plain; charset=utf-8"), body: Array(text.utf8))
     }
 }

@@ -36,8 +36,8 @@ enum JSONText {
         return body.count
     }
 
-    /// Calls `body` with every member of an object whose value is a string, at any depth: name and value as they
-    /// stand between the quotes, escapes not resolved.
+    /// Calls `body` with every member of an object whose value is a string or begins an array of strings, at any depth,
+    /// once for each string: name and value as they stand between the quotes, escapes not resolved.
     static func forEachStringMember(of json: [UInt8], _ body: (_ name: Substring, _ value: Substring) -> Void) {
         var index = 0
         while index < json.count {
@@ -51,14 +51,21 @@ enum JSONText {
                 index = nameEnd
                 continue
             }
-            let valueStart = skipSpace(json, from: colon + 1)
-            guard valueStart < json.count, json[valueStart] == quote else {
-                index = colon + 1
-                continue
+            let name = content(json, index, nameEnd)
+            let isList =
+                skipSpace(json, from: colon + 1) < json.count
+                && json[skipSpace(json, from: colon + 1)] == UInt8(ascii: "[")
+            index = isList ? skipSpace(json, from: colon + 1) + 1 : colon + 1
+            var hasMore = true
+            while hasMore {
+                let start = skipSpace(json, from: index)
+                guard start < json.count, json[start] == quote else { break }
+                index = endOfString(json, from: start)
+                body(name, content(json, start, index))
+                let comma = skipSpace(json, from: index)
+                hasMore = isList && comma < json.count && json[comma] == UInt8(ascii: ",")
+                if hasMore { index = comma + 1 }
             }
-            let valueEnd = endOfString(json, from: valueStart)
-            body(content(json, index, nameEnd), content(json, valueStart, valueEnd))
-            index = valueEnd
         }
     }
 

@@ -15,6 +15,8 @@ final class HTTP1Handler: ChannelInboundHandler, HTTPResponseSink {
     private var context: ChannelHandlerContext?
     private var head: HTTPRequestHead?
     private var body: [UInt8] = []
+    /// Takes the body of the request that is coming in, which already has its responder.
+    private var reader: (any HTTPBodyReader)?
     private var responder: HTTPResponder?
     private var keepAlive = true
     private var isShuttingDown = false
@@ -81,7 +83,12 @@ final class HTTP1Handler: ChannelInboundHandler, HTTPResponseSink {
                 context.writeAndFlush(
                     wrapOutboundOut(.head(HTTPResponseHead(version: head.version, status: .continue))), promise: nil)
             }
+            openReader()
         case .body(let buffer):
+            if let reader {
+                reader.bodyReceived(Array(buffer.readableBytesView))
+                return
+            }
             guard head != nil else { return }
             guard body.count + buffer.readableBytes <= bodyBytesMax else {
                 refuseBody()
@@ -89,18 +96,36 @@ final class HTTP1Handler: ChannelInboundHandler, HTTPResponseSink {
             }
             body.append(contentsOf: buffer.readableBytesView)
         case .end:
+            if let reader {
+                self.reader = nil
+                reader.bodyEnded()
+                return
+            }
             route()
         }
     }
 
-    private func route() {
-        guard let head else { return }
+    private func request(_ head: HTTPRequestHead) -> HTTPRequest {
         var headers = Metadata()
         for (name, value) in head.headers {
             headers.add(name, value)
         }
-        let request = HTTPRequest(
+        return HTTPRequest(
             method: head.method.rawValue, target: head.uri, host: headers["host"] ?? "", headers: headers, body: body)
+    }
+
+    private func openReader() {
+        guard let head, let router, let context, head.method == .POST else { return }
+        let responder = HTTPResponder(self, eventLoop: context.eventLoop, connection: info, isHead: false)
+        guard let reader = router.open(request(head), responder) else { return }
+        self.responder = responder
+        self.reader = reader
+        self.head = nil
+    }
+
+    private func route() {
+        guard let head else { return }
+        let request = request(head)
         self.head = nil
         body = []
         guard let responder = makeResponder(isHead: request.method == "HEAD") else { return }
@@ -132,6 +157,7 @@ final class HTTP1Handler: ChannelInboundHandler, HTTPResponseSink {
     private func teardown() {
         idleTimer?.cancel()
         context = nil
+        reader = nil
         let responder = self.responder
         self.responder = nil
         responder?.closed(isComplete: false)
@@ -186,7 +212,8 @@ final class HTTP1Handler: ChannelInboundHandler, HTTPResponseSink {
         lastActivity = .now()
         let responder = self.responder
         self.responder = nil
-        let closes = !keepAlive
+        // Nobody takes the rest of a body whose answer is complete.
+        let closes = !keepAlive || reader != nil
         let written = context.eventLoop.makePromise(of: Void.self)
         written.futureResult.assumeIsolated().whenComplete { result in
             responder?.closed(isComplete: (try? result.get()) != nil)

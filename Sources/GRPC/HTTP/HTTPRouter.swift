@@ -34,6 +34,21 @@ package struct HTTPRequest: Sendable {
 package protocol HTTPRouter: AnyObject {
     /// Answers `request` through `responder`, now or later on the same loop. Every request needs an answer.
     func handle(_ request: HTTPRequest, _ responder: HTTPResponder)
+
+    /// Who takes the request's body as it comes and answers through `responder`; nil: `handle` gets it whole.
+    ///
+    /// Asked before the body, which `request` lacks, and over HTTP/1.1 only.
+    func open(_ request: HTTPRequest, _ responder: HTTPResponder) -> (any HTTPBodyReader)?
+}
+
+extension HTTPRouter {
+    package func open(_ request: HTTPRequest, _ responder: HTTPResponder) -> (any HTTPBodyReader)? { nil }
+}
+
+/// Takes the body of one request as it comes, also after the answer has ended.
+package protocol HTTPBodyReader: AnyObject {
+    func bodyReceived(_ bytes: [UInt8])
+    func bodyEnded()
 }
 
 /// How a request is answered: either `respond` once, or `start`, any number of `send`, `end`. Confined to `eventLoop`;

@@ -6,7 +6,7 @@ package import NIOCore
 /// After the end of the call (also when the peer ended it) sending and finishing do nothing, so a late answer needs no
 /// check; `isOpen` tells.
 package final class ServerCall {
-    private let stream: HTTP2Stream
+    private let transport: any CallTransport
     private var handler: (any ServerCallHandler)?
     private var end: ServerCallEnd?
     private var hasFinished = false
@@ -20,20 +20,24 @@ package final class ServerCall {
     package var state: AnyObject?
     var heldRequest: [UInt8]?
 
-    init(stream: HTTP2Stream, connection: ConnectionInfo, eventLoop: any EventLoop) {
-        self.stream = stream
+    /// - Parameter transport: told what the handler answers; whoever makes the call tells it what the client says,
+    ///   with the methods below `begin`.
+    package init(
+        transport: any CallTransport, path: String, connection: ConnectionInfo, eventLoop: any EventLoop
+    ) {
+        self.transport = transport
         self.connection = connection
         self.eventLoop = eventLoop
-        self.path = stream.head.path
+        self.path = path
     }
 
     /// The request's headers; `:authority` included, `content-type` only when it has a subtype.
-    package var metadata: Metadata { stream.headers }
+    package var metadata: Metadata { transport.headers }
 
     package var peer: SocketAddress? { connection.remoteAddress }
 
     /// False once finished, cancelled or cut off.
-    package var isOpen: Bool { !hasFinished && stream.acceptsOutput }
+    package var isOpen: Bool { !hasFinished && transport.acceptsOutput }
 
     // MARK: Answering
 
@@ -42,26 +46,20 @@ package final class ServerCall {
     /// - Parameter metadata: fields beside gRPC's own. Ignored once headers were sent.
     package func sendHeaders(_ metadata: Metadata = Metadata()) {
         eventLoop.preconditionInEventLoop()
-        guard !metadata.isEmpty else {
-            stream.sendHead(nil)
-            return
-        }
-        var head = StaticHeaders.responseHeadMetadata
-        head.append(contentsOf: metadata)
-        stream.sendHead(head)
+        transport.send(headers: metadata)
     }
 
     /// Sends one message. Queued without bound: who sends on its own account looks at `bufferedBytes`.
     package func send(_ message: [UInt8]) {
         eventLoop.assertInEventLoop()
-        stream.send(message: message)
+        transport.send(message: message)
     }
 
     /// Sends several messages in order.
     package func send(messages: [[UInt8]]) {
         eventLoop.assertInEventLoop()
         for message in messages {
-            stream.send(message: message)
+            transport.send(message: message)
         }
     }
 
@@ -69,7 +67,7 @@ package final class ServerCall {
     /// each connection's output.
     package func send(parts: [[UInt8]]) {
         eventLoop.assertInEventLoop()
-        stream.send(messageParts: parts)
+        transport.send(messageParts: parts)
     }
 
     /// Ends the call after what was sent.
@@ -79,7 +77,7 @@ package final class ServerCall {
         eventLoop.assertInEventLoop()
         guard !hasFinished else { return }
         hasFinished = true
-        stream.end(.trailers(StaticHeaders.trailers(status, trailers)))
+        transport.finish(status, trailers)
     }
 
     /// Sends the one message of a unary answer and ends the call.
@@ -91,24 +89,24 @@ package final class ServerCall {
     // MARK: Flow control
 
     /// Bytes sent here that wait for the peer or the connection, message prefixes included.
-    package var bufferedBytes: Int { stream.output.count }
+    package var bufferedBytes: Int { transport.bufferedBytes }
 
     /// Where `ServerCallHandler.drained` is called, in bytes.
     package var drainMark: Int {
-        get { stream.drainMark }
-        set { stream.drainMark = newValue }
+        get { transport.drainMark }
+        set { transport.drainMark = newValue }
     }
 
     /// Stops delivery of messages; the peer may send one stream window more, then has to wait.
     package func pauseReading() {
         eventLoop.assertInEventLoop()
-        stream.pauseReading()
+        transport.pauseReading()
     }
 
     /// Delivers what was held, in place, and lets the peer send on.
     package func resumeReading() {
         eventLoop.assertInEventLoop()
-        stream.resumeReading()
+        transport.resumeReading()
     }
 }
 
@@ -144,7 +142,7 @@ package final class ConnectionInfo {
 
 extension ServerCall: StreamConsumer {
     /// Hands the call to its handler, or refuses it.
-    func begin(_ router: any CallRouter) {
+    package func begin(_ router: any CallRouter) {
         guard let handler = router.open(self) else {
             if !hasFinished {
                 finish(GRPCStatus(.unimplemented, Self.unimplementedText(path, router)))
@@ -156,7 +154,7 @@ extension ServerCall: StreamConsumer {
 
     func setDeadline(_ deadline: NIODeadline) {
         self.deadline = deadline
-        stream.connection?.setDeadline(deadline, stream)
+        transport.setDeadline(deadline)
     }
 
     /// In the words of grpc-go, `server.go`, `handleStream`.
@@ -170,12 +168,12 @@ extension ServerCall: StreamConsumer {
 
     func headersReceived(_ headers: Metadata, status: Int, endStream: Bool) {}
 
-    func messageReceived(_ bytes: [UInt8]) {
+    package func messageReceived(_ bytes: [UInt8]) {
         guard !hasFinished else { return }
         handler?.messageReceived(bytes, self)
     }
 
-    func inputEnded() {
+    package func inputEnded() {
         guard !hasFinished else { return }
         handler?.halfClosed(self)
     }
@@ -184,37 +182,39 @@ extension ServerCall: StreamConsumer {
         finish(status)
     }
 
-    func drained() {
+    package func drained() {
         handler?.drained(self)
     }
 
-    func shutdownStarted() {
+    package func shutdownStarted() {
         guard !hasFinished else { return }
         handler?.shutdownStarted(self)
     }
 
     func deadlinePassed() {
         end = .deadlineExceeded
-        if stream.output.isEmpty, !hasFinished {
+        if transport.bufferedBytes == 0, !hasFinished {
             finish(GRPCStatus(.deadlineExceeded, "context deadline exceeded"))
         } else {
             // The peer is not taking what it asked for, and no longer waits for it.
-            stream.reset(.cancel)
+            transport.cancel()
         }
     }
 
     func closed(_ reason: StreamCloseReason) {
-        let end: ServerCallEnd
         switch reason {
-        case _ where self.end != nil: end = self.end ?? .deadlineExceeded
-        case .stream where stream.outputEnded: end = .finished
-        case .stream, .notSent: end = .cancelled
-        case .connection: end = .connectionLost
+        case .stream where transport.outputEnded: closed(.finished)
+        case .stream, .notSent: closed(.cancelled)
+        case .connection: closed(.connectionLost)
         }
+    }
+
+    /// The last call, exactly once: the client has the answer, or is gone.
+    package func closed(_ reason: ServerCallEnd) {
         hasFinished = true
         let handler = self.handler
         self.handler = nil
-        handler?.closed(self, end)
+        handler?.closed(self, end ?? reason)
         state = nil
     }
 }

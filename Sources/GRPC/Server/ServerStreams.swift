@@ -49,7 +49,8 @@ final class ServerStreams: HTTP2ConnectionDelegate {
             refuse(stream, httpStatus: 200, GRPCStatus(.resourceExhausted, text))
             return
         }
-        let call = ServerCall(stream: stream, connection: info, eventLoop: connection.eventLoop)
+        let call = ServerCall(
+            transport: stream, path: stream.head.path, connection: info, eventLoop: connection.eventLoop)
         stream.consumer = call
         switch head.timeout {
         case .none: break
