@@ -260,6 +260,48 @@ import Testing
         }
     }
 
+    @Test("Durations of calls are shown when asked for, the checks of probes once there was one, the process always")
+    func moreMetrics() async throws {
+        var options = EtcdDoorOptions()
+        options.hasExtensiveMetrics = true
+        try await LoopbackDoor.with(options: options) { door async throws in
+            #expect(try await door.http.request("GET", "/metrics").body.contains("healthcheck") == false)
+            _ = try await door.http.request("GET", "/livez")
+            _ = try await door.http.request("POST", "/v3/kv/range", body: #"{"key":"YQ=="}"#)
+            let text = try await door.http.request("GET", "/metrics").body
+            let range = #"grpc_method="Range",grpc_service="etcdserverpb.KV",grpc_type="unary""#
+            for line in [
+                "grpc_server_handling_seconds_bucket{\(range),le=\"+Inf\"} 1",
+                "grpc_server_handling_seconds_count{\(range)} 1",
+                #"etcd_server_healthcheck{type="livez",name="serializable_read"} 1"#,
+                #"etcd_server_healthchecks_total{type="livez",name="serializable_read",status="success"} 1"#,
+            ] { #expect(text.contains("\n" + line + "\n"), "\(line)") }
+            #expect(text.contains("grpc_server_handling_seconds_bucket{\(range),le=\"0.005\"} "))
+            func value(_ name: String) -> Double? {
+                text.split(separator: "\n").first { $0.hasPrefix(name + " ") }
+                    .flatMap { Double($0.dropFirst(name.count + 1)) }
+            }
+            #expect(try #require(value("process_resident_memory_bytes")) > 1_000_000)
+            #expect(try #require(value("process_virtual_memory_bytes")) > 1_000_000)
+            #expect(try #require(value("process_cpu_seconds_total")) > 0)
+            #expect(abs(try #require(value("process_start_time_seconds")) - Date().timeIntervalSince1970) < 3_600)
+            #expect(try #require(value("os_fd_used")) > 3)
+            #expect(value("os_fd_limit") != nil && value("os_fd_limit") == value("process_max_fds"))
+        }
+    }
+
+    @Test("Other services come through the gateway by the table alone")
+    func services() async throws {
+        try await LoopbackDoor.with { door async throws in
+            let lock = try await door.http.request("POST", "/v3/lock/lock", body: #"{"name":"bA==","lease":"0"}"#)
+            #expect(lock.status == 200 && lock.body.contains("\"key\":\"bC8"), "\(lock)")
+            let leader = try await door.http.request("POST", "/v3/election/leader", body: #"{"name":"bA=="}"#)
+            #expect(leader.status != 501 && leader.body.hasPrefix("{"), "\(leader)")
+            let unserved = try await door.http.request("POST", "/v3/kv/rangestream", body: "{}")
+            #expect(unserved.status == 404)
+        }
+    }
+
     @Test("Calls that clients give up are counted as cancelled, and open watch streams are shown")
     func cancelledCalls() async throws {
         try await LoopbackDoor.with { door async throws in

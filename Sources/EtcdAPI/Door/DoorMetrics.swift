@@ -1,4 +1,5 @@
 import GRPC
+import NIOCore
 
 /// Counters of one door. Plain numbers, confined to the door's loop; `snapshot` is what leaves it.
 final class DoorMetrics {
@@ -12,8 +13,9 @@ final class DoorMetrics {
     /// Of `/livez` and `/readyz`; see `HealthCheckCounters`.
     private(set) var healthChecks = HealthCheckCounters()
 
-    init(methods: [EtcdMethods.Method]) {
-        self.methods = methods.map(MethodCounters.init)
+    /// - Parameter hasHistograms: whether the durations of calls are counted (`--metrics extensive`).
+    init(methods: [EtcdMethods.Method], hasHistograms: Bool = false) {
+        self.methods = methods.map { MethodCounters($0, hasHistogram: hasHistograms) }
         byPath = Dictionary(uniqueKeysWithValues: self.methods.map { ($0.method.path, $0) })
     }
 
@@ -38,7 +40,7 @@ final class DoorMetrics {
             methods: methods.map {
                 DoorSnapshot.Method(
                     method: $0.method, started: $0.started, handled: $0.handled, received: $0.messagesReceived,
-                    sent: $0.messagesSent)
+                    sent: $0.messagesSent, handling: $0.handling)
             },
             receivedBytes: receivedBytes, sentBytes: sentBytes, healthSuccesses: healthSuccesses,
             healthFailures: healthFailures, healthChecks: healthChecks, watchStreams: watchStreams)
@@ -54,8 +56,12 @@ final class MethodCounters {
     /// By the code's number.
     private(set) var handled = [UInt64](repeating: 0, count: GRPCStatus.Code.allCases.count)
 
-    init(_ method: EtcdMethods.Method) {
+    /// How long calls took; nil when that is not counted.
+    private(set) var handling: DurationHistogram?
+
+    init(_ method: EtcdMethods.Method, hasHistogram: Bool) {
         self.method = method
+        handling = hasHistogram ? DurationHistogram() : nil
     }
 
     /// Ends a call. Its `state` keeps the code until the call is closed, which is when it is counted.
@@ -67,11 +73,13 @@ final class MethodCounters {
 
     func closed(_ call: ServerCall, _ end: ServerCallEnd) {
         handled[code(call, end).rawValue] += 1
+        if let openedAt = call.openedAt { handling?.observe(.now() - openedAt) }
     }
 
     /// Counts a call that was refused before it had a handler.
     func refused(_ code: GRPCStatus.Code) {
         handled[code.rawValue] += 1
+        handling?.observe(.zero)
     }
 
     private func code(_ call: ServerCall, _ end: ServerCallEnd) -> GRPCStatus.Code {
@@ -104,6 +112,7 @@ struct DoorSnapshot: Sendable {
         var handled: [UInt64]
         var received: UInt64
         var sent: UInt64
+        var handling: DurationHistogram?
     }
 
     /// In the order of `EtcdMethods.all`.
@@ -120,6 +129,7 @@ struct DoorSnapshot: Sendable {
             methods[index].started += other.methods[index].started
             methods[index].received += other.methods[index].received
             methods[index].sent += other.methods[index].sent
+            if let theirs = other.methods[index].handling { methods[index].handling?.add(theirs) }
             for code in methods[index].handled.indices {
                 methods[index].handled[code] += other.methods[index].handled[code]
             }

@@ -80,6 +80,7 @@ extension EtcdFrontDoor: CallRouter {
         }
         openings[path] = { call in
             counters.started += 1
+            if counters.handling != nil { call.openedAt = .now() }
             return open(call, counters)
         }
     }

@@ -70,7 +70,7 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
         admission = Admission(options)
         clusterID = service.clusterID.number
         memberID = service.memberID.number
-        metrics = DoorMetrics(methods: EtcdMethods.all)
+        metrics = DoorMetrics(methods: EtcdMethods.all, hasHistograms: options.hasExtensiveMetrics)
         registerOpenings()
     }
 

@@ -1,5 +1,6 @@
 package import GRPC
 package import NIOCore
+import NIOPosix
 import Primitives
 package import RegistryModel
 
@@ -56,13 +57,15 @@ package final class EtcdFrontDoors: Sendable {
         let snapshots = doors.map { door in
             door.eventLoop.submit { door.metrics.snapshot(watchStreams: door.watchReceivers.count) }
         }
-        return EventLoopFuture.whenAllSucceed(snapshots, on: eventLoop).map { [self] snapshots in
+        // Reading about the process may block.
+        let process = NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) { ProcessMetrics.render() }
+        return EventLoopFuture.whenAllSucceed(snapshots, on: eventLoop).and(process).map { [self] snapshots, process in
             var total = snapshots[0]
             for snapshot in snapshots.dropFirst() {
                 total.add(snapshot)
             }
             return MetricsText.render(total, identity: options.identity, memberID: memberID)
-                + (metricsSource?.renderMetrics() ?? "")
+                + (metricsSource?.renderMetrics() ?? "") + process
         }
     }
 }

@@ -25,6 +25,7 @@ enum MetricsText {
         text.sample("etcd_server_health_success", [], snapshot.healthSuccesses)
         text.family("etcd_server_health_failures", "counter", "Health requests answered with unhealthy.")
         text.sample("etcd_server_health_failures", [], snapshot.healthFailures)
+        renderChecks(snapshot.healthChecks, into: &text)
         text.family("etcd_network_client_grpc_received_bytes_total", "counter", "Bytes of gRPC messages received.")
         text.sample("etcd_network_client_grpc_received_bytes_total", [], snapshot.receivedBytes)
         text.family("etcd_network_client_grpc_sent_bytes_total", "counter", "Bytes of gRPC messages sent.")
@@ -55,6 +56,50 @@ enum MetricsText {
         for method in snapshot.methods {
             text.sample("grpc_server_msg_sent_total", labels(method), method.sent)
         }
+        renderDurations(snapshot, into: &text)
+    }
+
+    private static func renderChecks(_ checks: HealthCheckCounters, into text: inout PrometheusText) {
+        func labels(_ entry: HealthCheckCounters.Entry) -> [(String, String)] {
+            [("type", entry.kind.rawValue), ("name", entry.check.rawValue)]
+        }
+        let used = checks.entries.filter { $0.last != nil }
+        guard !used.isEmpty else { return }
+        text.family("etcd_server_healthcheck", "gauge", "How each check of a probe came out last: 1 is healthy.")
+        for entry in used {
+            text.sample("etcd_server_healthcheck", labels(entry), entry.last?.isHealthy == true ? 1 : 0)
+        }
+        text.family("etcd_server_healthchecks_total", "counter", "Checks of probes, by how they came out.")
+        for entry in used {
+            for (status, count) in [("success", entry.successes), ("error", entry.failures)] where count > 0 {
+                text.sample("etcd_server_healthchecks_total", labels(entry) + [("status", status)], count)
+            }
+        }
+    }
+
+    private static func renderDurations(_ snapshot: DoorSnapshot, into text: inout PrometheusText) {
+        guard snapshot.methods.contains(where: { $0.handling != nil }) else { return }
+        let name = "grpc_server_handling_seconds"
+        text.family(name, "histogram", "How long calls took until they ended.")
+        for method in snapshot.methods {
+            guard let histogram = method.handling else { continue }
+            var total: UInt64 = 0
+            let bounds = DurationHistogram.bounds.map { seconds($0 * 1_000_000) } + ["+Inf"]
+            for (bound, count) in zip(bounds, histogram.counts) {
+                total += count
+                text.sample("\(name)_bucket", labels(method) + [("le", bound)], total)
+            }
+            text.sample("\(name)_sum", labels(method), text: seconds(histogram.nanoseconds))
+            text.sample("\(name)_count", labels(method), total)
+        }
+    }
+
+    /// Nanoseconds as seconds, with as many digits as they need.
+    static func seconds(_ nanoseconds: Int64) -> String {
+        let fraction = String(nanoseconds % 1_000_000_000)
+        var digits = String(repeating: "0", count: 9 - fraction.count) + fraction
+        while digits.last == "0" { digits.removeLast() }
+        return "\(nanoseconds / 1_000_000_000)" + (digits.isEmpty ? "" : ".\(digits)")
     }
 
     private static func labels(_ method: DoorSnapshot.Method) -> [(String, String)] {
@@ -94,7 +139,7 @@ enum MetricsText {
 }
 
 /// Lines of Prometheus' text format.
-private struct PrometheusText {
+struct PrometheusText {
     private(set) var text = ""
 
     mutating func family(_ name: String, _ type: String, _ help: String) {
@@ -102,6 +147,11 @@ private struct PrometheusText {
     }
 
     mutating func sample(_ name: String, _ labels: [(String, String)], _ value: UInt64) {
+        sample(name, labels, text: String(value))
+    }
+
+    /// - Parameter value: a number.
+    mutating func sample(_ name: String, _ labels: [(String, String)], text value: String) {
         text += name
         if !labels.isEmpty {
             text += "{" + labels.map { "\($0.0)=\(JSONText.string($0.1))" }.joined(separator: ",") + "}"

@@ -18,6 +18,8 @@ package final class ServerCall {
     package private(set) var deadline: NIODeadline?
     /// For the handler's use, for example a token of the request in flight. Cleared after `closed`.
     package var state: AnyObject?
+    /// For the router's use: when it opened the call, if it wants to know.
+    package var openedAt: NIODeadline?
     var heldRequest: [UInt8]?
 
     /// - Parameter transport: told what the handler answers; whoever makes the call tells it what the client says,
