@@ -1,32 +1,25 @@
 /// The name of a user or of a role. Names are the same when their bytes are: Unicode's idea of equal texts must not
 /// decide who somebody is. Ordered bytewise, as etcd sorts them.
 package struct AuthName: Hashable, Comparable, Sendable, ExpressibleByStringLiteral {
-    package var text: String
+    private let bytes: [UInt8]
 
     package init(_ text: String) {
-        self.text = text
+        bytes = Array(text.utf8)
     }
 
     package init(stringLiteral value: String) {
-        text = value
+        self.init(value)
     }
+
+    package var text: String { String(decoding: bytes, as: UTF8.self) }
 
     /// The user and the role that may do everything.
     package static let root = AuthName("root")
 
-    package var isEmpty: Bool { text.isEmpty }
-
-    package static func == (left: AuthName, right: AuthName) -> Bool {
-        left.text.utf8.elementsEqual(right.text.utf8)
-    }
+    package var isEmpty: Bool { bytes.isEmpty }
 
     package static func < (left: AuthName, right: AuthName) -> Bool {
-        left.text.utf8.lexicographicallyPrecedes(right.text.utf8)
-    }
-
-    package func hash(into hasher: inout Hasher) {
-        for byte in text.utf8 { hasher.combine(byte) }
-        hasher.combine(0xFF as UInt8)
+        left.bytes.lexicographicallyPrecedes(right.bytes)
     }
 }
 

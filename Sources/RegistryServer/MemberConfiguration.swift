@@ -114,7 +114,7 @@ public struct MemberConfiguration: Sendable {
     public var hostWhitelist = ["*"]
     /// Whether metrics have histograms of every gRPC method.
     public var hasExtensiveMetrics = false
-    /// `simple`, or `jwt,` and its options.
+    /// `simple`: tokens that live in the members' memory.
     public var authToken = "simple"
     /// Life of a simple token since its last use.
     public var authTokenTTLSeconds: Int64 = 300

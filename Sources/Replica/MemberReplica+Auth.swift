@@ -161,7 +161,8 @@ extension Request {
         case .readTxn(_, let serializable): return serializable
         case .memberList(let linearizable): return !linearizable
         case .write(.auth(.authenticate)): return false
-        case .write, .keepAlive, .leaseTimeToLive, .leases, .status, .moveLeader, .watchCreate, .authorize, .historyHash:
+        case .write, .keepAlive, .leaseTimeToLive, .leases, .status, .moveLeader, .watchCreate, .authorize,
+            .historyHash:
             return true
         case .alarms, .readBarrier, .watchCancel, .watchProgress, .watchConsumed, .watchStreamClosed, .authStatus,
             .authUser, .authUsers, .authRole, .authRoles, .passwordRecord:

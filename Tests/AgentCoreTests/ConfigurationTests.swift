@@ -135,7 +135,7 @@ import Testing
         #expect(
             decoding.errors.map(\.description) == [
                 "services.c.registry_tls.cert: is of no use without key",
-                "services.d.registry_tls.cacert: unknown key, did you mean ca?",
+                "services.d.registry_tls.cacert: unknown key, did you mean cert?",
             ])
         #expect(decoding.warnings.map(\.path) == ["services.b.registry_tls.insecure_skip_verify"])
     }

@@ -202,8 +202,8 @@ extension MemberFlags {
 
     private static let authFlags: [Flag] = [
         Flag(
-            "auth-token", .text("simple|jwt,..."), standard: "simple",
-            help: "Tokens kept in memory, or signed ones: jwt,sign-method=M,pub-key=FILE,priv-key=FILE,ttl=TIME"
+            "auth-token", .text("simple"), standard: "simple",
+            help: "Tokens are kept in the members' memory; jwt is refused: signed tokens are not issued yet"
         ) { (flags, value) throws(ConfigurationError) in
             flags.configuration.authToken = try tokenProvider(value.text)
         },

@@ -94,7 +94,10 @@ struct Normalisation: Sendable {
     ]
 
     /// Who leads is decided by chance.
-    static let leaders = [Normalisation("which member leads is decided by chance", "[0-9a-f]{15,16}", "<member>")]
+    static let leaders = [
+        Normalisation("which member leads is decided by chance", "[0-9a-f]{15,16}", "<member>"),
+        Normalisation("the same", "(127[.][0-9]+[.][0-9]+[.])[0-9]+", "$1N"),
+    ]
 
     /// The id in the name of a lock's or election's key.
     static let sessionKey = [

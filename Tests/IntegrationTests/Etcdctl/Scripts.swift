@@ -10,7 +10,7 @@ enum Scripts {
         ("compaction", compaction), ("output formats", formats), ("protobuf output", protobuf),
         ("watch interactively", watchInteractively), ("member list", members), ("endpoint", endpoints), ("lock", lock),
         ("elect", elect), ("alarm", alarms), ("make-mirror", mirror), ("snapshot save", snapshotSave),
-        ("member changes", memberChanges), ("move-leader", moveLeader),
+        ("users and roles", auth), ("member changes", memberChanges), ("move-leader", moveLeader),
     ]
 
     static func put(_ console: Console) throws {
