@@ -33,7 +33,9 @@ struct Wall {
         Wall("Transport", .shell, ["LinkSecurity", "Primitives", "NIOCore", "NIOPosix", "Logging"]),
         Wall("GRPC", .shell, ["LinkSecurity", "CNghttp2", "NIOCore", "NIOPosix", "NIOHTTP1"]),
         Wall("EtcdProto", .generated, ["SwiftProtobuf"]),
-        Wall("EtcdAPI", .shell, ["RegistryModel", "Primitives", "EtcdProto", "GRPC", "SwiftProtobuf", "NIOCore"]),
+        Wall(
+            "EtcdAPI", .shell,
+            ["RegistryModel", "Primitives", "EtcdProto", "GRPC", "CCrypt", "SwiftProtobuf", "NIOCore", "NIOPosix"]),
         Wall(
             "RegistryServer", .shell,
             [
