@@ -69,10 +69,9 @@ enum Offline {
         }
     }
 
+    /// To the second.
     static func wallMilliseconds() -> Int64 {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000
+        Int64(time(nil)) * 1_000
     }
 
     /// As `2026-01-31T12:00:00Z`.
