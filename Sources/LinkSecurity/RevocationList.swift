@@ -31,10 +31,12 @@ struct RevocationList: Hashable, Sendable {
         if fields.nextTag == .integer { _ = try fields.take(.integer, "the version") }
         _ = try fields.take(.sequence, "the signature's algorithm")
         _ = try fields.take(.sequence, "the issuer")
+        guard fields.nextTag?.isTime == true else { throw Malformed(text: "the time of issue is missing") }
         for field in ["the time of issue", "the time of the next issue"] where fields.nextTag?.isTime == true {
             _ = try fields.take(fields.nextTag ?? .time, field)
         }
-        guard fields.nextTag == .sequence else { return }
+        // Nobody is revoked: the contents end here, or go on with extensions.
+        if fields.isAtEnd || fields.nextTag == .extensions { return }
         var entries = DERReader(try fields.take(.sequence, "the revoked certificates"))
         while !entries.isAtEnd {
             var entry = DERReader(try entries.take(.sequence, "a revoked certificate"))
@@ -51,6 +53,7 @@ struct DERReader {
         static let integer = Tag(number: 0x02)
         static let sequence = Tag(number: 0x30)
         static let time = Tag(number: 0x17)
+        static let extensions = Tag(number: 0xA0)
 
         /// UTCTime or GeneralizedTime.
         var isTime: Bool { number == 0x17 || number == 0x18 }
@@ -95,6 +98,7 @@ enum PEMBlocks {
         for line in file.split(whereSeparator: { $0 == 10 || $0 == 13 }) {
             let line = trimmed(line)
             if line.elementsEqual("-----BEGIN \(label)-----".utf8) {
+                guard body == nil else { throw RevocationList.Malformed(text: "the block \(label) has no end") }
                 body = []
             } else if line.elementsEqual("-----END \(label)-----".utf8) {
                 guard let text = body, let block = decode(text) else {

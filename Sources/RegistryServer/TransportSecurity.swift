@@ -67,6 +67,22 @@ extension MemberConfiguration {
     }
 }
 
+extension MemberConfiguration {
+    /// What a port without TLS lets in although certificates are demanded, as etcd does: told at the start.
+    var securityWarnings: [String] {
+        let ports = [
+            ("--client-cert-auth", clientSecurity, "--listen-client-urls", listenClientURLs),
+            ("--client-cert-auth", clientSecurity, "--listen-client-http-urls", listenClientHTTPURLs),
+            ("--peer-client-cert-auth", peerSecurity, "--listen-peer-urls", listenPeerURLs),
+        ]
+        return ports.flatMap { demand, security, setting, urls in
+            urls.filter { security.demandsCertificates && $0.hasPrefix("http://") }.map {
+                "\(setting): \($0) asks nobody for a certificate, in spite of \(demand)"
+            }
+        }
+    }
+}
+
 extension MemberConfiguration.Security {
     fileprivate func validate(
         prefix: String, listeners: [(setting: String, urls: [String])]
@@ -92,6 +108,10 @@ extension MemberConfiguration.Security {
         let demand = "--\(prefix)client-cert-auth"
         guard !demandsCertificates || trustedCAFile != nil else {
             throw ConfigurationError("\(demand) needs --\(prefix)trusted-ca-file: whose certificates count?")
+        }
+        // etcd serves such a port without asking for certificates; that cannot be what was meant.
+        guard !demandsCertificates || listeners[0].urls.contains(where: { $0.hasPrefix("https://") }) else {
+            throw ConfigurationError("\(demand) would protect nothing: \(listeners[0].setting) names no https URL")
         }
         guard trustedCAFile == nil || certificateFile != nil else {
             throw ConfigurationError("--\(prefix)trusted-ca-file is set, but \(certificate) is not")

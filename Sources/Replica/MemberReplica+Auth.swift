@@ -50,25 +50,41 @@ extension MemberReplica {
         case .refused(let rejection):
             reply(.failure(rejection), to: token, into: &effects)
         case .unknown(let index):
-            held.append(
-                HeldRequest(request: request, token: token, context: context, index: index, deadline: deadline))
+            hold(
+                HeldRequest(request: request, token: token, context: context, index: index, deadline: deadline),
+                into: &effects)
         }
         return nil
     }
 
+    /// Whoever holds more has made tokens up, or will log in once more.
+    static let heldMax = 256
+
+    private mutating func hold(_ request: HeldRequest, into effects: inout ReplicaEffects) {
+        if held.count < MemberReplica.heldMax { return held.append(request) }
+        guard request.request.isAnswered else { return }
+        reply(.failure(Rejection(.invalidAuthToken)), to: request.token, into: &effects)
+    }
+
     /// Whether the request was put behind an earlier one of the same watch stream that waits for its token.
     mutating func holdsBehind(
-        _ request: Request, token: RequestToken, context: RequestContext, deadline: Instant
+        _ request: Request, token: RequestToken, context: RequestContext, deadline: Instant,
+        into effects: inout ReplicaEffects
     ) -> Bool {
         guard !held.isEmpty, let stream = request.watchStream,
             let before = held.last(where: { $0.request.watchStream == stream })
         else { return false }
         if case .watchStreamClosed = request {
+            // The front door keeps a place for each answer until it comes.
+            for gone in held where gone.request.watchStream == stream && gone.request.isAnswered {
+                reply(.failure(Rejection(.cancelled)), to: gone.token, into: &effects)
+            }
             held.removeAll { $0.request.watchStream == stream }
             return false
         }
-        held.append(
-            HeldRequest(request: request, token: token, context: context, index: before.index, deadline: deadline))
+        hold(
+            HeldRequest(request: request, token: token, context: context, index: before.index, deadline: deadline),
+            into: &effects)
         return true
     }
 
@@ -76,11 +92,11 @@ extension MemberReplica {
     mutating func serveHeld(into effects: inout ReplicaEffects) {
         guard !held.isEmpty else { return }
         let applied = store.applied.index
-        let (due, now) = (held, moment.now)
-        guard due.contains(where: { $0.index <= applied || $0.deadline <= now }) else { return }
+        let (due, now, isOff) = (held, moment.now, !store.isAuthEnabled)
+        guard isOff || due.contains(where: { $0.index <= applied || $0.deadline <= now }) else { return }
         held.removeAll()
         for request in due {
-            if request.index <= applied {
+            if isOff || request.index <= applied {
                 perform(
                     request.request, token: request.token, context: request.context, deadline: request.deadline,
                     into: &effects)

@@ -16,7 +16,7 @@ extension MemberReplica {
             return reply(.failure(Rejection(.tooManyRequests)), to: token, into: &effects)
         }
         let deadline = moment.now + configuration.requestTimeout
-        if holdsBehind(request, token: token, context: context, deadline: deadline) { return }
+        if holdsBehind(request, token: token, context: context, deadline: deadline, into: &effects) { return }
         perform(request, token: token, context: context, deadline: deadline, into: &effects)
     }
 

@@ -51,6 +51,30 @@ import Testing
         }
     }
 
+    @Test("A call that is refused as it opens takes no body, and its connection ends", .timeLimit(.minutes(1)))
+    func refusedAtOpening() async throws {
+        try await LoopbackDoor.with { door async throws in
+            door.registry.deliver([.learner(true), .leaderKnown(true)])
+            try await door.http.stream("/v3/watch", chunks: ["{"]) { watch in
+                #expect(try await watch.line() == nil, "the answer is no stream")
+                #expect(watch.status == 400 && watch.headers["connection"] == "close")
+            }
+        }
+    }
+
+    @Test("Values of any number are cut from one piece of a body")
+    func manyValues() {
+        var splitter = JSONSplitter()
+        splitter.append(Array(String(repeating: "{}", count: 1_000).utf8) + Array("[1".utf8))
+        var count = 0
+        while splitter.next() != nil { count += 1 }
+        #expect(count == 1_000 && splitter.heldBytes == 2)
+        splitter.append(Array(",2] 7".utf8))
+        #expect(splitter.next() == Array("[1,2]".utf8))
+        #expect(splitter.next() == nil)
+        #expect(splitter.rest() == Array("7".utf8))
+    }
+
     @Test("A keep-alive answers each lease and ends with the requests")
     func keepAlive() async throws {
         try await LoopbackDoor.with { door async throws in

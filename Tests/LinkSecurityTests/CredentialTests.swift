@@ -90,6 +90,17 @@ struct CredentialTests {
             }
         }
         let lines = String(decoding: pem, as: UTF8.self).split(separator: "\n")
+        let cutShort = (lines.dropLast() + lines).joined(separator: "\n")
+        #expect(throws: RevocationList.Malformed.self) { try RevocationList(Array(cutShort.utf8)) }
+        // What stands where the list should be is no list of nobody.
+        let time: [UInt8] = [0x17, 0x01, 0x30]
+        for (fields, isList) in [
+            (time, true), ([], false), (time + [0x31, 0x00], false), (time + [0xA0, 0x00], true),
+        ] {
+            let contents: [UInt8] = [0x30, 0x00, 0x30, 0x00] + fields
+            let inner = [0x30, UInt8(contents.count)] + contents
+            #expect(((try? RevocationList([0x30, UInt8(inner.count)] + inner)) != nil) == isList, "\(fields)")
+        }
         let noEnd = lines.dropLast().joined(separator: "\n")
         #expect(throws: RevocationList.Malformed.self) { try RevocationList(Array(noEnd.utf8)) }
         #expect(throws: RevocationList.Malformed.self) {

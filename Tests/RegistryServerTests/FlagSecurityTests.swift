@@ -49,6 +49,22 @@ struct FlagSecurityTests {
         #expect(parsed.clientSecurity.demandsCertificates && parsed.peerSecurity.allowedCommonNames == ["a", "b"])
     }
 
+    @Test("A port that asks nobody for certificates although they are demanded is told of, or refused")
+    func unasked() throws {
+        let rest = [
+            "--advertise-client-urls", "https://h:1", "--cert-file", "c.pem", "--key-file", "c.key",
+            "--trusted-ca-file",
+            "ca", "--client-cert-auth",
+        ]
+        let both = try flags(["--listen-client-urls", "https://h:1,http://127.0.0.1:2"] + rest)
+        #expect(
+            both.warnings == [
+                "--listen-client-urls: http://127.0.0.1:2 asks nobody for a certificate, in spite of --client-cert-auth"
+            ])
+        let metricsAlone = ["--listen-client-urls", "http://h:1", "--listen-metrics-urls", "https://h:3"]
+        #expect(refusal(metricsAlone + rest).contains("--client-cert-auth would protect nothing"))
+    }
+
     @Test("A certificate that cannot be read keeps the member from starting, by flag and file")
     func unreadable() async throws {
         var configuration = try flags([

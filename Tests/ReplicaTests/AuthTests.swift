@@ -113,6 +113,26 @@ struct AuthTests {
         #expect(auth.cluster[behind].replica.held.isEmpty)
     }
 
+    @Test("Made-up tokens are held in bounds, and a stream that closes leaves nothing unanswered")
+    func forged() throws {
+        var auth = try AuthCluster()
+        let (at, forged) = (auth.follower, Credential.token("ABCDEFGHIJKLMNOP.1000000"))
+        let stream = StreamID(sink: 1, number: 1)
+        let watch = auth.cluster.submit(.watchCreate(stream, WatchRequest(range: .all)), at: at, as: forged)
+        for _ in 0..<MemberReplica.heldMax {
+            _ = auth.cluster.submit(.watchProgress(stream), at: at, as: forged)
+        }
+        let read = auth.cluster.submit(AuthCluster.get("a/1", serializable: true), at: at, as: forged)
+        _ = auth.cluster.run(for: .milliseconds(1))
+        #expect(auth.cluster[at].replica.held.count == MemberReplica.heldMax)
+        #expect(auth.cluster[at].replies[watch] == nil)
+        #expect(auth.cluster[at].replies[read]?.rejection?.code == .invalidAuthToken)
+        _ = auth.cluster.submit(.watchStreamClosed(stream), at: at, as: forged)
+        _ = auth.cluster.run(for: .milliseconds(1))
+        #expect(auth.cluster[at].replica.held.isEmpty)
+        #expect(auth.cluster[at].replies[watch]?.rejection?.code == .cancelled)
+    }
+
     @Test("A watch needs the interval exactly as it was asked for")
     func watches() throws {
         var auth = try AuthCluster()

@@ -11,13 +11,14 @@ struct DurationHistogram: Sendable {
     private(set) var nanoseconds: Int64 = 0
 
     mutating func observe(_ time: TimeAmount) {
-        nanoseconds += time.nanoseconds
+        // Wraps after 292 years of calls, which scrapers take for a restart.
+        nanoseconds &+= time.nanoseconds
         let index = Self.bounds.firstIndex { time.nanoseconds <= $0 * 1_000_000 }
         counts[index ?? Self.bounds.count] += 1
     }
 
     mutating func add(_ other: DurationHistogram) {
-        nanoseconds += other.nanoseconds
+        nanoseconds &+= other.nanoseconds
         for index in counts.indices { counts[index] += other.counts[index] }
     }
 }

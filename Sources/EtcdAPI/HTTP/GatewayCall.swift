@@ -25,6 +25,7 @@ final class GatewayCall: CallTransport, HTTPBodyReader {
     private var bodyHasEnded = false
     private var isPaused = false
     private var heldRequests: [[UInt8]] = []
+    private var heldBytes = 0
     private var heldEnd = false
     /// The one message of a unary answer.
     private var answer: [UInt8]?
@@ -131,6 +132,12 @@ final class GatewayCall: CallTransport, HTTPBodyReader {
             refuse(GRPCStatus(.resourceExhausted, "more than \(Self.heldRequestsMax) requests wait"))
             return
         }
+        guard heldBytes + message.count <= bodyBytesMax else {
+            bodyHasEnded = true
+            refuse(GRPCStatus(.resourceExhausted, "requests of more than \(bodyBytesMax) bytes wait"))
+            return
+        }
+        heldBytes += message.count
         heldRequests.append(message)
     }
 
@@ -150,7 +157,11 @@ final class GatewayCall: CallTransport, HTTPBodyReader {
 
     func resumeReading() {
         isPaused = false
-        while !isPaused, !heldRequests.isEmpty { call?.messageReceived(heldRequests.removeFirst()) }
+        while !isPaused, !heldRequests.isEmpty {
+            let message = heldRequests.removeFirst()
+            heldBytes -= message.count
+            call?.messageReceived(message)
+        }
         if !isPaused, heldEnd {
             heldEnd = false
             call?.inputEnded()

@@ -11,9 +11,13 @@ struct JSONSplitter {
     private var isEscaped = false
 
     /// Of a value that is not complete yet.
-    var heldBytes: Int { bytes.count }
+    var heldBytes: Int { bytes.count - (start ?? position) }
 
     mutating func append(_ more: [UInt8]) {
+        // Once for each piece of a body, however many values it held.
+        bytes.removeFirst(start ?? position)
+        position -= start ?? position
+        start = start.map { _ in 0 }
         bytes += more
     }
 
@@ -45,7 +49,6 @@ struct JSONSplitter {
             default: break
             }
         }
-        if start == nil { drop(upTo: position) }
         return nil
     }
 
@@ -67,15 +70,10 @@ struct JSONSplitter {
 
     private mutating func cut(from start: Int, to end: Int) -> [UInt8] {
         let value = Array(bytes[start..<end])
-        drop(upTo: end)
+        position = end
         self.start = nil
         (depth, isInString, isEscaped) = (0, false, false)
         return value
-    }
-
-    private mutating func drop(upTo end: Int) {
-        bytes.removeFirst(end)
-        position = 0
     }
 
     private static func isSpace(_ byte: UInt8) -> Bool {

@@ -19,6 +19,8 @@ final class HTTP1Handler: ChannelInboundHandler, HTTPResponseSink {
     private var reader: (any HTTPBodyReader)?
     private var responder: HTTPResponder?
     private var keepAlive = true
+    /// The router is asked before the body came: an answer now ends the connection, nobody takes the body.
+    private var isOpening = false
     private var isShuttingDown = false
     private var lastActivity = NIODeadline.now()
     private var idleTimer: Scheduled<Void>?
@@ -117,10 +119,16 @@ final class HTTP1Handler: ChannelInboundHandler, HTTPResponseSink {
     private func openReader() {
         guard let head, let router, let context, head.method == .POST else { return }
         let responder = HTTPResponder(self, eventLoop: context.eventLoop, connection: info, isHead: false)
-        guard let reader = router.open(request(head), responder) else { return }
         self.responder = responder
-        self.reader = reader
+        isOpening = true
+        let reader = router.open(request(head), responder)
+        isOpening = false
+        guard let reader else {
+            self.responder = nil
+            return
+        }
         self.head = nil
+        if responder.isOpen { self.reader = reader }
     }
 
     private func route() {
@@ -179,7 +187,7 @@ final class HTTP1Handler: ChannelInboundHandler, HTTPResponseSink {
 
     func writeHead(status: Int, headers: Metadata) {
         guard let context else { return }
-        if isShuttingDown {
+        if isShuttingDown || isOpening {
             keepAlive = false
         }
         var head = HTTPResponseHead(version: .http1_1, status: HTTPResponseStatus(statusCode: status))

@@ -85,6 +85,11 @@ package final class GRPCServer: Sendable {
             .serverChannelOption(.backlog, value: Int32(options.backlog))
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            // HTTP/2 has pings; a stream over HTTP/1.1 whose host vanished would stay for ever.
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(.tcpOption(.init(rawValue: TCP_KEEPIDLE)), value: 30)
+            .childChannelOption(.tcpOption(.init(rawValue: TCP_KEEPINTVL)), value: 10)
+            .childChannelOption(.tcpOption(.init(rawValue: TCP_KEEPCNT)), value: 3)
             .childChannelOption(
                 .writeBufferWaterMark, value: .init(low: HTTP2Options.outputChunkBytes / 2, high: 256 * 1024)
             )

@@ -69,7 +69,11 @@ extension RegistryStore {
     package mutating func authRefusal(
         of kind: Permission.Kind, lease id: LeaseID, by identity: Identity
     ) -> Rejection? {
-        authRefusal(of: kind, keys: leaseTable.keys(of: id) ?? [], by: identity)
+        // Who may do it everywhere is not asked key by key: there may be very many.
+        guard isAuthEnabled, authRefusal(of: .root, by: identity) != nil, leaseTable.contains(id),
+            authRefusal(of: kind, .all, by: identity) != nil
+        else { return nil }
+        return authRefusal(of: kind, keys: leaseTable.keys(of: id) ?? [], by: identity)
     }
 
     /// Each of the keys; for root whatever its credential's age, as in etcd.

@@ -126,6 +126,7 @@ public struct MemberFlags: Sendable {
             configuration.initialCluster = urls.map { (configuration.name, $0) }
         }
         if !hasDataDirectory { configuration.dataDirectory = "\(configuration.name).etcd" }
+        warnings += configuration.securityWarnings
         let listen = settings.first { $0.flag.name == "listen-client-urls" }
         guard let listen, !settings.contains(where: { $0.flag.name == "advertise-client-urls" }) else { return }
         let missing = "--advertise-client-urls is required when --listen-client-urls is set"

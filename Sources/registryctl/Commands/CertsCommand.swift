@@ -49,7 +49,7 @@ struct CertsCommand: AsyncParsableCommand {
         if ca == nil { try files.write("ca", authority.pair) }
         for (leaf, pair) in zip(leaves, made) { try files.write(leaf.file, pair) }
         if ca != nil, !files.exists("ca.pem") { try files.writeCertificate("ca", authority.pair) }
-        Terminal.output(Self.summary(directory, clients, days))
+        Terminal.output(Self.summary(directory, hosts, clients, days))
     }
 
     private static func names(_ text: String, _ flag: String) throws -> [String] {
@@ -59,14 +59,18 @@ struct CertsCommand: AsyncParsableCommand {
         return names
     }
 
-    private static func summary(_ directory: String, _ clients: [String], _ days: Int) -> String {
+    private static func summary(
+        _ directory: String, _ hosts: [String], _ clients: [String], _ days: Int
+    ) -> String {
         let first = clients[0]
         return """
             Certificates for \(days) days are in \(directory); whoever has ca.key can make more.
             Members:  --cert-file \(directory)/server.pem --key-file \(directory)/server.key \
             --trusted-ca-file \(directory)/ca.pem --client-cert-auth
                       --peer-cert-file \(directory)/peer.pem --peer-key-file \(directory)/peer.key \
-            --peer-trusted-ca-file \(directory)/ca.pem --peer-client-cert-auth
+            --peer-trusted-ca-file \(directory)/ca.pem --peer-client-cert-auth \
+            --peer-cert-allowed-hostname \(hosts.joined(separator: ","))
+            (The last flag keeps clients of the same CA from posing as members; name the hosts of all members.)
             Clients:  --cacert \(directory)/ca.pem --cert \(directory)/\(first).pem --key \(directory)/\(first).key
 
             """
