@@ -155,7 +155,7 @@ struct ScenarioFileTests {
         #expect(try ScenarioFile.parse(file.text, path: "again") == file)
         #expect(file.seed == .max)
         #expect(file.script.count == 29 + 3 + 1)
-        #expect(file.acts.count == 9)
+        #expect(file.acts.count == 10)
         #expect(file.expectations.count == 15)
         #expect(
             file.script[5].fault

@@ -110,7 +110,7 @@ extension RealProcesses {
         @Test("Wrong flags are refused by name")
         func flags() throws {
             for (arguments, name) in [
-                (["--bogus", "1"], "--bogus"), (["--quota-backend-bytes=1"], "--quota-backend-bytes"),
+                (["--bogus", "1"], "--bogus"), (["--wal-dir=x"], "--wal-dir"),
                 (["--heartbeat-interval", "soon"], "--heartbeat-interval"), (["--name"], "--name"),
                 (["--initial-cluster-state", "old"], "--initial-cluster-state"),
                 (["--force-new-cluster"], "registryctl storage force-new-cluster"),
