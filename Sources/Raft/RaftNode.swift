@@ -42,6 +42,8 @@ package struct RaftNode: Sendable {
     /// Payload kept behind the durable state, and how far that is.
     var retention: Retention
     var published: Leadership
+    /// Heartbeats that left a whole interval late or more, one for each peer: this leader is too slow. For metrics only.
+    package internal(set) var lateHeartbeats: UInt64 = 0
 
     /// A member as it comes up: follower, no leader, no votes for one election timeout (its promises of an earlier
     /// life may still be relied upon), unless it is the only voter.

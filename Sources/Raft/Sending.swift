@@ -114,6 +114,7 @@ extension RaftNode {
 
     /// Heartbeats tell a peer only of commits it is known to hold.
     mutating func sendHeartbeats(at now: Instant, into effects: inout RaftEffects) {
+        if lead.heartbeatDeadline + timings.heartbeat < now { lateHeartbeats += UInt64(lead.peers.count) }
         lead.heartbeatDeadline = now + timings.heartbeat
         if timings.leaseReads {
             reads.position += 1

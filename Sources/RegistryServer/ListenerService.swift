@@ -13,35 +13,14 @@ enum ListenerService: Sendable {
     /// Metrics, health and version: what may be shown where clients have no business.
     case monitoring
 
-    /// On the connection's event loop.
-    func narrow(_ services: GRPCServices) -> GRPCServices {
+    /// What connections on a loop get.
+    func services(of doors: EtcdFrontDoors, on loop: any EventLoop) -> GRPCServices {
         switch self {
-        case .all: services
-        case .calls: GRPCServices(calls: services.calls, http: nil)
-        case .http: GRPCServices(calls: nil, http: services.http)
-        case .monitoring: GRPCServices(calls: nil, http: services.http.map(MonitoringRouter.init))
+        case .all: doors.services(on: loop)
+        case .calls: GRPCServices(calls: doors.services(on: loop).calls, http: nil)
+        case .http: GRPCServices(calls: nil, http: doors.services(on: loop).http)
+        case .monitoring: doors.monitoring(on: loop)
         }
-    }
-}
-
-/// Lets only the paths through that tell how the member is.
-private final class MonitoringRouter: HTTPRouter {
-    private static let paths = ["/metrics", "/health", "/livez", "/readyz", "/version"]
-
-    private let router: any HTTPRouter
-
-    init(_ router: any HTTPRouter) {
-        self.router = router
-    }
-
-    func handle(_ request: HTTPRequest, _ responder: HTTPResponder) {
-        let isOpen = MonitoringRouter.paths.contains { request.path == $0 || request.path.hasPrefix($0 + "/") }
-        guard isOpen else {
-            let headers = Metadata(["content-type": "text/plain; charset=utf-8"])
-            responder.respond(status: 404, headers: headers, body: Array("404 page not found\n".utf8))
-            return
-        }
-        router.handle(request, responder)
     }
 }
 

@@ -154,7 +154,7 @@ public final class RegistryMember: Sendable {
             let doors = doors
             let tls = endpoint.isSecure ? clientCredentials : nil
             let address = try await listener.bind(host: endpoint.host, port: endpoint.port, tls: tls) { loop in
-                service.narrow(doors.services(on: loop))
+                service.services(of: doors, on: loop)
             }
             bound.append("\(endpoint.host):\(address.port ?? endpoint.port)")
         }

@@ -59,7 +59,8 @@ extension MemberReplica {
         default: break
         }
         let result = store.apply(command, at: position, into: &changes)
-        if case .success = result {
+        if case .success(let outcome) = result {
+            counters.applied(outcome, asLeader: raft.role == .leader)
             notingQuota { $0.applied(command.operation.addedBytes, at: position.index) }
         }
         if case .success(.digestMarked(let digest)) = result { marked(digest, at: position.index, into: &effects) }
@@ -93,7 +94,9 @@ extension MemberReplica {
         }
     }
 
-    func reject(_ write: QueuedWrite, _ rejection: Rejection, into effects: inout ReplicaEffects) {
+    mutating func reject(_ write: QueuedWrite, _ rejection: Rejection, into effects: inout ReplicaEffects) {
+        // A change of the membership that is refused is no failure of what was proposed.
+        if !write.operation.isMembership { counters.failedProposals += 1 }
         if let token = write.token { reply(.failure(rejection), to: token, into: &effects) }
     }
 

@@ -127,6 +127,7 @@ extension MemberReplica {
                 }
                 switch leaseClock.renew(renewal.lease, arrivedAt: arrivedAt) {
                 case .renewed(let ttl):
+                    counters.leasesRenewed += 1
                     reply(.success(.keptAlive(renewal.lease, ttlMilliseconds: ttl)), to: token, into: &effects)
                 case .unknown:
                     reply(.success(.keptAlive(renewal.lease, ttlMilliseconds: 0)), to: token, into: &effects)
@@ -150,6 +151,7 @@ extension MemberReplica {
                 if let refusal = early ?? refusal(of: lease, by: read.holder(at: place))?.code {
                     answer.refusal = refusal
                 } else if case .renewed(let ttl) = leaseClock.renew(lease, arrivedAt: arrivedAt) {
+                    counters.leasesRenewed += 1
                     answer.ttlMilliseconds = ttl
                 }
                 answers.append(answer)

@@ -42,10 +42,10 @@ extension MemberReplica {
         case .snapshotStored(let identity, let nextOffset):
             snapshots.stored(identity, nextOffset: nextOffset, by: member, at: moment.now, into: &effects)
         case .snapshotInstalled(let identity):
-            snapshots.end(member, into: &effects)
+            snapshots.end(member, isDone: true, into: &effects)
             raft.step(.snapshotSent(member, identity.position), at: moment.now, into: &raftEffects)
         case .snapshotRefused:
-            snapshots.end(member, into: &effects)
+            snapshots.end(member, isDone: false, into: &effects)
             raft.step(.snapshotFailed(member), at: moment.now, into: &raftEffects)
         }
     }
@@ -70,7 +70,7 @@ extension MemberReplica {
             if let identity {
                 snapshots.opened(peer, identity, at: moment.now, into: &effects)
             } else {
-                snapshots.end(peer, into: &effects)
+                snapshots.end(peer, isDone: false, into: &effects)
                 raft.step(.snapshotFailed(peer), at: moment.now, into: &raftEffects)
             }
         case .snapshotRead(let peer, let identity, let offset, let bytes):
@@ -87,6 +87,7 @@ extension MemberReplica {
             installed(identity, state, base, sender: sender, into: &effects)
         case .snapshotRejected(let identity, let sender):
             snapshots.endInstalling()
+            snapshots.received(from: sender, isUsed: false)
             effects.sends.append(PeerSend(to: sender, message: .snapshotRefused(identity)))
         default:
             preconditionFailure("not a snapshot event")
@@ -106,6 +107,7 @@ extension MemberReplica {
             return
         }
         snapshots.endInstalling()
+        snapshots.received(from: sender, isUsed: true)
         // Whose password was changed, or who was deleted, in between is not known.
         if store.authRevision != authRevision { tokens.removeAll() }
         hints.restart(at: moment.now)
@@ -132,7 +134,7 @@ extension MemberReplica {
 
     mutating func dropStalledSnapshots(into effects: inout ReplicaEffects) {
         for peer in snapshots.stalled(at: moment.now) {
-            snapshots.end(peer, into: &effects)
+            snapshots.end(peer, isDone: false, into: &effects)
             raft.step(.snapshotFailed(peer), at: moment.now, into: &raftEffects)
         }
     }

@@ -54,6 +54,7 @@ extension MemberReplica {
         if let refusal = store.authRefusal(of: .read, request.range, by: identity) {
             return reply(.failure(refusal), to: token, into: &effects)
         }
+        counters.ranges += 1
         if store.isLarge(request) {
             // Only where nothing has to be looked up in the state store may the job overtake what that still writes.
             let needsHistory = store.reader.needsHistory(request)
@@ -82,7 +83,9 @@ extension MemberReplica {
                 by: identity, into: &effects)
         }
         switch store.readTxn(request) {
-        case .result(let result): reply(.success(.txn(result)), to: token, into: &effects)
+        case .result(let result):
+            counters.count(result)
+            reply(.success(.txn(result)), to: token, into: &effects)
         case .rejected(let rejection): reply(.failure(rejection), to: token, into: &effects)
         case .needsHistory: order(.txnInHistory(store.reader, request), for: token, by: identity, into: &effects)
         }
@@ -133,6 +136,7 @@ extension MemberReplica {
         case .watches(let watchJob):
             watchHistoryRead(watchJob, outcome)
         case .request(let token, let revision, let authRevision):
+            if case .txn(.success(let result)) = outcome { counters.count(result) }
             // What the reader may see may have changed while somebody was reading.
             if authRevision != 0, store.isAuthEnabled, authRevision < store.authRevision {
                 return reply(.failure(Rejection(.authRevisionOld)), to: token, into: &effects)

@@ -236,6 +236,17 @@ package struct ReplicaGauges: Sendable {
     package var alarms: Int
     package var isAuthEnabled: Bool
     package var authRevision: UInt64
+    package var counters: ReplicaCounters
+    package var raisedAlarms: [Alarm]
+    /// This member's writes that are not decided yet.
+    package var pendingProposals: Int
+    package var lateHeartbeats: UInt64
+    /// Rounds of linearizable reads that no answer came to in time, and that came to nothing.
+    package var slowReadRounds: UInt64
+    package var failedReadRounds: UInt64
+    package var isInstallingSnapshot: Bool
+    /// In id order; only members that a snapshot went to or came from.
+    package var snapshots: [SnapshotTally]
 }
 
 extension MemberReplica {
@@ -248,6 +259,9 @@ extension MemberReplica {
             catchingUp: hub.catchingUpCount, databaseBytes: sizes.bytes, databaseBytesInUse: sizes.inUse,
             isLearner: raft.configuration.learners.contains(configuration.member), isRecovering: raft.isRecovering,
             isDiverged: divergedAt != nil, checkedIndex: lastMark, alarms: store.alarms.count,
-            isAuthEnabled: store.isAuthEnabled, authRevision: store.authRevision)
+            isAuthEnabled: store.isAuthEnabled, authRevision: store.authRevision, counters: counters,
+            raisedAlarms: store.alarms, pendingProposals: writes.count, lateHeartbeats: raft.lateHeartbeats,
+            slowReadRounds: reads.overdueRounds, failedReadRounds: reads.abortedRounds,
+            isInstallingSnapshot: snapshots.isInstalling, snapshots: snapshots.tallies)
     }
 }

@@ -104,6 +104,7 @@ package struct MemberReplica: Sendable {
     var sizes: (bytes: Int64, inUse: Int64) = (0, 0)
     var space: SpaceGauge
     var fatal: String?
+    var counters = ReplicaCounters()
 
     /// About four milliseconds of applying; the rest waits for the next step, so that heartbeats and reads get their turn.
     static let applyBudgetMax = 2_000

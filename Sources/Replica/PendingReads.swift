@@ -56,6 +56,9 @@ struct PendingReads: Sendable {
     private var rounds: [(id: ReadID, reads: [PendingRead])] = []
     private var confirmed = Deque<(index: LogIndex, reads: [PendingRead])>()
     private(set) var count = 0
+    /// Rounds that came to nothing, and rounds that no answer came to in time; for metrics.
+    private(set) var abortedRounds: UInt64 = 0
+    private(set) var overdueRounds: UInt64 = 0
 
     mutating func add(_ read: PendingRead) {
         fresh.append(read)
@@ -77,6 +80,7 @@ struct PendingReads: Sendable {
     /// The round came to nothing: its reads join the next one.
     mutating func roundAborted(_ id: ReadID) {
         guard let position = rounds.firstIndex(where: { $0.id == id }) else { return }
+        abortedRounds += 1
         fresh += rounds.remove(at: position).reads
     }
 
@@ -98,7 +102,11 @@ struct PendingReads: Sendable {
             if read.deadline <= now { overdue.append(read) }
             return read.deadline > now
         }
-        for position in rounds.indices { rounds[position].reads = rounds[position].reads.filter(keep) }
+        for position in rounds.indices {
+            let before = overdue.count
+            rounds[position].reads = rounds[position].reads.filter(keep)
+            if overdue.count > before { overdueRounds += 1 }
+        }
         rounds.removeAll { $0.reads.isEmpty }
         for position in confirmed.indices { confirmed[position].reads = confirmed[position].reads.filter(keep) }
         confirmed.removeAll { $0.reads.isEmpty }

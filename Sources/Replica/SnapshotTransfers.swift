@@ -29,6 +29,8 @@ struct SnapshotTransfers: Sendable {
     private static let installPatience = TimeSpan.seconds(600)
 
     private(set) var outbound: [Outbound] = []
+    /// In id order; for metrics.
+    private(set) var tallies: [SnapshotTally] = []
     /// A received snapshot is being verified and switched in: nothing may be applied meanwhile.
     private(set) var installing: SnapshotIdentity?
 
@@ -45,6 +47,7 @@ struct SnapshotTransfers: Sendable {
     mutating func want(_ peer: MemberID, at now: Instant, into effects: inout ReplicaEffects) {
         guard !outbound.contains(where: { $0.peer == peer }) else { return }
         outbound.append(Outbound(peer: peer, stage: .opening, progressAt: now, retryAt: .distantFuture))
+        tally(peer) { $0.isSending = true }
         effects.snapshots.append(.open(peer))
     }
 
@@ -82,16 +85,42 @@ struct SnapshotTransfers: Sendable {
         advance(position, at: now, into: &effects)
     }
 
-    /// The transfer is over; its identity when it was under way.
-    mutating func end(_ peer: MemberID, into effects: inout ReplicaEffects) {
+    /// The transfer is over, if it was under way: the peer uses the snapshot, or it came to nothing.
+    mutating func end(_ peer: MemberID, isDone: Bool, into effects: inout ReplicaEffects) {
         guard let position = outbound.firstIndex(where: { $0.peer == peer }) else { return }
         outbound.remove(at: position)
+        ended(peer, isDone: isDone)
         effects.snapshots.append(.close(peer))
     }
 
     mutating func endAll(into effects: inout ReplicaEffects) {
-        for transfer in outbound { effects.snapshots.append(.close(transfer.peer)) }
+        for transfer in outbound {
+            ended(transfer.peer, isDone: false)
+            effects.snapshots.append(.close(transfer.peer))
+        }
         outbound.removeAll()
+    }
+
+    /// What this member received of a snapshot is in use, or was of no use.
+    mutating func received(from peer: MemberID, isUsed: Bool) {
+        tally(peer) { tally in
+            if isUsed { tally.received += 1 } else { tally.receiveFailures += 1 }
+        }
+    }
+
+    private mutating func ended(_ peer: MemberID, isDone: Bool) {
+        tally(peer) { tally in
+            tally.isSending = false
+            if isDone { tally.sent += 1 } else { tally.sendFailures += 1 }
+        }
+    }
+
+    private mutating func tally(_ peer: MemberID, _ change: (inout SnapshotTally) -> Void) {
+        let place = tallies.firstIndex { $0.peer >= peer } ?? tallies.count
+        if place == tallies.count || tallies[place].peer != peer {
+            tallies.insert(SnapshotTally(peer: peer), at: place)
+        }
+        change(&tallies[place])
     }
 
     /// The link is fresh: whatever was in flight is lost.

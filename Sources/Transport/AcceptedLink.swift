@@ -10,12 +10,14 @@ protocol LinkHost: AnyObject, Sendable {
     func admit(_ hello: Hello, over link: AcceptedLink) -> HelloAnswer
     /// The answer to a stranger's question.
     func introduce(to question: IntroductionQuestion, on loop: any EventLoop) -> EventLoopFuture<IntroductionAnswer>
+    /// Where what comes from this member is counted; nil when it is not.
+    func traffic(with member: MemberID) -> PeerTraffic?
     /// The link is gone.
     func ended(_ link: AcceptedLink)
 }
 
-/// The receiving end of a member link: judges the hello, then takes frames. Never sends after its answer. Confined to
-/// its event loop.
+/// The receiving end of a member link: judges the hello, then takes frames. After its answer it only sends pings, a byte
+/// each, to measure how long the way there and back takes. Confined to its event loop.
 final class AcceptedLink: ChannelInboundHandler, @unchecked Sendable {
     // Safe: every stored variable is touched on the channel's loop only.
     typealias InboundIn = ByteBuffer
@@ -38,21 +40,28 @@ final class AcceptedLink: ChannelInboundHandler, @unchecked Sendable {
     private let logger: Logger
     private let report: @Sendable (TransportEvent) -> Bool
     private let helloTimeout: TimeAmount
+    private let pingInterval: TimeAmount
     private var state = State.waitingForHello
     private var channel: (any Channel)?
     private var buffer = ByteBuffer()
     private var frames: [[UInt8]] = []
     private var timeout: Scheduled<Void>?
+    private var traffic: PeerTraffic?
+    private var nextPing: Scheduled<Void>?
+    private var lastPing: UInt8 = 0
+    /// When the ping in flight was sent; a second one goes out only once it is answered or given up.
+    private var pingedAt: NIODeadline?
     private var wasSilent = false
     /// Whether the link is encrypted. The dialer's own addresses are taken to be so as well.
     private(set) var isSecure = false
 
     init(
-        host: any LinkHost, helloTimeout: TimeAmount, logger: Logger,
+        host: any LinkHost, helloTimeout: TimeAmount, pingInterval: TimeAmount, logger: Logger,
         report: @escaping @Sendable (TransportEvent) -> Bool
     ) {
         self.host = host
         self.helloTimeout = helloTimeout
+        self.pingInterval = pingInterval
         self.logger = logger
         self.report = report
     }
@@ -86,6 +95,7 @@ final class AcceptedLink: ChannelInboundHandler, @unchecked Sendable {
         if case .open(let peer) = state, !frames.isEmpty {
             let batch = frames
             frames.removeAll(keepingCapacity: true)
+            traffic?.received(bytes: batch.reduce(0) { $0 + $1.count + Frame.headerByteCount })
             if !report(.frames(peer, batch)) { close(context: context, because: "a message cannot be read") }
         }
         buffer.discardReadBytes()
@@ -94,6 +104,7 @@ final class AcceptedLink: ChannelInboundHandler, @unchecked Sendable {
 
     func channelInactive(context: ChannelHandlerContext) {
         timeout?.cancel()
+        nextPing?.cancel()
         if case .open(let peer) = state { _ = report(wasSilent ? .unreachable(peer) : .closed(peer)) }
         state = .closed
         host.ended(self)
@@ -122,9 +133,39 @@ final class AcceptedLink: ChannelInboundHandler, @unchecked Sendable {
     private func parse(context: ChannelHandlerContext) throws(DecodingFailure) {
         if case .waitingForHello = state { try parseOpening(context: context) }
         guard case .open = state else { return }
-        while let payload = try Frame.read(from: &buffer) {
-            frames.append(payload)
+        while true {
+            if let number = Frame.readPong(from: &buffer) {
+                answered(number)
+            } else if let payload = try Frame.read(from: &buffer) {
+                frames.append(payload)
+            } else {
+                return
+            }
         }
+    }
+
+    private func schedulePing(in time: TimeAmount) {
+        guard let channel else { return }
+        nextPing = channel.eventLoop.scheduleTask(in: time) { [weak self] in self?.ping() }
+    }
+
+    private func ping() {
+        guard case .open = state, let channel else { return }
+        let now = NIODeadline.now()
+        // A dialer of an earlier release never answers.
+        let isWaiting = pingedAt.map { now - $0 < TimeAmount.nanoseconds(pingInterval.nanoseconds * 10) } ?? false
+        if !isWaiting, channel.isWritable {
+            lastPing &+= 1
+            pingedAt = now
+            channel.writeAndFlush(ByteBuffer(bytes: [lastPing]), promise: nil)
+        }
+        schedulePing(in: pingInterval)
+    }
+
+    private func answered(_ number: UInt8) {
+        guard number == lastPing, let sentAt = pingedAt else { return }
+        pingedAt = nil
+        traffic?.measured(roundTrip: NIODeadline.now() - sentAt)
     }
 
     /// Foreign bytes are refused by their first eight, not only once a whole hello has come.
@@ -147,7 +188,10 @@ final class AcceptedLink: ChannelInboundHandler, @unchecked Sendable {
         let bytes = ByteBuffer(bytes: answer.encoded())
         if answer.refusal == .none {
             state = .open(hello.from)
+            traffic = host.traffic(with: hello.from)
             context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
+            // Not right behind the answer, where the dialer would take it for a part of that.
+            schedulePing(in: .nanoseconds(pingInterval.nanoseconds / 4))
         } else {
             state = .closed
             logger.warning("refused a member link: \(answer.text)", metadata: ["from": "\(address(context))"])
@@ -171,7 +215,10 @@ final class AcceptedLink: ChannelInboundHandler, @unchecked Sendable {
 
     private func close(context: ChannelHandlerContext, because reason: String) {
         logger.warning("closing a member link: \(reason)", metadata: ["from": "\(address(context))"])
-        if case .open(let peer) = state { _ = report(.unreachable(peer)) }
+        if case .open(let peer) = state {
+            traffic?.failedToReceive()
+            _ = report(.unreachable(peer))
+        }
         state = .closed
         buffer.clear(minimumCapacity: 0)
         frames.removeAll()

@@ -32,6 +32,7 @@ final class DialedLink: @unchecked Sendable {
     private let learn: @Sendable (Life) -> String?
     private let logger: Logger
     private let report: @Sendable (TransportEvent) -> Bool
+    private let traffic: PeerTraffic
     private var addresses: [PeerAddress] = []
     /// The address that is dialed, or to be dialed next.
     private var cursor = 0
@@ -45,7 +46,7 @@ final class DialedLink: @unchecked Sendable {
     private var complaints: [PeerAddress: String] = [:]
 
     init(
-        peer: MemberID, loop: any EventLoop, credentials: LinkCredentials, logger: Logger,
+        peer: MemberID, loop: any EventLoop, credentials: LinkCredentials, traffic: PeerTraffic, logger: Logger,
         hello: @escaping @Sendable () -> Hello,
         learn: @escaping @Sendable (Life) -> String?, report: @escaping @Sendable (TransportEvent) -> Bool
     ) {
@@ -53,6 +54,7 @@ final class DialedLink: @unchecked Sendable {
         self.loop = loop
         self.logger = logger
         self.credentials = credentials
+        self.traffic = traffic
         self.hello = hello
         self.learn = learn
         self.report = report
@@ -69,6 +71,7 @@ final class DialedLink: @unchecked Sendable {
             self.state = .stopped
             switch before {
             case .up(let channel, _):
+                self.traffic.disconnected(isLoss: false)
                 return channel.close().flatMapError { _ in self.loop.makeSucceededVoidFuture() }
             case .waiting(let timer):
                 timer?.cancel()
@@ -90,6 +93,7 @@ final class DialedLink: @unchecked Sendable {
     func send(_ payloads: [[UInt8]]) {
         loop.preconditionInEventLoop()
         guard case .up(let channel, _) = state, waitingBytes <= DialedLink.waitingBytesMax else {
+            traffic.failedToSend(payloads.count)
             complainOnce()
             return
         }
@@ -98,7 +102,14 @@ final class DialedLink: @unchecked Sendable {
         for payload in payloads { Frame.write(payload, into: &buffer) }
         waitingBytes += size
         let sent = channel.eventLoop.makePromise(of: Void.self)
-        sent.futureResult.whenComplete { _ in self.waitingBytes -= size }
+        let count = payloads.count
+        sent.futureResult.whenComplete { result in
+            self.waitingBytes -= size
+            switch result {
+            case .success: self.traffic.sent(bytes: size)
+            case .failure: self.traffic.failedToSend(count)
+            }
+        }
         channel.writeAndFlush(buffer, promise: sent)
     }
 
@@ -126,6 +137,7 @@ final class DialedLink: @unchecked Sendable {
         case .up(let channel, _):
             // Counts as abandoned before its end is heard of.
             attempt += 1
+            traffic.disconnected(isLoss: true)
             channel.close(promise: nil)
             complainOnce()
         }
@@ -172,8 +184,18 @@ final class DialedLink: @unchecked Sendable {
         waitingBytes = 0
         reportedUnreachable = false
         complaints = [:]
+        traffic.connected()
         _ = report(.up(peer))
         return nil
+    }
+
+    /// The acceptor measures how long the way to us and back takes.
+    fileprivate func pinged(_ attempt: UInt64, number: UInt8) {
+        // A peer that does not read gets no answers to collect.
+        guard attempt == self.attempt, case .up(let channel, _) = state, channel.isWritable else { return }
+        var buffer = channel.allocator.buffer(capacity: Frame.headerByteCount)
+        Frame.writePong(number, into: &buffer)
+        channel.writeAndFlush(buffer, promise: nil)
     }
 
     fileprivate func refused(_ attempt: UInt64, _ answer: HelloAnswer) {
@@ -189,6 +211,7 @@ final class DialedLink: @unchecked Sendable {
             complaints[address] = complaint
             logger.warning("link to member \(String(peer.number, radix: 16)) at \(address): \(complaint)")
         }
+        traffic.disconnected(isLoss: true)
         if end.isUp { _ = report(end.closedByHost ? .closed(peer) : .unreachable(peer)) } else { complainOnce() }
         // The link that broke is tried first, then the others in turn.
         if !end.isUp { cursor = (cursor + 1) % addresses.count }
@@ -245,8 +268,13 @@ private final class HelloHandler: ChannelInboundHandler, Sendable {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard !progress.value.end.isUp, !progress.value.isOver else { return }
+        guard !progress.value.isOver else { return }
         var buffer = unwrapInboundIn(data)
+        guard !progress.value.end.isUp else {
+            // Only the latest ping waits for an answer.
+            if let number = buffer.readableBytesView.last { link.pinged(attempt, number: number) }
+            return
+        }
         progress.value.answer += buffer.readBytes(length: buffer.readableBytes) ?? []
         do throws(DecodingFailure) {
             guard let answer = try HelloAnswer.decode(progress.value.answer) else { return }

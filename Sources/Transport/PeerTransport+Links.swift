@@ -18,7 +18,7 @@ extension PeerTransport: LinkHost {
                     return state.policy.answer(.unknownSender, "too many members that are not known here dial this one")
                 }
                 state.strangers.append(hello.from)
-                state.links[hello.from] = makeLink(to: hello.from)
+                state.links[hello.from] = makeLink(to: hello.from, in: &state)
                 isNew = true
             }
             earlier = PeerTransport.note(hello.life, of: hello.from, in: &state)
@@ -66,6 +66,10 @@ extension PeerTransport: LinkHost {
         }
     }
 
+    func traffic(with member: MemberID) -> PeerTraffic? {
+        state.withLock { $0.traffic[member] }
+    }
+
     func ended(_ link: AcceptedLink) {
         let unwanted = state.withLock { state -> DialedLink? in
             guard let ended = state.accepted.removeValue(forKey: ObjectIdentifier(link)) else { return nil }
@@ -77,6 +81,7 @@ extension PeerTransport: LinkHost {
             // Anybody can call himself anything: nothing is kept of those who went.
             state.told[ended.peer] = nil
             state.lives[ended.peer] = nil
+            state.traffic[ended.peer] = nil
             return state.links.removeValue(forKey: ended.peer)
         }
         _ = unwanted?.stop()

@@ -38,6 +38,8 @@ package final class PeerTransport: Sendable {
         var listeners: [any Channel] = []
         var channels: [ObjectIdentifier: any Channel] = [:]
         var accepted: [ObjectIdentifier: Accepted] = [:]
+        /// Of the members that are dialed.
+        var traffic: [MemberID: PeerTraffic] = [:]
 
         func addresses(of member: MemberID) -> [PeerAddress] {
             let configured = configured[member] ?? []
@@ -52,6 +54,7 @@ package final class PeerTransport: Sendable {
 
     let loop: any EventLoop
     let logger: Logger
+    private let pingInterval: TimeAmount
     private let credentials: LinkCredentials
     let report: @Sendable (TransportEvent) -> Bool
     let state: Mutex<State>
@@ -59,16 +62,18 @@ package final class PeerTransport: Sendable {
     /// - Parameters:
     ///   - versions: what this member speaks.
     ///   - credentials: for addresses that are `isSecure`.
+    ///   - pingInterval: between measurements of the round trip to each peer.
     ///   - report: called on `loop`; must not block. False closes the link that the frames came over: they cannot be
     ///     read.
     package init(
         cluster: ClusterID, member: MemberID, incarnation: Incarnation, versions: ProtocolVersions = .supported,
-        credentials: LinkCredentials = .none, loop: any EventLoop, logger: Logger,
-        report: @escaping @Sendable (TransportEvent) -> Bool
+        credentials: LinkCredentials = .none, pingInterval: TimeAmount = .seconds(4), loop: any EventLoop,
+        logger: Logger, report: @escaping @Sendable (TransportEvent) -> Bool
     ) {
         self.loop = loop
         self.logger = logger
         self.credentials = credentials
+        self.pingInterval = pingInterval
         self.report = report
         let life = Life(incarnation, nonce: UInt64.random(in: .min ... .max))
         let policy = LinkPolicy(cluster: cluster, member: member, life: life, versions: versions)
@@ -91,7 +96,9 @@ package final class PeerTransport: Sendable {
             .serverChannelOption(.backlog, value: 64)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
-            // We never send on an accepted link: without probes one whose host vanished would stay for ever.
+            // On an accepted link nothing but pings is sent: without probes one whose host vanished would stay for ever,
+            // and with a ping in flight the system would go on repeating that instead, for a quarter of an hour.
+            .childChannelOption(PeerTransport.tcp(TCP_USER_TIMEOUT), value: 25_000)
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
             .childChannelOption(PeerTransport.tcp(TCP_KEEPIDLE), value: 10)
             .childChannelOption(PeerTransport.tcp(TCP_KEEPINTVL), value: 5)
@@ -101,7 +108,8 @@ package final class PeerTransport: Sendable {
                 return secure(channel, acceptedAt: address).flatMapThrowing {
                     try channel.pipeline.syncOperations.addHandler(
                         AcceptedLink(
-                            host: self, helloTimeout: .seconds(5), logger: self.logger, report: self.report))
+                            host: self, helloTimeout: .seconds(5), pingInterval: self.pingInterval,
+                            logger: self.logger, report: self.report))
                 }
             }
         do {
@@ -136,6 +144,7 @@ package final class PeerTransport: Sendable {
             where !state.policy.peers.contains(member) && !state.strangers.contains(member) {
                 unwanted.append(link)
                 state.links[member] = nil
+                state.traffic[member] = nil
             }
             // Who was a peer and is none any more shall dial again and be told why.
             let leaving = removed + before.filter { !state.policy.peers.contains($0) }
@@ -144,7 +153,9 @@ package final class PeerTransport: Sendable {
             state.configured = [:]
             return others.map { peer in
                 state.configured[peer.member] = peer.addresses
-                let link = state.links[peer.member] ?? makeLink(to: peer.member)
+                let known = state.links[peer.member]
+                let link: DialedLink
+                if let known { link = known } else { link = makeLink(to: peer.member, in: &state) }
                 state.links[peer.member] = link
                 return (link, state.addresses(of: peer.member))
             }
@@ -184,9 +195,11 @@ package final class PeerTransport: Sendable {
         for channel in channels { try? await channel.close().get() }
     }
 
-    func makeLink(to peer: MemberID) -> DialedLink {
-        DialedLink(
-            peer: peer, loop: loop, credentials: credentials, logger: logger,
+    func makeLink(to peer: MemberID, in state: inout State) -> DialedLink {
+        let traffic = PeerTraffic()
+        state.traffic[peer] = traffic
+        return DialedLink(
+            peer: peer, loop: loop, credentials: credentials, traffic: traffic, logger: logger,
             hello: { [owner = WeakTransport(self)] in owner.hello(to: peer) },
             learn: { [owner = WeakTransport(self)] life in owner.learn(life, of: peer) },
             report: report)

@@ -54,6 +54,20 @@ struct LeaseReadTests {
         #expect(!five.node.holdsReadLease(at: five.now))
     }
 
+    @Test("Heartbeats that leave a whole interval late are counted, one for each peer")
+    func lateHeartbeats() {
+        let subject = Subject()
+        subject.becomeEstablishedLeader()
+        for _ in 0..<3 {
+            subject.advance(.milliseconds(99))
+            subject.step(.timer)
+        }
+        #expect(subject.node.lateHeartbeats == 0)
+        subject.advance(.milliseconds(101))
+        subject.step(.timer)
+        #expect(subject.node.lateHeartbeats == 2)
+    }
+
     @Test("Off unless asked for")
     func off() {
         let subject = Subject()

@@ -80,4 +80,20 @@ struct ListenerTests {
         }
         await member.stop()
     }
+
+    @Test("A host that is not on the list is refused where there is data, and served where only metrics are")
+    func hosts() async throws {
+        let directory = try scratch()
+        defer { remove(directory) }
+        var configuration = configuration(directory)
+        configuration.hostWhitelist = ["registry.example"]
+        configuration.listenMetricsURLs = ["http://127.0.0.1:0"]
+        let member = try await RegistryMember.start(configuration, logger: quiet)
+        #expect(try status(of: "GET", "/metrics", at: member.clientAddresses.first) == 421)
+        for path in ["/metrics", "/version"] {
+            #expect(try status(of: "GET", path, at: member.monitoringAddresses.first) == 200)
+        }
+        #expect(try status(of: "POST", "/v3/kv/txn", at: member.monitoringAddresses.first) == 404)
+        await member.stop()
+    }
 }

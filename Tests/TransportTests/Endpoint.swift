@@ -100,14 +100,14 @@ struct Endpoint: Sendable {
 
     init(
         _ member: UInt64, cluster: UInt64 = 1, incarnation: UInt64 = 1,
-        versions: ProtocolVersions = .supported, _ recorder: Recorder = Recorder()
+        versions: ProtocolVersions = .supported, pingInterval: TimeAmount = .seconds(4), _ recorder: Recorder = Recorder()
     ) {
         seen = recorder
         self.member = MemberID(member)
         let lines = log
         transport = PeerTransport(
             cluster: ClusterID(cluster), member: MemberID(member), incarnation: Incarnation(incarnation),
-            versions: versions, loop: MultiThreadedEventLoopGroup.singleton.next(),
+            versions: versions, pingInterval: pingInterval, loop: MultiThreadedEventLoopGroup.singleton.next(),
             logger: Logger(label: "transport-test") { _ in LogKeeper(lines: lines) },
             report: { event in
                 recorder.record(event)

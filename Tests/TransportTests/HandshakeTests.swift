@@ -33,6 +33,24 @@ struct HandshakeTests {
         }
     }
 
+    @Test("A pong carries its number between frames; to a receiver of frames it is none")
+    func pong() throws {
+        var buffer = ByteBuffer()
+        Frame.writePong(0, into: &buffer)
+        Frame.write([1, 2], into: &buffer)
+        Frame.writePong(255, into: &buffer)
+        var copy = buffer
+        #expect(throws: DecodingFailure.self) { try Frame.read(from: &copy) }
+        #expect(Frame.readPong(from: &buffer) == 0)
+        #expect(Frame.readPong(from: &buffer) == nil)
+        #expect(try Frame.read(from: &buffer) == [1, 2])
+        var part = try #require(buffer.getSlice(at: buffer.readerIndex, length: 7))
+        #expect(Frame.readPong(from: &part) == nil)
+        #expect(try Frame.read(from: &part) == nil)
+        #expect(Frame.readPong(from: &buffer) == 255)
+        #expect(buffer.readableBytes == 0)
+    }
+
     @Test("A hello that claims too much is refused before it has come")
     func oversizedHello() throws {
         var bytes = Array(hello.encoded().prefix(Hello.headerByteCount))

@@ -1,5 +1,6 @@
 import GRPC
 import NIOCore
+import RegistryModel
 
 /// Counters of one door. Plain numbers, confined to the door's loop; `snapshot` is what leaves it.
 final class DoorMetrics {
@@ -12,6 +13,10 @@ final class DoorMetrics {
     var healthFailures: UInt64 = 0
     /// Of `/livez` and `/readyz`; see `HealthCheckCounters`.
     private(set) var healthChecks = HealthCheckCounters()
+    private(set) var clients = ClientVersions()
+    private(set) var promotions = Promotions()
+    /// Events handed to watch streams.
+    private(set) var events: UInt64 = 0
 
     /// - Parameter hasHistograms: whether the durations of calls are counted (`--metrics extensive`).
     init(methods: [EtcdMethods.Method], hasHistograms: Bool = false) {
@@ -31,6 +36,16 @@ final class DoorMetrics {
         counters.messagesSent += 1
     }
 
+    /// A call has begun.
+    func began(_ call: ServerCall, _ counters: MethodCounters) {
+        counters.started += 1
+        clients.count(call.metadata["client-api-version"], isUnary: counters.method.kind == .unary)
+    }
+
+    func promoted(_ outcome: Result<ReplyBody, Rejection>) { promotions.count(outcome) }
+
+    func sent(events count: Int) { events += UInt64(count) }
+
     func checked(_ kind: HealthProbe.Kind, _ check: HealthProbe.Check, isHealthy: Bool) {
         healthChecks.count(kind, check, isHealthy: isHealthy)
     }
@@ -43,13 +58,16 @@ final class DoorMetrics {
                     sent: $0.messagesSent, handling: $0.handling)
             },
             receivedBytes: receivedBytes, sentBytes: sentBytes, healthSuccesses: healthSuccesses,
-            healthFailures: healthFailures, healthChecks: healthChecks, watchStreams: watchStreams)
+            healthFailures: healthFailures, healthChecks: healthChecks, clients: clients, promotions: promotions,
+            events: events, watchStreams: watchStreams)
     }
 }
 
 /// Counters of one method, and the way its calls end.
 final class MethodCounters {
     let method: EtcdMethods.Method
+    /// Whether how its calls end is counted by reason.
+    let isPromotion: Bool
     var started: UInt64 = 0
     var messagesReceived: UInt64 = 0
     var messagesSent: UInt64 = 0
@@ -61,6 +79,7 @@ final class MethodCounters {
 
     init(_ method: EtcdMethods.Method, hasHistogram: Bool) {
         self.method = method
+        isPromotion = method.name == "MemberPromote"
         handling = hasHistogram ? DurationHistogram() : nil
     }
 
@@ -122,6 +141,9 @@ struct DoorSnapshot: Sendable {
     var healthSuccesses: UInt64
     var healthFailures: UInt64
     var healthChecks: HealthCheckCounters
+    var clients: ClientVersions
+    var promotions: Promotions
+    var events: UInt64
     var watchStreams: Int
 
     mutating func add(_ other: DoorSnapshot) {
@@ -139,6 +161,9 @@ struct DoorSnapshot: Sendable {
         healthSuccesses += other.healthSuccesses
         healthFailures += other.healthFailures
         healthChecks.add(other.healthChecks)
+        clients.add(other.clients)
+        promotions.add(other.promotions)
+        events += other.events
         watchStreams += other.watchStreams
     }
 }

@@ -78,8 +78,8 @@ extension EtcdFrontDoor: CallRouter {
         guard let counters = metrics[path] else {
             preconditionFailure("\(path) is missing in the list of methods")
         }
-        openings[path] = { call in
-            counters.started += 1
+        openings[path] = { [unowned self] call in
+            metrics.began(call, counters)
             if counters.handling != nil { call.openedAt = .now() }
             return open(call, counters)
         }
@@ -126,6 +126,7 @@ extension EtcdFrontDoor: CallRouter {
 
     /// Answers a call; one that ended in the meantime needs nothing.
     func answer(_ call: ServerCall, _ method: UnaryMethod, _ counters: MethodCounters, _ reply: Reply) {
+        if counters.isPromotion { metrics.promoted(reply.outcome) }
         guard call.isOpen else { return }
         switch reply.outcome {
         case .success(let body):

@@ -182,6 +182,7 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
     private func receive(_ delivery: WatchDelivery, for stream: WatchStream, term: Term) {
         switch delivery.content {
         case .events(let events):
+            metrics.sent(events: events.count)
             let encoded = eventCache.encoded(events, withPrevious: delivery.wantsPrevious)
             if !stream.isUnsettled {
                 streamsToSettle.append(stream)

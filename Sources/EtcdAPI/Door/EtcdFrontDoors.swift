@@ -38,10 +38,20 @@ package final class EtcdFrontDoors: Sendable {
     ///
     /// - Parameter eventLoop: one of the group's.
     package func services(on eventLoop: any EventLoop) -> GRPCServices {
+        let door = door(on: eventLoop)
+        return GRPCServices(calls: door, http: door)
+    }
+
+    /// As `services`, for a listener that only tells how the member is: metrics, health and version.
+    package func monitoring(on eventLoop: any EventLoop) -> GRPCServices {
+        GRPCServices(calls: nil, http: MonitoringPages(door(on: eventLoop)))
+    }
+
+    private func door(on eventLoop: any EventLoop) -> EtcdFrontDoor {
         guard let door = byLoop[ObjectIdentifier(eventLoop)] else {
             preconditionFailure("a connection came on a loop that has no door")
         }
-        return GRPCServices(calls: door, http: door)
+        return door
     }
 
     /// Takes all doors off the member. Call it when the listener has been shut down: later calls are refused.
@@ -59,13 +69,16 @@ package final class EtcdFrontDoors: Sendable {
         }
         // Reading about the process may block.
         let process = NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) { ProcessMetrics.render() }
-        return EventLoopFuture.whenAllSucceed(snapshots, on: eventLoop).and(process).map { [self] snapshots, process in
+        let member = metricsSource?.renderMetrics(on: eventLoop) ?? eventLoop.makeSucceededFuture("")
+        let counted = EventLoopFuture.whenAllSucceed(snapshots, on: eventLoop).and(process)
+        return counted.and(member).map { [self] parts, member in
+            let (snapshots, process) = parts
             var total = snapshots[0]
             for snapshot in snapshots.dropFirst() {
                 total.add(snapshot)
             }
             return MetricsText.render(total, identity: options.identity, memberID: memberID)
-                + (metricsSource?.renderMetrics() ?? "") + process
+                + member + process
         }
     }
 }

@@ -87,7 +87,7 @@ extension EtcdFrontDoor: HTTPRouter {
 
     // MARK: Pages
 
-    private func handlePage(_ exchange: PlainExchange) {
+    func handlePage(_ exchange: PlainExchange) {
         let path = exchange.request.path
         switch path {
         case "/health": whenGet(exchange) { handleHealth(exchange) }

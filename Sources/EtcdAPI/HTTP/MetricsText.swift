@@ -1,12 +1,13 @@
 import GRPC
+package import NIOCore
 
 /// What a member measures beside its front doors.
 package protocol MetricsSource: AnyObject, Sendable {
     /// The member's own samples in Prometheus' text format 0.0.4, every family with HELP and TYPE, each line ended.
     ///
-    /// Called on an event loop for every scrape: must not block. The families of `MetricsText` are added by the doors
+    /// Called on an event loop for every scrape, and to be fulfilled on it: must not block. The families of `MetricsText` are added by the doors
     /// and must not be in it.
-    func renderMetrics() -> String
+    func renderMetrics(on eventLoop: any EventLoop) -> EventLoopFuture<String>
 }
 
 /// The families that front doors know: gRPC calls, traffic, identity.
@@ -32,6 +33,10 @@ enum MetricsText {
         text.sample("etcd_network_client_grpc_sent_bytes_total", [], snapshot.sentBytes)
         text.family("etcd_debugging_mvcc_watch_stream_total", "gauge", "Open watch streams.")
         text.sample("etcd_debugging_mvcc_watch_stream_total", [], UInt64(snapshot.watchStreams))
+        text.family("etcd_debugging_mvcc_events_total", "counter", "Events sent to watches.")
+        text.sample("etcd_debugging_mvcc_events_total", [], snapshot.events)
+        renderClients(snapshot.clients, into: &text)
+        renderPromotions(snapshot.promotions, into: &text)
         renderCalls(snapshot, into: &text)
         return text.text
     }
@@ -57,6 +62,26 @@ enum MetricsText {
             text.sample("grpc_server_msg_sent_total", labels(method), method.sent)
         }
         renderDurations(snapshot, into: &text)
+    }
+
+    private static func renderClients(_ clients: ClientVersions, into text: inout PrometheusText) {
+        guard !clients.entries.isEmpty else { return }
+        let name = "etcd_server_client_requests_total"
+        text.family(name, "counter", "Calls begun, by the API version the client names.")
+        for entry in clients.entries {
+            for (type, count) in [("unary", entry.unary), ("stream", entry.streams)] where count > 0 {
+                text.sample(name, [("type", type), ("client_api_version", entry.version)], count)
+            }
+        }
+    }
+
+    private static func renderPromotions(_ promotions: Promotions, into text: inout PrometheusText) {
+        text.family("etcd_server_learner_promote_successes", "counter", "Learners made voters for clients of this member.")
+        text.sample("etcd_server_learner_promote_successes", [], promotions.successes)
+        guard !promotions.failures.isEmpty else { return }
+        let name = "etcd_server_learner_promote_failures"
+        text.family(name, "counter", "Learners that stayed learners, by reason.")
+        for failure in promotions.failures { text.sample(name, [("Reason", failure.reason)], failure.count) }
     }
 
     private static func renderChecks(_ checks: HealthCheckCounters, into text: inout PrometheusText) {

@@ -72,7 +72,11 @@ final class Lanes: Sendable {
             for order in orders {
                 switch order {
                 case .read(let job):
+                    let started = MonotonicClock.now()
                     inbox.put(.readFinished(job.id, readWork.work.perform(job.work)))
+                    if case .hashOfHistory = job.work {
+                        metrics.record(.historyHash, took: MonotonicClock.now() - started)
+                    }
                     if let damage = readWork.work.damage { stateLane.put(.damaged(damage)) }
                 case .reopen:
                     readWork.work.reopen()
@@ -88,7 +92,11 @@ final class Lanes: Sendable {
                         try snapshotWork.work.tidy()
                         continue
                     }
+                    let started = MonotonicClock.now()
                     let results = try snapshotWork.work.perform(order)
+                    if let work = order.measured(results) {
+                        metrics.record(work, took: MonotonicClock.now() - started)
+                    }
                     inbox.put(contentsOf: results.events)
                     for install in results.installs { stateLane.put(.activate(install)) }
                     if let damage = results.damage { stateLane.put(.damaged(damage)) }
@@ -105,7 +113,8 @@ final class Lanes: Sendable {
             for job in results.reads { reads.put(.read(job)) }
             snapshotLane.put(contentsOf: results.snapshots.map { .perform($0) })
         }
-        let state = Lanes.stateLane(stateWork, waiting: waiting, forward: forward, failed: failed)
+        let state = Lanes.stateLane(
+            stateWork, metrics: metrics, waiting: waiting, forward: forward, failed: failed)
         stateLane.set(state)
         self.state = state
         let upkeep = Upkeep(
@@ -171,7 +180,8 @@ final class Lanes: Sendable {
     }
 
     private static func stateLane(
-        _ state: Confined<StateWork>, waiting: Waiting, forward: @escaping @Sendable (StateWork.Results) -> Void,
+        _ state: Confined<StateWork>, metrics: MemberMetrics, waiting: Waiting,
+        forward: @escaping @Sendable (StateWork.Results) -> Void,
         failed: @escaping @Sendable (String) -> Void
     ) -> Lane<StateJob> {
         let broken = Mutex(false)
@@ -180,7 +190,10 @@ final class Lanes: Sendable {
             guard !broken.withLock({ $0 }) else { return }
             do throws(StorageError) {
                 if !jobs.isEmpty {
-                    forward(try state.work.perform(jobs))
+                    let started = MonotonicClock.now()
+                    let results = try state.work.perform(jobs)
+                    if results.hasCommitted { metrics.record(.stateCommit, took: MonotonicClock.now() - started) }
+                    forward(results)
                     return waiting.note(state: state.work.isFull)
                 }
                 var more = true
@@ -193,6 +206,31 @@ final class Lanes: Sendable {
                 broken.withLock { $0 = true }
                 failed("state: \(error)")
             }
+        }
+    }
+}
+
+extension StateWork.Results {
+    /// Whether the state store got something to keep.
+    fileprivate var hasCommitted: Bool {
+        events.contains { event in
+            switch event {
+            case .stateWritten, .stateDurable: true
+            default: false
+            }
+        }
+    }
+}
+
+extension SnapshotOrder {
+    /// What carrying it out was, where that came to something and its time is of interest.
+    fileprivate func measured(_ results: SnapshotWork.Results) -> MemberMetrics.LaneWork? {
+        switch self {
+        case .open:
+            let isWritten = results.events.contains { if case .snapshotOpened(_, .some) = $0 { true } else { false } }
+            return isWritten ? .snapshotWrite : nil
+        case .install: return results.installs.isEmpty ? nil : .snapshotInstall
+        case .read, .close, .store: return nil
         }
     }
 }

@@ -1,5 +1,6 @@
 import Logging
 import MemberLanes
+import NIOCore
 import Primitives
 import Raft
 import RegistryModel
@@ -105,6 +106,9 @@ final class MemberCore: RegistryService, @unchecked Sendable {
         backups.open(receive)
     }
 
+    /// What the links with the other members have carried.
+    func peerTraffic() -> EventLoopFuture<[PeerTrafficSnapshot]> { transport.traffic() }
+
     // MARK: Stopping
 
     /// Asks for a graceful end: leadership goes to another member.
@@ -137,8 +141,9 @@ final class MemberCore: RegistryService, @unchecked Sendable {
             replica.step(events, at: moment, into: &effects)
             dispatch()
             let took = MonotonicClock.now() - started
-            metrics.recordStep(events: events.count, took: took, replica: replica)
-            if slowStep > .zero, took > slowStep { reportSlowStep(events: events.count, took: took, at: started) }
+            let isSlow = slowStep > .zero && took > slowStep
+            metrics.recordStep(events: events.count, took: took, isSlow: isSlow, replica: replica)
+            if isSlow { reportSlowStep(events: events.count, took: took, at: started) }
             events.removeAll(keepingCapacity: true)
             if let reason = effects.fatal { return stopBecause(reason) }
             effects.reset()

@@ -13,7 +13,13 @@ final class MemberMetrics: Sendable {
         var longestStep = TimeSpan.zero
         var longSteps: UInt64 = 0
         var logWrites: UInt64 = 0
-        var logWriteSeconds = Histogram(bounds: Histogram.diskBounds)
+        var logWriteSeconds = Histogram.disk
+        var stateCommitSeconds = Histogram.disk
+        var snapshotWriteSeconds = Histogram.disk
+        var snapshotInstallSeconds = Histogram.disk
+        var historyHashSeconds = Histogram.historyHash
+        /// Steps that took longer than `--warning-apply-duration`.
+        var slowSteps: UInt64 = 0
         var leaderChanges: UInt64 = 0
         var hasLeader = false
         var isLeader = false
@@ -33,24 +39,45 @@ final class MemberMetrics: Sendable {
         var isRecovering = false
         var isDiverged = false
         var checkedIndex: UInt64 = 0
-        var alarms: Int = 0
+        var alarms: [Alarm] = []
         var authRevision: UInt64 = 0
         var isDiskLow = false
         var scrubbedBytes: Int64 = 0
         var damageFound: UInt64 = 0
+        var counters = ReplicaCounters()
+        var pendingProposals: Int = 0
+        var lateHeartbeats: UInt64 = 0
+        var slowReadRounds: UInt64 = 0
+        var failedReadRounds: UInt64 = 0
+        var isInstallingSnapshot = false
+        var snapshots: [SnapshotTally] = []
+    }
+
+    /// Work of a lane whose time is of interest.
+    enum LaneWork: Sendable {
+        /// Applied revisions were written to the state store, or made durable there.
+        case stateCommit
+        /// A snapshot was written for a peer.
+        case snapshotWrite
+        /// A received snapshot was checked and made a state store.
+        case snapshotInstall
+        /// A checksum over the history was computed.
+        case historyHash
     }
 
     private let values = Mutex(Values())
 
     var snapshot: Values { values.withLock { $0 } }
 
-    func recordStep(events: Int, took: TimeSpan, replica: borrowing MemberReplica) {
+    /// - Parameter isSlow: whether it took longer than the operator finds right.
+    func recordStep(events: Int, took: TimeSpan, isSlow: Bool, replica: borrowing MemberReplica) {
         let gauges = replica.gauges
         values.withLock { values in
             values.steps += 1
             values.events += UInt64(events)
             values.longestStep = max(values.longestStep, took)
             if took > .milliseconds(5) { values.longSteps += 1 }
+            if isSlow { values.slowSteps += 1 }
             values.term = gauges.term.number
             values.commitIndex = gauges.commitIndex.number
             values.appliedIndex = gauges.appliedIndex.number
@@ -67,8 +94,15 @@ final class MemberMetrics: Sendable {
             values.isRecovering = gauges.isRecovering
             values.isDiverged = gauges.isDiverged
             values.checkedIndex = gauges.checkedIndex.number
-            values.alarms = gauges.alarms
+            values.alarms = gauges.raisedAlarms
             values.authRevision = gauges.authRevision
+            values.counters = gauges.counters
+            values.pendingProposals = gauges.pendingProposals
+            values.lateHeartbeats = gauges.lateHeartbeats
+            values.slowReadRounds = gauges.slowReadRounds
+            values.failedReadRounds = gauges.failedReadRounds
+            values.isInstallingSnapshot = gauges.isInstallingSnapshot
+            values.snapshots = gauges.snapshots
         }
     }
 
@@ -76,6 +110,17 @@ final class MemberMetrics: Sendable {
         values.withLock { values in
             values.logWrites += 1
             values.logWriteSeconds.observe(took)
+        }
+    }
+
+    func record(_ work: LaneWork, took: TimeSpan) {
+        values.withLock { values in
+            switch work {
+            case .stateCommit: values.stateCommitSeconds.observe(took)
+            case .snapshotWrite: values.snapshotWriteSeconds.observe(took)
+            case .snapshotInstall: values.snapshotInstallSeconds.observe(took)
+            case .historyHash: values.historyHashSeconds.observe(took)
+            }
         }
     }
 
@@ -98,28 +143,5 @@ final class MemberMetrics: Sendable {
             values.isLeader = isSelf
             values.term = leadership.term.number
         }
-    }
-}
-
-/// A cumulative histogram in seconds, as Prometheus reads it.
-struct Histogram: Sendable {
-    /// Upper bounds in microseconds, ascending: etcd's buckets for disk syncs, 1 ms doubling up to 8.192 s.
-    static let diskBounds: [Int64] = (0..<14).map { 1_000 << Int64($0) }
-
-    let bounds: [Int64]
-    private(set) var counts: [UInt64]
-    private(set) var sum = TimeSpan.zero
-    private(set) var total: UInt64 = 0
-
-    init(bounds: [Int64]) {
-        self.bounds = bounds
-        counts = Array(repeating: 0, count: bounds.count)
-    }
-
-    mutating func observe(_ span: TimeSpan) {
-        total += 1
-        sum = sum + span
-        let microseconds = span.nanoseconds / 1_000
-        for position in bounds.indices where microseconds <= bounds[position] { counts[position] += 1 }
     }
 }
