@@ -54,11 +54,12 @@ import Testing
             _ = try await door.call(
                 "/etcdserverpb.KV/Range", Etcdserverpb_RangeRequest.with { $0.key = Data([1]) },
                 metadata: Metadata(["client-api-version": "3.5"]), as: Etcdserverpb_RangeResponse.self)
+            door.registry.script { _ in .failure(Rejection(.learnerNotReady, "lag 5000")) }
             _ = try await door.failure(
-                "/etcdserverpb.Cluster/MemberPromote", Etcdserverpb_MemberPromoteRequest.with { $0.id = 77 })
+                "/etcdserverpb.Cluster/MemberPromote", Etcdserverpb_MemberPromoteRequest.with { $0.id = 6 })
             let text = try await door.http.request("GET", "/metrics").body
             #expect(text.contains(#"requests_total{type="unary",client_api_version="3.5"} 1"#), "\(text)")
-            #expect(text.contains(#"etcd_server_learner_promote_failures{Reason="etcdserver: "#), "\(text)")
+            #expect(text.contains(#"failures{Reason="etcdserver: can only promote a learner member which is in sync with leader"} 1"#), "\(text)")
         }
     }
 }

@@ -60,11 +60,11 @@ struct LeaseReadTests {
         subject.becomeEstablishedLeader()
         for _ in 0..<3 {
             subject.advance(.milliseconds(99))
-            subject.step(.timer)
+            _ = subject.step(.timer)
         }
         #expect(subject.node.lateHeartbeats == 0)
         subject.advance(.milliseconds(101))
-        subject.step(.timer)
+        _ = subject.step(.timer)
         #expect(subject.node.lateHeartbeats == 2)
     }
 

@@ -32,6 +32,7 @@ struct CounterTests {
     func cluster() throws {
         var cluster = try Cluster(count: 3)
         #expect(cluster.run(for: .seconds(5)) { $0.leader != nil })
+        _ = cluster.run(for: .seconds(1))
         let (leader, follower) = (try #require(cluster.leader), cluster.follower)
         _ = cluster.call(.write(.leaseGrant(LeaseID(5), ttlMilliseconds: 60_000)), at: follower)
         _ = cluster.call(.write(.put(PutRequest(key: Key("k"), value: [1]))), at: follower)
@@ -52,6 +53,8 @@ struct CounterTests {
     func failures() throws {
         var cluster = try Cluster(count: 3)
         #expect(cluster.run(for: .seconds(5)) { $0.leader != nil })
+        // Until all have told their names.
+        _ = cluster.run(for: .seconds(1))
         let alone = cluster.follower
         for other in cluster.ids where other != alone { cluster.kill(other) }
         _ = cluster.submit(.write(.put(PutRequest(key: Key("k"), value: [1]))), at: alone)

@@ -25,6 +25,8 @@ enum Programs {
     static func etcd() throws -> String { try debian("etcd", package: "etcd-server") }
     static func etcdctl() throws -> String { try debian("etcdctl", package: "etcd-client") }
     static func haproxy() throws -> String { try debian("haproxy", package: "haproxy") }
+    static func prometheus() throws -> String { try debian("prometheus", package: "prometheus") }
+    static func promtool() throws -> String { try debian("promtool", package: "prometheus") }
     static func h2load() throws -> String { try debian("h2load", package: "nghttp2-client") }
 }
 
