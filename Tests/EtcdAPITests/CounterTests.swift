@@ -59,7 +59,10 @@ import Testing
                 "/etcdserverpb.Cluster/MemberPromote", Etcdserverpb_MemberPromoteRequest.with { $0.id = 6 })
             let text = try await door.http.request("GET", "/metrics").body
             #expect(text.contains(#"requests_total{type="unary",client_api_version="3.5"} 1"#), "\(text)")
-            #expect(text.contains(#"failures{Reason="etcdserver: can only promote a learner member which is in sync with leader"} 1"#), "\(text)")
+            #expect(
+                text.contains(
+                    #"failures{Reason="etcdserver: can only promote a learner member which is in sync with leader"} 1"#),
+                "\(text)")
         }
     }
 }

@@ -105,6 +105,37 @@ import Testing
     }
 }
 
+extension HTTPTests {
+    @Test(
+        "Who takes a body as it comes gets each piece at once, over both versions of HTTP",
+        .enabled(if: Tool.exists("curl"), "curl is not installed"),
+        arguments: ["--http1.1", "--http2-prior-knowledge"])
+    func pieces(version: String) async throws {
+        let server = try await TestServer.start()
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: try #require(Tool.path("curl")))
+        // "." is standard input, sent without waiting for more of it.
+        process.arguments = [
+            "-sS", version, "-H", "Expect:", "-X", "POST", "-T", ".", "http://127.0.0.1:\(server.port)/pieces",
+        ]
+        let (input, output) = (Pipe(), Pipe())
+        process.standardInput = input
+        process.standardOutput = output
+        try process.run()
+        for word in ["one", "two", "three"] {
+            try input.fileHandleForWriting.write(contentsOf: Data(word.utf8))
+            await server.log.wait(for: "piece \(word)")
+        }
+        #expect(!server.log.all.contains("body ended"))
+        try input.fileHandleForWriting.close()
+        await server.log.wait(for: "body ended")
+        let answer = try await Task.detached { try output.fileHandleForReading.readToEnd() ?? Data() }.value
+        process.waitUntilExit()
+        #expect(Array(answer) == Array("done\n".utf8))
+        await server.stop()
+    }
+}
+
 /// Programs that may be installed.
 enum Tool {
     static func path(_ name: String) -> String? {

@@ -62,6 +62,10 @@ final class TestServices: CallRouter, HTTPRouter {
         call.finish(trailers: trailers)
     }
 
+    func open(_ request: HTTPRequest, _ responder: HTTPResponder) -> (any HTTPBodyReader)? {
+        request.path == "/pieces" ? Pieces(log, responder) : nil
+    }
+
     func handle(_ request: HTTPRequest, _ responder: HTTPResponder) {
         let plain = Metadata(["content-type": "text/plain"])
         switch request.path {
@@ -86,6 +90,26 @@ final class TestServices: CallRouter, HTTPRouter {
             let text = "\(request.method) \(request.path)?\(request.query) \(request.body.count) \(request.host)\n"
             responder.respond(status: 200, headers: plain, body: Array(text.utf8))
         }
+    }
+}
+
+/// Notes what comes of a body, and answers at its end.
+private final class Pieces: HTTPBodyReader {
+    private let log: CallLog
+    private let responder: HTTPResponder
+
+    init(_ log: CallLog, _ responder: HTTPResponder) {
+        self.log = log
+        self.responder = responder
+    }
+
+    func bodyReceived(_ bytes: [UInt8]) {
+        log.add("piece \(String(decoding: bytes, as: UTF8.self))")
+    }
+
+    func bodyEnded() {
+        log.add("body ended")
+        responder.respond(status: 200, body: Array("done\n".utf8))
     }
 }
 

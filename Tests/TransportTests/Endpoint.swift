@@ -100,7 +100,8 @@ struct Endpoint: Sendable {
 
     init(
         _ member: UInt64, cluster: UInt64 = 1, incarnation: UInt64 = 1,
-        versions: ProtocolVersions = .supported, pingInterval: TimeAmount = .seconds(4), _ recorder: Recorder = Recorder()
+        versions: ProtocolVersions = .supported, pingInterval: TimeAmount = .seconds(4),
+        _ recorder: Recorder = Recorder()
     ) {
         seen = recorder
         self.member = MemberID(member)

@@ -51,7 +51,8 @@ struct TrafficTests {
         let one = Endpoint(1, pingInterval: .milliseconds(5))
         let address = try await one.listen()
         one.transport.setPeers([Peer(MemberID(2), [Endpoint.nowhere])])
-        let hello = Hello(cluster: ClusterID(1), from: MemberID(2), to: MemberID(1), life: Life(Incarnation(1), nonce: 1))
+        let hello = Hello(
+            cluster: ClusterID(1), from: MemberID(2), to: MemberID(1), life: Life(Incarnation(1), nonce: 1))
         let (channel, answer) = try await RawLink.open(address, hello)
         #expect(answer.refusal == .none)
         try await Task.sleep(for: .milliseconds(100))

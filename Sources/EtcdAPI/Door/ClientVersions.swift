@@ -40,7 +40,8 @@ struct ClientVersions: Sendable {
     private static func isPlain(_ version: String) -> Bool {
         !version.isEmpty && version.utf8.count <= lengthMax
             && version.utf8.allSatisfy { byte in
-                (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+                (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+                    || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
                     || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) || ".-+_".utf8.contains(byte)
             }
     }

@@ -76,7 +76,8 @@ enum MetricsText {
     }
 
     private static func renderPromotions(_ promotions: Promotions, into text: inout PrometheusText) {
-        text.family("etcd_server_learner_promote_successes", "counter", "Learners made voters for clients of this member.")
+        text.family(
+            "etcd_server_learner_promote_successes", "counter", "Learners made voters for clients of this member.")
         text.sample("etcd_server_learner_promote_successes", [], promotions.successes)
         guard !promotions.failures.isEmpty else { return }
         let name = "etcd_server_learner_promote_failures"

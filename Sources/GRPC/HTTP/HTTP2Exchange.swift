@@ -6,6 +6,8 @@ final class HTTP2Exchange: StreamConsumer, HTTPResponseSink {
     private let router: (any HTTPRouter)?
     private let info: ConnectionInfo
     private var responder: HTTPResponder?
+    /// Takes the body as it comes; the request has its responder then.
+    private var reader: (any HTTPBodyReader)?
 
     init(stream: HTTP2Stream, router: (any HTTPRouter)?, info: ConnectionInfo) {
         self.stream = stream
@@ -13,15 +15,42 @@ final class HTTP2Exchange: StreamConsumer, HTTPResponseSink {
         self.info = info
     }
 
+    /// Finds out who takes the body as it comes, before there is one.
+    func openReader() {
+        guard stream.head.method == "POST", let router, let connection = stream.connection,
+            let responder = makeResponder(isHead: false)
+        else { return }
+        guard let reader = router.open(request([]), responder) else {
+            self.responder = nil
+            return
+        }
+        guard responder.isOpen else {
+            // Answered already: nobody takes the body.
+            stream.discardsInput = true
+            return
+        }
+        self.reader = reader
+        let early = connection.takeBodyInPieces(of: stream)
+        if !early.isEmpty { reader.bodyReceived(early) }
+    }
+
+    private func request(_ body: [UInt8]) -> HTTPRequest {
+        HTTPRequest(
+            method: stream.head.method, target: stream.head.path,
+            host: stream.headers[":authority"] ?? stream.headers["host"] ?? "", headers: stream.headers, body: body)
+    }
+
     // MARK: StreamConsumer
 
     func headersReceived(_ headers: Metadata, status: Int, endStream: Bool) {}
 
     func messageReceived(_ bytes: [UInt8]) {
+        if let reader {
+            if !bytes.isEmpty { reader.bodyReceived(bytes) }
+            return
+        }
         guard responder == nil, stream.acceptsOutput else { return }
-        let request = HTTPRequest(
-            method: stream.head.method, target: stream.head.path,
-            host: stream.headers[":authority"] ?? stream.headers["host"] ?? "", headers: stream.headers, body: bytes)
+        let request = request(bytes)
         guard let router else {
             answer(status: 404, text: "404 page not found\n")
             return
@@ -31,6 +60,11 @@ final class HTTP2Exchange: StreamConsumer, HTTPResponseSink {
     }
 
     func inputEnded() {
+        if let reader {
+            self.reader = nil
+            reader.bodyEnded()
+            return
+        }
         // A request without DATA has no body message.
         if responder == nil {
             messageReceived([])
@@ -38,6 +72,12 @@ final class HTTP2Exchange: StreamConsumer, HTTPResponseSink {
     }
 
     func inputFailed(_ status: GRPCStatus) {
+        guard reader == nil else {
+            // Its end will never come.
+            reader = nil
+            stream.reset(.cancel)
+            return
+        }
         answer(status: 413, text: "request body too large\n")
     }
 
@@ -58,6 +98,7 @@ final class HTTP2Exchange: StreamConsumer, HTTPResponseSink {
     }
 
     func closed(_ reason: StreamCloseReason) {
+        reader = nil
         let responder = self.responder
         self.responder = nil
         responder?.closed(isComplete: stream.outputEnded)

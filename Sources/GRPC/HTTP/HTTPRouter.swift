@@ -37,7 +37,7 @@ package protocol HTTPRouter: AnyObject {
 
     /// Who takes the request's body as it comes and answers through `responder`; nil: `handle` gets it whole.
     ///
-    /// Asked before the body, which `request` lacks, and over HTTP/1.1 only.
+    /// Asked before the body, which `request` lacks, of POST requests.
     func open(_ request: HTTPRequest, _ responder: HTTPResponder) -> (any HTTPBodyReader)?
 }
 

@@ -131,6 +131,17 @@ extension HTTP2Connection {
         return privileged === stream
     }
 
+    /// From now on the body is handed over as it comes.
+    ///
+    /// - Returns: what has come of it, unless all of it has: then it is on its way as one message.
+    func takeBodyInPieces(of stream: HTTP2Stream) -> [UInt8] {
+        stream.takesBodyInPieces = true
+        let before = stream.assembler.partialCount
+        let body = stream.assembler.takeBody()
+        assemblyChanged(stream, from: before)
+        return body
+    }
+
     /// Called from callbacks when a stream's incomplete message grew, was completed or dropped.
     func assemblyChanged(_ stream: HTTP2Stream, from before: Int) {
         let now = stream.assembler.partialCount

@@ -124,6 +124,8 @@ extension HTTP2Connection {
                     else { break }
                     events.append(.message(stream, message))
                 }
+            } else if stream.takesBodyInPieces {
+                events.append(.message(stream, Array(rest)))
             } else {
                 try stream.assembler.append(body: rest, bodyBytesMax: options.messageBytesMax)
             }
@@ -150,7 +152,7 @@ extension HTTP2Connection {
                 events.append(.failed(stream, GRPCStatus(.internal, "stream ended inside a message")))
                 return
             }
-        } else {
+        } else if !stream.takesBodyInPieces {
             let before = stream.assembler.partialCount
             events.append(.message(stream, stream.assembler.takeBody()))
             assemblyChanged(stream, from: before)

@@ -6,7 +6,7 @@ protocol StreamConsumer: AnyObject {
     /// A block of header fields was received: the answer's head or its trailers. (A request's head makes the
     /// consumer; see `HTTP2ConnectionDelegate`.)
     func headersReceived(_ headers: Metadata, status: Int, endStream: Bool)
-    /// A whole gRPC message, or the whole body of a request that is not gRPC.
+    /// A whole gRPC message, or the whole body of a request that is not gRPC, or a piece of it for those who asked.
     func messageReceived(_ bytes: [UInt8])
     /// The peer finished sending.
     func inputEnded()
@@ -66,6 +66,8 @@ final class HTTP2Stream {
     /// DATA is made of gRPC messages; otherwise it is one body.
     var isGRPC: Bool { isClient || head.contentKind == .grpc }
     private let isClient: Bool
+    /// DATA that is not gRPC is handed over as it comes, not once it is whole.
+    @exclusivity(unchecked) var takesBodyInPieces = false
 
     // Input
     @exclusivity(unchecked) var assembler = MessageAssembler()

@@ -22,6 +22,8 @@ final class ServerStreams: HTTP2ConnectionDelegate {
             if stream.head.isTooLarge {
                 stream.discardsInput = true
                 exchange.answer(status: 431, text: "request header fields too large\n")
+            } else {
+                exchange.openReader()
             }
         case .unknownGRPC:
             let kind = stream.headers["content-type"] ?? ""

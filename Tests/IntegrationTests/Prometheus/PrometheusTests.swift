@@ -74,7 +74,8 @@ extension RealProcesses {
                     return true
                 }
             }
-            for expression in Alert.all.filter({ $0.name == Alert.membersDown || $0.name == Alert.insufficientMembers }) {
+            for expression in Alert.all.filter({ $0.name == Alert.membersDown || $0.name == Alert.insufficientMembers })
+            {
                 #expect(try server.query(expression.expression).isEmpty, "\(expression.name)")
             }
         }
