@@ -162,6 +162,8 @@ import Testing
             }
             metrics.healthSuccesses = 5 * factor
             metrics.healthFailures = 7 * factor
+            metrics.sent(events: Int(13 * factor))
+            for _ in 0..<factor { metrics.promoted(.failure(Rejection(.memberNotLearner))) }
             return metrics.snapshot(watchStreams: Int(11 * factor))
         }
         var total = snapshot(1)
@@ -173,6 +175,7 @@ import Testing
         }
         #expect(total.receivedBytes == 11 * 2 * 53 && total.sentBytes == 22 * 3 * 53)
         #expect(total.healthSuccesses == 55 && total.healthFailures == 77 && total.watchStreams == 121)
+        #expect(total.events == 143 && total.promotions.failures.map(\.count) == [11])
     }
 
     @Test("Every code has the name grpc-go gives it and an HTTP status")

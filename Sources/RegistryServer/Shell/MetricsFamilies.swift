@@ -43,7 +43,7 @@ extension MetricsText {
         let name = "etcd_debugging_server_alarms"
         head(name, "Alarms that are up.", "gauge")
         for alarm in alarms {
-            sample(name, "server_id=\"\(hex(alarm.member))\",alarm_type=\"\(alarm.kind.name)\"", 1)
+            sample(name, "server_id=\"\(MetricsText.hex(alarm.member))\",alarm_type=\"\(alarm.kind.name)\"", 1)
         }
     }
 
@@ -108,5 +108,5 @@ extension MetricsText {
     }
 
     /// A member's id as etcd writes it in labels.
-    func hex(_ member: MemberID) -> String { String(member.number, radix: 16) }
+    static func hex(_ member: MemberID) -> String { String(member.number, radix: 16) }
 }

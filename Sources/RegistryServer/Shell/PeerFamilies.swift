@@ -20,20 +20,21 @@ extension MetricsText {
         guard !measured.isEmpty else { return }
         let name = "etcd_network_peer_round_trip_time_seconds"
         head(name, "From here to a member and back.", "histogram")
-        for peer in measured { sample(of: name, labels: label(to, peer.member), peer.roundTrips) }
+        for peer in measured { sample(of: name, labels: MetricsText.label(to, peer.member), peer.roundTrips) }
     }
 
     private mutating func addConnections(_ peers: [PeerTrafficSnapshot]) {
-        func both(_ peer: PeerTrafficSnapshot) -> String { "\(label("Local", member)),\(label("Remote", peer.member))" }
+        let local = MetricsText.label("Local", member)
+        let labels = peers.map { peer in "\(local),\(MetricsText.label("Remote", peer.member))" }
         let known = "etcd_network_known_peers"
         head(known, "Members that this one dials.", "gauge")
-        for peer in peers { sample(known, both(peer), 1) }
+        for label in labels { sample(known, label, 1) }
         let active = "etcd_network_active_peers"
         head(active, "Whether the link to a member stands.", "gauge")
-        for peer in peers { sample(active, both(peer), peer.isConnected ? 1 : 0) }
+        for (peer, label) in zip(peers, labels) { sample(active, label, peer.isConnected ? 1 : 0) }
         let lost = "etcd_network_disconnected_peers_total"
         head(lost, "Links to a member that ended.", "counter")
-        for peer in peers { sample(lost, both(peer), peer.losses) }
+        for (peer, label) in zip(peers, labels) { sample(lost, label, peer.losses) }
     }
 
     /// Only for members that a snapshot went to or came from.
@@ -46,7 +47,7 @@ extension MetricsText {
                 \.sendFailures)
             let name = "etcd_network_snapshot_send_inflights_total"
             head(name, "Snapshots on their way to a member.", "gauge")
-            for tally in sent { sample(name, label("To", tally.peer), tally.isSending ? 1 : 0) }
+            for tally in sent { sample(name, MetricsText.label("To", tally.peer), tally.isSending ? 1 : 0) }
         }
         let received = tallies.filter { $0.received + $0.receiveFailures > 0 }
         guard !received.isEmpty else { return }
@@ -63,10 +64,10 @@ extension MetricsText {
         _ name: String, _ help: String, _ direction: String, _ entries: [Entry], _ value: (Entry) -> UInt64
     ) {
         head(name, help, "counter")
-        for entry in entries { sample(name, label(direction, entry.other), value(entry)) }
+        for entry in entries { sample(name, MetricsText.label(direction, entry.other), value(entry)) }
     }
 
-    private func label(_ name: String, _ member: MemberID) -> String { "\(name)=\"\(hex(member))\"" }
+    private static func label(_ name: String, _ member: MemberID) -> String { "\(name)=\"\(hex(member))\"" }
 }
 
 /// Numbers about another member.
