@@ -57,6 +57,7 @@ extension MemberReplica {
         case .authStatus, .authUser, .authUsers, .authRole, .authRoles, .passwordRecord:
             reads.add(read(.auth(token, request)))
         case .historyHash(let revision): serveHistoryHash(revision, token: token, by: identity, into: &effects)
+        case .history(let wanted): reads.add(read(.history(token, wanted)))
         case .leases, .memberList, .status, .moveLeader, .authorize:
             answerAtOnce(request, token: token, by: identity, into: &effects)
         case .watchCreate, .watchCancel, .watchProgress, .watchConsumed, .watchStreamClosed:
@@ -189,7 +190,7 @@ extension MemberReplica {
     func rejectRead(_ read: PendingRead, _ rejection: Rejection, into effects: inout ReplicaEffects) {
         switch read.work {
         case .range(let token, _), .txn(let token, _), .barrier(let token), .members(let token), .alarms(let token, _),
-            .auth(let token, _):
+            .auth(let token, _), .history(let token, _):
             reply(.failure(rejection), to: token, into: &effects)
         case .renew(let renewals, _):
             for renewal in renewals {
@@ -236,6 +237,10 @@ package struct ReplicaGauges: Sendable {
     package var alarms: Int
     package var isAuthEnabled: Bool
     package var authRevision: UInt64
+    /// Leases whose time is over, held by the brake on mass expiry; only the leader knows.
+    package var heldLeases: Int
+    /// Prefixes below which it holds them.
+    package var brakes: Int
 }
 
 extension MemberReplica {
@@ -248,6 +253,7 @@ extension MemberReplica {
             catchingUp: hub.catchingUpCount, databaseBytes: sizes.bytes, databaseBytesInUse: sizes.inUse,
             isLearner: raft.configuration.learners.contains(configuration.member), isRecovering: raft.isRecovering,
             isDiverged: divergedAt != nil, checkedIndex: lastMark, alarms: store.alarms.count,
-            isAuthEnabled: store.isAuthEnabled, authRevision: store.authRevision)
+            isAuthEnabled: store.isAuthEnabled, authRevision: store.authRevision,
+            heldLeases: leaseBrake.heldCount, brakes: leaseBrake.prefixes.count)
     }
 }

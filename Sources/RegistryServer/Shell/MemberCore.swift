@@ -169,6 +169,7 @@ final class MemberCore: RegistryService, @unchecked Sendable {
         }
         deliver()
         if let leadership = effects.leadership { noteLeadership(leadership) }
+        for brake in effects.brakes { report(brake) }
         if effects.isRemoved { removed() }
     }
 

@@ -35,6 +35,9 @@ final class MemberMetrics: Sendable {
         var checkedIndex: UInt64 = 0
         var alarms: Int = 0
         var authRevision: UInt64 = 0
+        var brakes: Int = 0
+        var heldLeases: Int = 0
+        var brakesEngaged: UInt64 = 0
         var isDiskLow = false
         var scrubbedBytes: Int64 = 0
         var damageFound: UInt64 = 0
@@ -69,7 +72,13 @@ final class MemberMetrics: Sendable {
             values.checkedIndex = gauges.checkedIndex.number
             values.alarms = gauges.alarms
             values.authRevision = gauges.authRevision
+            values.brakes = gauges.brakes
+            values.heldLeases = gauges.heldLeases
         }
+    }
+
+    func recordBrakeEngaged() {
+        values.withLock { $0.brakesEngaged += 1 }
     }
 
     func recordLogWrite(took: TimeSpan) {

@@ -25,6 +25,13 @@ extension MemberCore: MetricsSource {
             "etcd_disk_wal_fsync_duration_seconds", "Log writes with their sync.", values.logWriteSeconds)
         text.gauge("ganglion_raft_term", "Raft term.", Int64(values.term))
         text.gauge("ganglion_leases", "Leases.", Int64(values.leases))
+        text.gauge(
+            "ganglion_brakes", "Prefixes whose leases the brake on mass expiry holds, on the leader.",
+            Int64(values.brakes))
+        text.gauge(
+            "ganglion_brake_held_leases", "Leases whose time is over and that the brake holds, on the leader.",
+            Int64(values.heldLeases))
+        text.counter("ganglion_brake_engaged_total", "Times the brake took hold here.", values.brakesEngaged)
         text.gauge("ganglion_alarms", "Alarms that are up.", Int64(values.alarms))
         text.gauge(
             "ganglion_member_recovering", "Whether this member lost acknowledged entries and is getting them back.",
