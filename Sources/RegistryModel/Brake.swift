@@ -1,6 +1,8 @@
 /// Where the brake on mass expiry keeps what it is told and what it says: ordinary keys, so that they are replicated,
 /// have a history, can be watched, and are guarded like any other.
 package enum BrakeKeys {
+    /// Of all three.
+    package static let root = Key("ganglion/brake/")
     /// A prefix of services opts in: `BrakeSettings` as text.
     package static let settings = Key("ganglion/brake/settings/")
     /// What the leader holds, while it holds something: `BrakeReport` as text.

@@ -907,6 +907,12 @@ extension ProtoFile {
                 "ganglion.v1.HistoryEntry.reason",
                 "ganglion.v1.HistoryEntry.Kind",
                 "ganglion.v1.HistoryEntry.Reason",
+                "ganglion.v1.BrakeSetRequest",
+                "ganglion.v1.BrakeSetRequest.prefix",
+                "ganglion.v1.BrakeSetRequest.settings",
+                "ganglion.v1.BrakeSetRequest.only_if_absent",
+                "ganglion.v1.BrakeSetResponse",
+                "ganglion.v1.BrakeSetResponse.header",
                 "ganglion.v1.BrakeStatusRequest",
                 "ganglion.v1.BrakeStatusResponse",
                 "ganglion.v1.BrakeStatusResponse.header",
@@ -932,6 +938,7 @@ extension ProtoFile {
                 "ganglion.v1.BrakeReleaseResponse.header",
                 "ganglion.v1.Registry",
                 "ganglion.v1.Registry.History",
+                "ganglion.v1.Registry.BrakeSet",
                 "ganglion.v1.Registry.BrakeStatus",
                 "ganglion.v1.Registry.BrakeRelease",
             ],
@@ -947,20 +954,24 @@ extension ProtoFile {
                 KANSDGNvbW1pdFRpbWVNcxIbCgltZW1iZXJfaWQYCSABKARSCG1lbWJlcklkEhIKBHVzZXIYCiABKAlSBHVzZXISEgoEcGVl\
                 chgLIAEoCVIEcGVlchI4CgZyZWFzb24YDCABKA4yIC5nYW5nbGlvbi52MS5IaXN0b3J5RW50cnkuUmVhc29uUgZyZWFzb24i\
                 GwoES2luZBIHCgNQVVQQABIKCgZERUxFVEUQASJWCgZSZWFzb24SCgoGQ0xJRU5UEAASEQoNTEVBU0VfUkVWT0tFRBABEhEK\
-                DUxFQVNFX0VYUElSRUQQAhIKCgZTWVNURU0QAxIOCgpMRUFTRV9IRUxEEAQiFAoSQnJha2VTdGF0dXNSZXF1ZXN0IncKE0Jy\
-                YWtlU3RhdHVzUmVzcG9uc2USNAoGaGVhZGVyGAEgASgLMhwuZXRjZHNlcnZlcnBiLlJlc3BvbnNlSGVhZGVyUgZoZWFkZXIS\
-                KgoGYnJha2VzGAIgAygLMhIuZ2FuZ2xpb24udjEuQnJha2VSBmJyYWtlcyKAAQoFQnJha2USFgoGcHJlZml4GAEgASgMUgZw\
-                cmVmaXgSGgoIc2V0dGluZ3MYAiABKAlSCHNldHRpbmdzEhwKCWNvbXBsYWludBgDIAEoCVIJY29tcGxhaW50EiUKBGhlbGQY\
-                BCABKAsyES5nYW5nbGlvbi52MS5IZWxkUgRoZWxkIogCCgRIZWxkEi0KBXBoYXNlGAEgASgOMhcuZ2FuZ2xpb24udjEuSGVs\
-                ZC5QaGFzZVIFcGhhc2USHwoLbGVhc2VzX2hlbGQYAiABKANSCmxlYXNlc0hlbGQSIwoNbGVhc2VzX3NpbGVudBgDIAEoA1IM\
-                bGVhc2VzU2lsZW50EhYKBmxlYXNlcxgEIAEoA1IGbGVhc2VzEhgKB29yaWdpbnMYBSABKANSB29yaWdpbnMSGQoIc2luY2Vf\
-                bXMYBiABKANSB3NpbmNlTXMSGQoIdW50aWxfbXMYByABKANSB3VudGlsTXMiIwoFUGhhc2USCwoHSE9MRElORxAAEg0KCVNQ\
-                UkVBRElORxABIkUKE0JyYWtlUmVsZWFzZVJlcXVlc3QSFgoGcHJlZml4GAEgASgMUgZwcmVmaXgSFgoGcmVhc29uGAIgASgJ\
-                UgZyZWFzb24iTAoUQnJha2VSZWxlYXNlUmVzcG9uc2USNAoGaGVhZGVyGAEgASgLMhwuZXRjZHNlcnZlcnBiLlJlc3BvbnNl\
-                SGVhZGVyUgZoZWFkZXIy9wEKCFJlZ2lzdHJ5EkQKB0hpc3RvcnkSGy5nYW5nbGlvbi52MS5IaXN0b3J5UmVxdWVzdBocLmdh\
-                bmdsaW9uLnYxLkhpc3RvcnlSZXNwb25zZRJQCgtCcmFrZVN0YXR1cxIfLmdhbmdsaW9uLnYxLkJyYWtlU3RhdHVzUmVxdWVz\
-                dBogLmdhbmdsaW9uLnYxLkJyYWtlU3RhdHVzUmVzcG9uc2USUwoMQnJha2VSZWxlYXNlEiAuZ2FuZ2xpb24udjEuQnJha2VS\
-                ZWxlYXNlUmVxdWVzdBohLmdhbmdsaW9uLnYxLkJyYWtlUmVsZWFzZVJlc3BvbnNlYgZwcm90bzM=\
+                DUxFQVNFX0VYUElSRUQQAhIKCgZTWVNURU0QAxIOCgpMRUFTRV9IRUxEEAQiawoPQnJha2VTZXRSZXF1ZXN0EhYKBnByZWZp\
+                eBgBIAEoDFIGcHJlZml4EhoKCHNldHRpbmdzGAIgASgJUghzZXR0aW5ncxIkCg5vbmx5X2lmX2Fic2VudBgDIAEoCFIMb25s\
+                eUlmQWJzZW50IkgKEEJyYWtlU2V0UmVzcG9uc2USNAoGaGVhZGVyGAEgASgLMhwuZXRjZHNlcnZlcnBiLlJlc3BvbnNlSGVh\
+                ZGVyUgZoZWFkZXIiFAoSQnJha2VTdGF0dXNSZXF1ZXN0IncKE0JyYWtlU3RhdHVzUmVzcG9uc2USNAoGaGVhZGVyGAEgASgL\
+                MhwuZXRjZHNlcnZlcnBiLlJlc3BvbnNlSGVhZGVyUgZoZWFkZXISKgoGYnJha2VzGAIgAygLMhIuZ2FuZ2xpb24udjEuQnJh\
+                a2VSBmJyYWtlcyKAAQoFQnJha2USFgoGcHJlZml4GAEgASgMUgZwcmVmaXgSGgoIc2V0dGluZ3MYAiABKAlSCHNldHRpbmdz\
+                EhwKCWNvbXBsYWludBgDIAEoCVIJY29tcGxhaW50EiUKBGhlbGQYBCABKAsyES5nYW5nbGlvbi52MS5IZWxkUgRoZWxkIogC\
+                CgRIZWxkEi0KBXBoYXNlGAEgASgOMhcuZ2FuZ2xpb24udjEuSGVsZC5QaGFzZVIFcGhhc2USHwoLbGVhc2VzX2hlbGQYAiAB\
+                KANSCmxlYXNlc0hlbGQSIwoNbGVhc2VzX3NpbGVudBgDIAEoA1IMbGVhc2VzU2lsZW50EhYKBmxlYXNlcxgEIAEoA1IGbGVh\
+                c2VzEhgKB29yaWdpbnMYBSABKANSB29yaWdpbnMSGQoIc2luY2VfbXMYBiABKANSB3NpbmNlTXMSGQoIdW50aWxfbXMYByAB\
+                KANSB3VudGlsTXMiIwoFUGhhc2USCwoHSE9MRElORxAAEg0KCVNQUkVBRElORxABIkUKE0JyYWtlUmVsZWFzZVJlcXVlc3QS\
+                FgoGcHJlZml4GAEgASgMUgZwcmVmaXgSFgoGcmVhc29uGAIgASgJUgZyZWFzb24iTAoUQnJha2VSZWxlYXNlUmVzcG9uc2US\
+                NAoGaGVhZGVyGAEgASgLMhwuZXRjZHNlcnZlcnBiLlJlc3BvbnNlSGVhZGVyUgZoZWFkZXIywAIKCFJlZ2lzdHJ5EkQKB0hp\
+                c3RvcnkSGy5nYW5nbGlvbi52MS5IaXN0b3J5UmVxdWVzdBocLmdhbmdsaW9uLnYxLkhpc3RvcnlSZXNwb25zZRJHCghCcmFr\
+                ZVNldBIcLmdhbmdsaW9uLnYxLkJyYWtlU2V0UmVxdWVzdBodLmdhbmdsaW9uLnYxLkJyYWtlU2V0UmVzcG9uc2USUAoLQnJh\
+                a2VTdGF0dXMSHy5nYW5nbGlvbi52MS5CcmFrZVN0YXR1c1JlcXVlc3QaIC5nYW5nbGlvbi52MS5CcmFrZVN0YXR1c1Jlc3Bv\
+                bnNlElMKDEJyYWtlUmVsZWFzZRIgLmdhbmdsaW9uLnYxLkJyYWtlUmVsZWFzZVJlcXVlc3QaIS5nYW5nbGlvbi52MS5CcmFr\
+                ZVJlbGVhc2VSZXNwb25zZWIGcHJvdG8z\
 
                 """),
         ProtoFile(

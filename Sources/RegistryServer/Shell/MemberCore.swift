@@ -36,7 +36,7 @@ final class MemberCore: RegistryService, @unchecked Sendable {
     private let transport: PeerTransport
     private let peers: PeerDirectory
     private let backups: BackupExports
-    private let logger: Logger
+    let logger: Logger
     private let slowStep: TimeSpan
     private let failed: @Sendable (String) -> Void
     private let removed: @Sendable () -> Void
