@@ -145,7 +145,9 @@ import Testing
         #expect(Set(EtcdMethods.served.map(\.path)).count == 34)
         // Every method of etcd but the newest, and three second paths.
         let routed = Set(GatewayRoute.routes.values.map(\.method.path))
-        let etcds = paths.filter { !$0.hasPrefix("/grpc.") && !$0.hasPrefix("/ganglion.") && $0 != "/etcdserverpb.KV/RangeStream" }
+        let etcds = paths.filter {
+            !$0.hasPrefix("/grpc.") && !$0.hasPrefix("/ganglion.") && $0 != "/etcdserverpb.KV/RangeStream"
+        }
         #expect(routed == etcds && GatewayRoute.routes.count == etcds.count + 3)
         #expect(GatewayRoute.routes["/lease/grant"]?.method.path == "/etcdserverpb.Lease/LeaseGrant")
     }

@@ -72,7 +72,9 @@ import Testing
         var outcome = LeaseBrake.Outcome()
         let hosts = (0..<10).map { "h\($0)" }
         for lease in 1...10 as ClosedRange<Int64> {
-            let until = brake.hold(holder(lease, hosts[Int(lease) - 1]), below: prefix, settings, at: at(0), into: &outcome) {
+            let until = brake.hold(
+                holder(lease, hosts[Int(lease) - 1]), below: prefix, settings, at: at(0), into: &outcome
+            ) {
                 census(10, silentOn: hosts)
             }
             #expect(until == at(20))

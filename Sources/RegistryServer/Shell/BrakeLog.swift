@@ -18,7 +18,8 @@ extension MemberCore {
             metrics.recordBrakeEngaged()
             metadata["reason"] = "mass-expiry"
             metadata["release"] = "registryctl brake release \(prefix.text)"
-            logger.error("brake: most leases below \(prefix.text) would end together; they are held", metadata: metadata)
+            logger.error(
+                "brake: most leases below \(prefix.text) would end together; they are held", metadata: metadata)
         case .changed(let prefix):
             logger.info("brake: leases below \(prefix.text) are held", metadata: metadata)
         case .ended(let prefix, let ending, let released):

@@ -1,7 +1,7 @@
-import RegistryClient
 import Testing
 
 @testable import CtlCommands
+@testable import RegistryClient
 
 /// What `history` and `brake status` write.
 @Suite struct HistoryPrintTests {

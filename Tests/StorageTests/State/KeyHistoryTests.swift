@@ -24,7 +24,9 @@ struct KeyHistoryTests {
         }.map(\.element)
     }
 
-    @Test("Every version that compaction keeps, with time, origin and reason, in pages that lose nothing", arguments: 0..<4)
+    @Test(
+        "Every version that compaction keeps, with time, origin and reason, in pages that lose nothing",
+        arguments: 0..<4)
     func versions(seed: Int) throws {
         let bench = try StateBench("key-history-\(seed)")
         let store = try bench.store()
