@@ -1,4 +1,3 @@
-package import Primitives
 package import RegistryModel
 
 /// Which leases the brake on mass expiry may concern, as the keys tell.
