@@ -56,6 +56,7 @@ package struct RegistryStore: Sendable {
             guard pair.lease != .none else { continue }
             if !leaseTable.attach(pair.key, to: pair.lease) { throw .deadLease(pair.key, pair.lease) }
         }
+        for origin in state.leaseOrigins { leaseTable.setOrigin(origin.host, of: origin.lease) }
         for lease in state.leases { digest.add(RecordDigest.lease(lease)) }
         for member in state.members { digest.add(RecordDigest.member(member)) }
         for id in state.removedMembers { digest.add(RecordDigest.removedMember(id)) }

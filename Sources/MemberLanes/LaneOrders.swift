@@ -72,7 +72,7 @@ extension ReadJob.Work {
     fileprivate var needsState: Bool {
         switch self {
         case .rangeInMemory, .txnInMemory: false
-        case .rangeInHistory, .txnInHistory, .eventsInHistory, .hashOfHistory: true
+        case .rangeInHistory, .txnInHistory, .eventsInHistory, .hashOfHistory, .historyOfKey: true
         }
     }
 }

@@ -31,6 +31,8 @@ package final class ReadWork {
                 return .range(.success(try opened().range(request)))
             case .hashOfHistory(let revision):
                 return .hash(try opened().historyHash(through: revision))
+            case .historyOfKey(let request):
+                return .history(try opened().history(request))
             case .eventsInHistory(let range, let from, let through, let eventsMax, _):
                 return try events(in: range, from: from, through: through, limit: eventsMax)
             }

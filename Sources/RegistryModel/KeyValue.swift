@@ -30,6 +30,8 @@ package enum ReasonCode: UInt8, Sendable, CaseIterable {
     case leaseRevoked = 1
     case leaseExpired = 2
     case system = 3
+    /// Its lease was over earlier, and was held by the brake on mass expiry.
+    case leaseHeld = 4
 }
 
 /// Who asked for a command, and how its answer finds the way back.
@@ -56,6 +58,15 @@ package struct Origin: Hashable, Sendable {
         self.user = user
         self.peer = peer
         self.reason = reason
+    }
+
+    /// The peer without its port.
+    package var host: String { Origin.host(of: peer) }
+
+    /// An address without its port.
+    package static func host(of peer: String) -> String {
+        guard let colon = peer.utf8.lastIndex(of: UInt8(ascii: ":")) else { return peer }
+        return String(peer[..<colon])
     }
 }
 

@@ -109,6 +109,8 @@ package enum Request: Sendable {
     case authorize(Authority)
     /// The checksum of this member's history up to a revision, 0 for all it has; of local state, as etcd's.
     case historyHash(Revision)
+    /// Every retained version of one key; linearizable.
+    case history(KeyHistoryRequest)
 }
 
 package struct MemberStatus: Hashable, Sendable {
@@ -187,6 +189,7 @@ package enum ReplyBody: Sendable {
     case passwordRecord(PasswordRecord)
     case authorized
     case historyHash(HistoryHash)
+    case history(KeyHistory)
 }
 
 /// An answer with what every response header needs.

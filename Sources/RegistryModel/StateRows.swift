@@ -30,6 +30,18 @@ package struct LeaseRow: Hashable, Sendable {
     }
 }
 
+/// The host that a lease's holder works on, as far as its keys tell.
+package struct LeaseOrigin: Hashable, Sendable {
+    package var lease: LeaseID
+    /// An address without its port.
+    package var host: String
+
+    package init(lease: LeaseID, host: String) {
+        self.lease = lease
+        self.host = host
+    }
+}
+
 /// One change of the durable state, in apply order.
 package enum StateChange: Hashable, Sendable {
     case row(RevisionRow)
@@ -111,6 +123,8 @@ package struct RestoredState: Sendable {
     /// In order of member and kind.
     package var alarms: [Alarm]
     package var auth: AuthRows
+    /// The host that last attached a key to a lease, where one did, in id order.
+    package var leaseOrigins: [LeaseOrigin] = []
 
     package init(
         header: StateHeader, live: [KeyValue], leases: [LeaseRow], members: [MemberDescription],

@@ -110,6 +110,8 @@ extension MemberReplica {
                 hints.forget(id)
                 leaseClock.remove(id)
             case .member, .memberRemoved: arePeersStale = true
+            case .row(let row):
+                if leaseClock.isRunning, row.kind == .put { noteBrakeRelease(row.kv.key) }
             default: break
             }
         }

@@ -181,7 +181,7 @@ extension Request {
             .historyHash:
             return true
         case .alarms, .readBarrier, .watchCancel, .watchProgress, .watchConsumed, .watchStreamClosed, .authStatus,
-            .authUser, .authUsers, .authRole, .authRoles, .passwordRecord:
+            .authUser, .authUsers, .authRole, .authRoles, .passwordRecord, .history:
             return false
         }
     }

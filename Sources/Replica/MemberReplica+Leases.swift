@@ -236,16 +236,28 @@ extension MemberReplica {
     /// Proposes the end of overdue leases, many an entry; never forwarded, and void in any other term.
     mutating func expireLeases() {
         while mayExpireLeases, max(leaseClock.nextDeadline, expireAgainAt) <= moment.now {
-            let leases = leaseClock.expired(at: moment.now, limit: MemberReplica.expireBatch)
-            guard !leases.isEmpty else { return }
-            let before = raft.lastIndex
-            proposeOwn(.leaseExpire(leases, issuedTerm: raft.term), reason: .leaseExpired)
-            if raft.lastIndex == before {
-                expireAgainAt = moment.now + .milliseconds(50)
-                return leaseClock.unmark(leases, at: expireAgainAt)
+            let due = leaseClock.expired(at: moment.now, limit: MemberReplica.expireBatch)
+            guard !due.isEmpty else { return }
+            let going = brake(due)
+            guard proposeExpiry(going.onTime, reason: .leaseExpired) else {
+                return leaseClock.unmark(going.late, at: expireAgainAt)
             }
-            expiriesInFlight += 1
+            guard proposeExpiry(going.late, reason: .leaseHeld) else { return }
         }
+    }
+
+    /// False when the log takes no more; then the leases are due again a little later.
+    private mutating func proposeExpiry(_ leases: [LeaseID], reason: ReasonCode) -> Bool {
+        guard !leases.isEmpty else { return true }
+        let before = raft.lastIndex
+        proposeOwn(.leaseExpire(leases, issuedTerm: raft.term), reason: reason)
+        if raft.lastIndex == before {
+            expireAgainAt = moment.now + .milliseconds(50)
+            leaseClock.unmark(leases, at: expireAgainAt)
+            return false
+        }
+        expiriesInFlight += 1
+        return true
     }
 
     /// Whether overdue leases can be ended now; else there is nothing to wake up for.

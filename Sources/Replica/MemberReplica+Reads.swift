@@ -36,6 +36,9 @@ extension MemberReplica {
                 reply(.success(.members(store.members)), to: token, into: &effects)
             case .auth(let token, let request):
                 serveAuth(request, token: token, read: read, into: &effects)
+            case .history(let token, let request):
+                guard let identity = reader(of: read, token: token, into: &effects) else { continue }
+                serveHistory(request, token: token, by: identity, into: &effects)
             case .alarms(let token, let kind):
                 guard reader(of: read, token: token, needs: .anyUser, into: &effects) != nil else { continue }
                 let wanted = store.alarms.filter { kind == .none || $0.kind == kind }
@@ -102,6 +105,19 @@ extension MemberReplica {
         order(.hashOfHistory(through: through), for: token, by: identity, into: &effects)
     }
 
+    /// Whoever may read the key may know its past.
+    private mutating func serveHistory(
+        _ request: KeyHistoryRequest, token: RequestToken, by identity: Identity, into effects: inout ReplicaEffects
+    ) {
+        if let refusal = store.authRefusal(of: .read, .key(request.key), by: identity) {
+            return reply(.failure(refusal), to: token, into: &effects)
+        }
+        guard request.from <= store.revision.next else {
+            return reply(.failure(Rejection(.futureRevision)), to: token, into: &effects)
+        }
+        order(.historyOfKey(request), for: token, by: identity, into: &effects)
+    }
+
     private mutating func order(
         _ work: ReadJob.Work, for token: RequestToken, by identity: Identity, into effects: inout ReplicaEffects
     ) {
@@ -162,6 +178,7 @@ extension ReadOutcome {
         case .compacted: .failure(Rejection(.compacted))
         case .failed(let reason): .failure(Rejection(.internalError, reason))
         case .hash(let hash): .success(.historyHash(hash))
+        case .history(let history): .success(.history(history))
         case .events: .failure(Rejection(.internalError, "events for a read"))
         }
     }

@@ -57,6 +57,7 @@ extension MemberReplica {
         case .authStatus, .authUser, .authUsers, .authRole, .authRoles, .passwordRecord:
             reads.add(read(.auth(token, request)))
         case .historyHash(let revision): serveHistoryHash(revision, token: token, by: identity, into: &effects)
+        case .history(let wanted): reads.add(read(.history(token, wanted)))
         case .leases, .memberList, .status, .moveLeader, .authorize:
             answerAtOnce(request, token: token, by: identity, into: &effects)
         case .watchCreate, .watchCancel, .watchProgress, .watchConsumed, .watchStreamClosed:
@@ -189,7 +190,7 @@ extension MemberReplica {
     func rejectRead(_ read: PendingRead, _ rejection: Rejection, into effects: inout ReplicaEffects) {
         switch read.work {
         case .range(let token, _), .txn(let token, _), .barrier(let token), .members(let token), .alarms(let token, _),
-            .auth(let token, _):
+            .auth(let token, _), .history(let token, _):
             reply(.failure(rejection), to: token, into: &effects)
         case .renew(let renewals, _):
             for renewal in renewals {
@@ -247,6 +248,10 @@ package struct ReplicaGauges: Sendable {
     package var isInstallingSnapshot: Bool
     /// In id order; only members that a snapshot went to or came from.
     package var snapshots: [SnapshotTally]
+    /// Leases whose time is over, held by the brake on mass expiry; only the leader knows.
+    package var heldLeases: Int
+    /// Prefixes below which it holds them.
+    package var brakes: Int
 }
 
 extension MemberReplica {
@@ -262,6 +267,7 @@ extension MemberReplica {
             isAuthEnabled: store.isAuthEnabled, authRevision: store.authRevision, counters: counters,
             raisedAlarms: store.alarms, pendingProposals: writes.count, lateHeartbeats: raft.lateHeartbeats,
             slowReadRounds: reads.overdueRounds, failedReadRounds: reads.abortedRounds,
-            isInstallingSnapshot: snapshots.isInstalling, snapshots: snapshots.tallies)
+            isInstallingSnapshot: snapshots.isInstalling, snapshots: snapshots.tallies,
+            heldLeases: leaseBrake.heldCount, brakes: leaseBrake.prefixes.count)
     }
 }

@@ -15,6 +15,11 @@ package struct MemberReplica: Sendable {
     package var store: RegistryStore
     var hub: WatchHub
     var leaseClock = LeaseClock()
+    var leaseBrake = LeaseBrake()
+    /// For the shell's log; handed over with the step's effects.
+    var brakeNotices: [BrakeNotice] = []
+    /// Reports of an earlier leader, which nobody takes back but the present one.
+    var brakeReportsCheckedAt: Instant?
     var revisionClock: RevisionClock
     var generator: SeededGenerator
 
@@ -148,7 +153,10 @@ package struct MemberReplica: Sendable {
         next = min(next, min(leaseCalls.nextDeadline, snapshots.nextDeadline))
         if !held.isEmpty { next = min(next, heldDeadline) }
         if !committed.isEmpty, !snapshots.isInstalling { return moment.now }
-        if mayExpireLeases { next = min(next, max(leaseClock.nextDeadline, expireAgainAt)) }
+        if mayExpireLeases {
+            next = min(next, max(leaseClock.nextDeadline, expireAgainAt))
+            next = min(next, brakeDeadline)
+        }
         next = min(next, min(hintsDeadline, min(membershipDeadline, diskDeadline)))
         if raft.isEstablishedLeader {
             next = min(next, compactionCheckAt)
@@ -184,6 +192,8 @@ package struct MemberReplica: Sendable {
         keepStateDurable(into: &effects)
         reportPeers(into: &effects)
         reportLearner(into: &effects)
+        effects.brakes += brakeNotices
+        brakeNotices.removeAll()
         effects.needsRebuild = needsRebuild
         effects.fatal = fatal
     }
@@ -254,6 +264,7 @@ package struct MemberReplica: Sendable {
         serveHeld(into: &effects)
         retryLeaseCalls()
         retryHints(into: &effects)
+        lookAtBrakes()
         expireLeases()
         publishSelf()
         compactHistory()
@@ -307,12 +318,14 @@ package struct MemberReplica: Sendable {
             if !leaseClock.isRunning {
                 leaseClock.promote(at: moment.now, leases: store.leases, extend: configuration.timings.election)
                 establishedAt = moment.now
+                brakeReportsCheckedAt = nil
                 ageSearchFrom = raft.commitIndex
                 expiriesInFlight = 0
                 startAgeSearchIfApplied(into: &effects)
             }
         } else if leaseClock.isRunning {
             leaseClock.demote()
+            leaseBrake.demote()
             abandonHints()
             abandonLeaseService(into: &effects)
         }

@@ -20,6 +20,7 @@ struct PendingRead: Sendable {
         case alarms(RequestToken, AlarmKind)
         /// A read about users and roles.
         case auth(RequestToken, Request)
+        case history(RequestToken, KeyHistoryRequest)
         /// Renewals that arrived at `arrivedAt`; the round proves that nobody else led at that time.
         case renew([(lease: LeaseID, asker: LeaseAsker)], arrivedAt: Instant)
         case renewForMember(MemberID, RequestName, [LeaseID], arrivedAt: Instant)

@@ -1,5 +1,5 @@
 package import Primitives
-package import RegistryModel
+import RegistryModel
 
 /// What a member has done since it started. For metrics only: nothing is decided by it.
 package struct ReplicaCounters: Hashable, Sendable {

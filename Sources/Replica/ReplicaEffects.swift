@@ -41,6 +41,7 @@ package struct ReadJob: Sendable {
         case txnInHistory(StoreReader, TxnRequest)
         case eventsInHistory(KeyRange, from: Revision, through: Revision, eventsMax: Int, bytesMax: Int)
         case hashOfHistory(through: Revision)
+        case historyOfKey(KeyHistoryRequest)
     }
 
     package var id: ReadJobID
@@ -63,6 +64,12 @@ package enum SnapshotOrder: Sendable {
     case install(SnapshotIdentity, sender: MemberID)
 }
 
+/// What the leader's brake on mass expiry did, with the numbers of that moment where it still holds something.
+package struct BrakeNotice: Sendable {
+    package var notice: LeaseBrake.Notice
+    package var report: BrakeReport?
+}
+
 /// What the shell must do after a step. Log batches and state batches keep their order; a send leaves when its gate
 /// is durable; the rest is independent.
 package struct ReplicaEffects: Sendable {
@@ -78,6 +85,8 @@ package struct ReplicaEffects: Sendable {
     package var snapshots: [SnapshotOrder] = []
     /// Roles and terms as they changed, for logs and metrics.
     package var leadership: Leadership?
+    /// What the brake on mass expiry did, for logs.
+    package var brakes: [BrakeNotice] = []
     /// Set when it changed (and by the first step): whom to talk to.
     package var peers: PeerList?
     /// The log lacks entries that it had acknowledged: mark it so, durably, before anything else is written.
@@ -104,6 +113,7 @@ package struct ReplicaEffects: Sendable {
         reads.removeAll(keepingCapacity: true)
         snapshots.removeAll(keepingCapacity: true)
         leadership = nil
+        brakes.removeAll(keepingCapacity: true)
         peers = nil
         lostEntries = false
         hasRecovered = false

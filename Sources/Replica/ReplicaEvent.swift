@@ -16,6 +16,7 @@ package enum ReadOutcome: Sendable {
     /// Whole revisions, ascending. `through` is the last revision the answer covers.
     case events([KVEvent], through: Revision)
     case hash(HistoryHash)
+    case history(KeyHistory)
     /// Part of the asked history was compacted meanwhile.
     case compacted(Revision)
     /// The store could not be read; the message says why.

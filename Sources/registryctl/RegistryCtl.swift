@@ -18,7 +18,7 @@ struct RegistryCtl: AsyncParsableCommand {
         subcommands: [
             GetCommand.self, PutCommand.self, DelCommand.self, TxnCommand.self, WatchCommand.self, LeaseCommand.self,
             MemberCommand.self, EndpointCommand.self, AlarmCommand.self, CompactionCommand.self, SnapshotCommand.self,
-            StorageCommand.self, CertsCommand.self, VersionCommand.self,
+            StorageCommand.self, CertsCommand.self, HistoryCommand.self, BrakeCommand.self, VersionCommand.self,
         ])
 
     static func main() async {

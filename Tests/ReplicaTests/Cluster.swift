@@ -104,19 +104,21 @@ struct Cluster {
 
     /// Submits a request at a member; its answer appears under the returned serial.
     mutating func submit(
-        _ request: Request, at id: MemberID, requiresLeader: Bool = false, as credential: Credential = .none
+        _ request: Request, at id: MemberID, requiresLeader: Bool = false, as credential: Credential = .none,
+        from peer: String = ""
     ) -> UInt64 {
         lastSerial += 1
-        let context = RequestContext(credential: credential, requiresLeader: requiresLeader)
+        let context = RequestContext(credential: credential, peer: peer, requiresLeader: requiresLeader)
         pending.append((id, .request(request, RequestToken(sink: 1, serial: lastSerial), context)))
         return lastSerial
     }
 
     /// Submits and runs until the answer is there.
     mutating func call(
-        _ request: Request, at id: MemberID, as credential: Credential = .none, within span: TimeSpan = .seconds(3)
+        _ request: Request, at id: MemberID, as credential: Credential = .none, from peer: String = "",
+        within span: TimeSpan = .seconds(3)
     ) -> Reply? {
-        let serial = submit(request, at: id, as: credential)
+        let serial = submit(request, at: id, as: credential, from: peer)
         _ = run(for: span) { $0[id].replies[serial] != nil }
         return self[id].replies[serial]
     }

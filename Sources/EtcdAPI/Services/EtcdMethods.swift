@@ -5,7 +5,7 @@ enum MethodKind: String, Sendable {
     case bidirectional = "bidi_stream"
 }
 
-/// Every method that etcd has, and those of health checks and reflection: for metrics, and to tell an unknown method
+/// Every method that etcd has, our own, and those of health checks and reflection: for metrics, and to tell an unknown method
 /// from an unknown service.
 enum EtcdMethods {
     struct Method: Hashable, Sendable {
@@ -36,6 +36,7 @@ enum EtcdMethods {
         + methods("v3lockpb.Lock", ["Lock", "Unlock"])
         + methods("v3electionpb.Election", ["Campaign", "Proclaim", "Leader", "Resign"])
         + methods("v3electionpb.Election", ["Observe"], .serverStream)
+        + methods(OwnService.name, ["History", "BrakeSet", "BrakeStatus", "BrakeRelease"])
         + methods(HealthService.name, ["Check"])
         + methods(HealthService.name, ["Watch"], .serverStream)
         + ReflectionService.names.flatMap { methods($0, ["ServerReflectionInfo"], .bidirectional) }
@@ -49,8 +50,10 @@ enum EtcdMethods {
     /// The unary methods that are served.
     static let served: [UnaryMethod] =
         KVService.unary + LeaseService.unary + ClusterService.unary + MaintenanceService.unary + AuthService.unary
+        + OwnService.unary
 
     /// The methods that take more than one request to the member.
     static let servedByProcedures: [ProcedureMethod] =
         LockService.procedures + ElectionService.procedures + UpkeepService.procedures + AuthService.procedures
+        + OwnService.procedures
 }

@@ -880,6 +880,101 @@ extension ProtoFile {
 
                 """),
         ProtoFile(
+            name: "registry.proto",
+            imports: ["header.proto"],
+            symbols: [
+                "ganglion.v1.HistoryRequest",
+                "ganglion.v1.HistoryRequest.key",
+                "ganglion.v1.HistoryRequest.from_revision",
+                "ganglion.v1.HistoryRequest.limit",
+                "ganglion.v1.HistoryResponse",
+                "ganglion.v1.HistoryResponse.header",
+                "ganglion.v1.HistoryResponse.entries",
+                "ganglion.v1.HistoryResponse.more",
+                "ganglion.v1.HistoryResponse.compact_revision",
+                "ganglion.v1.HistoryEntry",
+                "ganglion.v1.HistoryEntry.kind",
+                "ganglion.v1.HistoryEntry.revision",
+                "ganglion.v1.HistoryEntry.sub",
+                "ganglion.v1.HistoryEntry.value",
+                "ganglion.v1.HistoryEntry.version",
+                "ganglion.v1.HistoryEntry.create_revision",
+                "ganglion.v1.HistoryEntry.lease",
+                "ganglion.v1.HistoryEntry.commit_time_ms",
+                "ganglion.v1.HistoryEntry.member_id",
+                "ganglion.v1.HistoryEntry.user",
+                "ganglion.v1.HistoryEntry.peer",
+                "ganglion.v1.HistoryEntry.reason",
+                "ganglion.v1.HistoryEntry.Kind",
+                "ganglion.v1.HistoryEntry.Reason",
+                "ganglion.v1.BrakeSetRequest",
+                "ganglion.v1.BrakeSetRequest.prefix",
+                "ganglion.v1.BrakeSetRequest.settings",
+                "ganglion.v1.BrakeSetRequest.only_if_absent",
+                "ganglion.v1.BrakeSetResponse",
+                "ganglion.v1.BrakeSetResponse.header",
+                "ganglion.v1.BrakeStatusRequest",
+                "ganglion.v1.BrakeStatusResponse",
+                "ganglion.v1.BrakeStatusResponse.header",
+                "ganglion.v1.BrakeStatusResponse.brakes",
+                "ganglion.v1.Brake",
+                "ganglion.v1.Brake.prefix",
+                "ganglion.v1.Brake.settings",
+                "ganglion.v1.Brake.complaint",
+                "ganglion.v1.Brake.held",
+                "ganglion.v1.Held",
+                "ganglion.v1.Held.phase",
+                "ganglion.v1.Held.leases_held",
+                "ganglion.v1.Held.leases_silent",
+                "ganglion.v1.Held.leases",
+                "ganglion.v1.Held.origins",
+                "ganglion.v1.Held.since_ms",
+                "ganglion.v1.Held.until_ms",
+                "ganglion.v1.Held.Phase",
+                "ganglion.v1.BrakeReleaseRequest",
+                "ganglion.v1.BrakeReleaseRequest.prefix",
+                "ganglion.v1.BrakeReleaseRequest.reason",
+                "ganglion.v1.BrakeReleaseResponse",
+                "ganglion.v1.BrakeReleaseResponse.header",
+                "ganglion.v1.Registry",
+                "ganglion.v1.Registry.History",
+                "ganglion.v1.Registry.BrakeSet",
+                "ganglion.v1.Registry.BrakeStatus",
+                "ganglion.v1.Registry.BrakeRelease",
+            ],
+            base64: """
+                Cg5yZWdpc3RyeS5wcm90bxILZ2FuZ2xpb24udjEaDGhlYWRlci5wcm90byJdCg5IaXN0b3J5UmVxdWVzdBIQCgNrZXkYASAB\
+                KAxSA2tleRIjCg1mcm9tX3JldmlzaW9uGAIgASgDUgxmcm9tUmV2aXNpb24SFAoFbGltaXQYAyABKANSBWxpbWl0IrsBCg9I\
+                aXN0b3J5UmVzcG9uc2USNAoGaGVhZGVyGAEgASgLMhwuZXRjZHNlcnZlcnBiLlJlc3BvbnNlSGVhZGVyUgZoZWFkZXISMwoH\
+                ZW50cmllcxgCIAMoCzIZLmdhbmdsaW9uLnYxLkhpc3RvcnlFbnRyeVIHZW50cmllcxISCgRtb3JlGAMgASgIUgRtb3JlEikK\
+                EGNvbXBhY3RfcmV2aXNpb24YBCABKANSD2NvbXBhY3RSZXZpc2lvbiL5AwoMSGlzdG9yeUVudHJ5EjIKBGtpbmQYASABKA4y\
+                Hi5nYW5nbGlvbi52MS5IaXN0b3J5RW50cnkuS2luZFIEa2luZBIaCghyZXZpc2lvbhgCIAEoA1IIcmV2aXNpb24SEAoDc3Vi\
+                GAMgASgFUgNzdWISFAoFdmFsdWUYBCABKAxSBXZhbHVlEhgKB3ZlcnNpb24YBSABKANSB3ZlcnNpb24SJwoPY3JlYXRlX3Jl\
+                dmlzaW9uGAYgASgDUg5jcmVhdGVSZXZpc2lvbhIUCgVsZWFzZRgHIAEoA1IFbGVhc2USJAoOY29tbWl0X3RpbWVfbXMYCCAB\
+                KANSDGNvbW1pdFRpbWVNcxIbCgltZW1iZXJfaWQYCSABKARSCG1lbWJlcklkEhIKBHVzZXIYCiABKAlSBHVzZXISEgoEcGVl\
+                chgLIAEoCVIEcGVlchI4CgZyZWFzb24YDCABKA4yIC5nYW5nbGlvbi52MS5IaXN0b3J5RW50cnkuUmVhc29uUgZyZWFzb24i\
+                GwoES2luZBIHCgNQVVQQABIKCgZERUxFVEUQASJWCgZSZWFzb24SCgoGQ0xJRU5UEAASEQoNTEVBU0VfUkVWT0tFRBABEhEK\
+                DUxFQVNFX0VYUElSRUQQAhIKCgZTWVNURU0QAxIOCgpMRUFTRV9IRUxEEAQiawoPQnJha2VTZXRSZXF1ZXN0EhYKBnByZWZp\
+                eBgBIAEoDFIGcHJlZml4EhoKCHNldHRpbmdzGAIgASgJUghzZXR0aW5ncxIkCg5vbmx5X2lmX2Fic2VudBgDIAEoCFIMb25s\
+                eUlmQWJzZW50IkgKEEJyYWtlU2V0UmVzcG9uc2USNAoGaGVhZGVyGAEgASgLMhwuZXRjZHNlcnZlcnBiLlJlc3BvbnNlSGVh\
+                ZGVyUgZoZWFkZXIiFAoSQnJha2VTdGF0dXNSZXF1ZXN0IncKE0JyYWtlU3RhdHVzUmVzcG9uc2USNAoGaGVhZGVyGAEgASgL\
+                MhwuZXRjZHNlcnZlcnBiLlJlc3BvbnNlSGVhZGVyUgZoZWFkZXISKgoGYnJha2VzGAIgAygLMhIuZ2FuZ2xpb24udjEuQnJh\
+                a2VSBmJyYWtlcyKAAQoFQnJha2USFgoGcHJlZml4GAEgASgMUgZwcmVmaXgSGgoIc2V0dGluZ3MYAiABKAlSCHNldHRpbmdz\
+                EhwKCWNvbXBsYWludBgDIAEoCVIJY29tcGxhaW50EiUKBGhlbGQYBCABKAsyES5nYW5nbGlvbi52MS5IZWxkUgRoZWxkIogC\
+                CgRIZWxkEi0KBXBoYXNlGAEgASgOMhcuZ2FuZ2xpb24udjEuSGVsZC5QaGFzZVIFcGhhc2USHwoLbGVhc2VzX2hlbGQYAiAB\
+                KANSCmxlYXNlc0hlbGQSIwoNbGVhc2VzX3NpbGVudBgDIAEoA1IMbGVhc2VzU2lsZW50EhYKBmxlYXNlcxgEIAEoA1IGbGVh\
+                c2VzEhgKB29yaWdpbnMYBSABKANSB29yaWdpbnMSGQoIc2luY2VfbXMYBiABKANSB3NpbmNlTXMSGQoIdW50aWxfbXMYByAB\
+                KANSB3VudGlsTXMiIwoFUGhhc2USCwoHSE9MRElORxAAEg0KCVNQUkVBRElORxABIkUKE0JyYWtlUmVsZWFzZVJlcXVlc3QS\
+                FgoGcHJlZml4GAEgASgMUgZwcmVmaXgSFgoGcmVhc29uGAIgASgJUgZyZWFzb24iTAoUQnJha2VSZWxlYXNlUmVzcG9uc2US\
+                NAoGaGVhZGVyGAEgASgLMhwuZXRjZHNlcnZlcnBiLlJlc3BvbnNlSGVhZGVyUgZoZWFkZXIywAIKCFJlZ2lzdHJ5EkQKB0hp\
+                c3RvcnkSGy5nYW5nbGlvbi52MS5IaXN0b3J5UmVxdWVzdBocLmdhbmdsaW9uLnYxLkhpc3RvcnlSZXNwb25zZRJHCghCcmFr\
+                ZVNldBIcLmdhbmdsaW9uLnYxLkJyYWtlU2V0UmVxdWVzdBodLmdhbmdsaW9uLnYxLkJyYWtlU2V0UmVzcG9uc2USUAoLQnJh\
+                a2VTdGF0dXMSHy5nYW5nbGlvbi52MS5CcmFrZVN0YXR1c1JlcXVlc3QaIC5nYW5nbGlvbi52MS5CcmFrZVN0YXR1c1Jlc3Bv\
+                bnNlElMKDEJyYWtlUmVsZWFzZRIgLmdhbmdsaW9uLnYxLkJyYWtlUmVsZWFzZVJlcXVlc3QaIS5nYW5nbGlvbi52MS5CcmFr\
+                ZVJlbGVhc2VSZXNwb25zZWIGcHJvdG8z\
+
+                """),
+        ProtoFile(
             name: "watch.proto",
             imports: ["header.proto", "mvcc.proto"],
             symbols: [

@@ -129,6 +129,9 @@ extension RegistryStore {
                     RevisionRow(
                         kind: event.kind, kv: event.kv, sub: event.sub, commitTimeMilliseconds: wallMilliseconds,
                         origin: origin)))
+            if event.kind == .put, event.kv.lease != .none, event.previous?.lease != event.kv.lease {
+                leaseTable.setOrigin(origin.host, of: event.kv.lease)
+            }
         }
         view.revision = draft.revision
         view.window.append(events)

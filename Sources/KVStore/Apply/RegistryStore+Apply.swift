@@ -47,9 +47,10 @@ extension RegistryStore {
         case .leaseExpire(let ids, let issuedTerm):
             // A deposed leader's verdict may be committed by its successor; it must not count (etcd 12528, 15247).
             guard issuedTerm == position.term else { return .success(.leasesExpired([])) }
+            let reason = command.origin.reason == .leaseHeld ? ReasonCode.leaseHeld : .leaseExpired
             let found = ids.filter { id in
                 guard leaseTable.contains(id) else { return false }
-                end(id, origin: command.origin.changing(.leaseExpired), into: &changes)
+                end(id, origin: command.origin.changing(reason), into: &changes)
                 return true
             }
             return .success(.leasesExpired(found))

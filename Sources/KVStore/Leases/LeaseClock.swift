@@ -20,6 +20,16 @@ package struct LeaseClock: Sendable {
         /// As far as any later leader, too, will let it live; not after `deadline`.
         var promised: Instant
         var isExpiring = false
+        var brake = Brake.none
+    }
+
+    /// What the brake on mass expiry has done to an overdue lease.
+    private enum Brake: Sendable {
+        case none
+        /// Its timer runs when it is to be looked at again, however late it is.
+        case held
+        /// It may end, without being asked about once more.
+        case released
     }
 
     private var slots: [LeaseID: Int] = [:]
@@ -65,6 +75,10 @@ package struct LeaseClock: Sendable {
         let deadline = arrivedAt + span(ttl)
         entries[slot].deadline = max(entries[slot].deadline, deadline)
         entries[slot].promised = max(entries[slot].promised, deadline)
+        if entries[slot].brake != .none {
+            entries[slot].brake = .none
+            wheel?.schedule(slot, at: entries[slot].deadline)
+        }
         return .renewed(ttlMilliseconds: ttl)
     }
 
@@ -113,6 +127,39 @@ package struct LeaseClock: Sendable {
             entries[slot].isExpiring = false
             wheel?.schedule(slot, at: now)
         }
+    }
+
+    /// A lease that `expired` returned does not end before `later` after all, and may be renewed.
+    package mutating func hold(_ id: LeaseID, until later: Instant) {
+        guard let slot = slots[id], entries[slot].isExpiring else { return }
+        entries[slot].isExpiring = false
+        entries[slot].brake = .held
+        wheel?.schedule(slot, at: later)
+    }
+
+    /// Held leases are due now, unless they have been renewed.
+    package mutating func release(_ ids: [LeaseID], at now: Instant) {
+        for id in ids {
+            guard let slot = slots[id], entries[slot].brake == .held else { continue }
+            entries[slot].brake = .released
+            wheel?.schedule(slot, at: now)
+        }
+    }
+
+    package func isHeld(_ id: LeaseID) -> Bool {
+        slots[id].map { entries[$0].brake == .held } ?? false
+    }
+
+    /// Whether the lease was held and let go, and nobody renewed it since.
+    package func isReleased(_ id: LeaseID) -> Bool {
+        slots[id].map { entries[$0].brake == .released } ?? false
+    }
+
+    /// Whether nobody was heard of for more than half of the lease's time: those who renew in time do so after a third.
+    package func isSilent(_ id: LeaseID, at now: Instant) -> Bool {
+        guard let slot = slots[id] else { return false }
+        let entry = entries[slot]
+        return entry.isExpiring || entry.deadline - now <= span(entry.ttlMilliseconds) / 2
     }
 
     package func isExpiring(_ id: LeaseID) -> Bool {

@@ -64,11 +64,23 @@ struct LeaseTable: Sendable {
     mutating func detach(_ key: Key, from id: LeaseID) {
         tree.update(id) { $0.keys.remove(key) }
     }
+
+    /// The host that last attached a key; empty when nobody knows.
+    func origin(of id: LeaseID) -> String {
+        tree[id]?.origin ?? ""
+    }
+
+    mutating func setOrigin(_ origin: String, of id: LeaseID) {
+        guard let state = tree[id], state.origin != origin else { return }
+        tree.update(id) { $0.origin = origin }
+    }
 }
 
 private struct LeaseState: TreeValue {
     var ttlMilliseconds: Int64
     var keys = KeySet()
+    /// Beside the state proper, like the memory window: no digest counts it.
+    var origin = ""
 
     func weight(under index: LeaseID) -> Int { 0 }
 }

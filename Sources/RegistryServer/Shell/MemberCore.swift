@@ -37,7 +37,7 @@ final class MemberCore: RegistryService, @unchecked Sendable {
     private let transport: PeerTransport
     private let peers: PeerDirectory
     private let backups: BackupExports
-    private let logger: Logger
+    let logger: Logger
     private let slowStep: TimeSpan
     private let failed: @Sendable (String) -> Void
     private let removed: @Sendable () -> Void
@@ -174,6 +174,7 @@ final class MemberCore: RegistryService, @unchecked Sendable {
         }
         deliver()
         if let leadership = effects.leadership { noteLeadership(leadership) }
+        for brake in effects.brakes { report(brake) }
         if effects.isRemoved { removed() }
     }
 

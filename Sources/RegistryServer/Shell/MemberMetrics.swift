@@ -41,6 +41,9 @@ final class MemberMetrics: Sendable {
         var checkedIndex: UInt64 = 0
         var alarms: [Alarm] = []
         var authRevision: UInt64 = 0
+        var brakes: Int = 0
+        var heldLeases: Int = 0
+        var brakesEngaged: UInt64 = 0
         var isDiskLow = false
         var scrubbedBytes: Int64 = 0
         var damageFound: UInt64 = 0
@@ -103,7 +106,13 @@ final class MemberMetrics: Sendable {
             values.failedReadRounds = gauges.failedReadRounds
             values.isInstallingSnapshot = gauges.isInstallingSnapshot
             values.snapshots = gauges.snapshots
+            values.brakes = gauges.brakes
+            values.heldLeases = gauges.heldLeases
         }
+    }
+
+    func recordBrakeEngaged() {
+        values.withLock { $0.brakesEngaged += 1 }
     }
 
     func recordLogWrite(took: TimeSpan) {

@@ -89,6 +89,13 @@ extension MetricsText {
     mutating func addOwn(_ values: MemberMetrics.Values) {
         gauge("ganglion_raft_term", "Raft term.", Int64(clamping: values.term))
         gauge("ganglion_leases", "Leases.", Int64(values.leases))
+        gauge(
+            "ganglion_brakes", "Prefixes whose leases the brake on mass expiry holds, on the leader.",
+            Int64(values.brakes))
+        gauge(
+            "ganglion_brake_held_leases", "Leases whose time is over and that the brake holds, on the leader.",
+            Int64(values.heldLeases))
+        counter("ganglion_brake_engaged_total", "Times the brake took hold here.", values.brakesEngaged)
         gauge("ganglion_alarms", "Alarms that are up.", Int64(values.alarms.count))
         gauge(
             "ganglion_member_recovering", "Whether this member lost acknowledged entries and is getting them back.",

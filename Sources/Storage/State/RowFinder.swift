@@ -91,11 +91,11 @@ final class RowFinder {
         return versionAt.int64(3) == Int64(KVEvent.Kind.put.rawValue)
     }
 
-    /// All live pairs in key order.
+    /// All live pairs in key order, and where those came from that keep a lease company.
     ///
     /// The index gives each key's newest row; the rows are then fetched in id order, so that every page of the table
     /// is read once however small the cache.
-    func live() throws(StorageError) -> [KeyValue] {
+    func live() throws(StorageError) -> (pairs: [KeyValue], origins: [LeaseOrigin]) {
         defer {
             lastOfEachKey.reset()
             row.reset()
@@ -103,15 +103,22 @@ final class RowFinder {
         var ids: [Int64] = []
         while try lastOfEachKey.step() { ids.append(lastOfEachKey.int64(0)) }
         var pairs = [KeyValue?](repeating: nil, count: ids.count)
+        // In id order, so the host of the latest put remains.
+        var hosts: [LeaseID: String] = [:]
         for place in ids.indices.sorted(by: { ids[$0] < ids[$1] }) {
             row.bind(1, ids[place])
             guard try row.step() else {
                 throw StorageError(.damaged, "read", path, "index and table disagree about row \(ids[place])")
             }
-            if row.int64(3) == Int64(KVEvent.Kind.put.rawValue) { pairs[place] = KeyValue(revisionRow: row) }
+            if row.int64(3) == Int64(KVEvent.Kind.put.rawValue) {
+                let pair = KeyValue(revisionRow: row)
+                if pair.lease != .none { hosts[pair.lease] = Origin.host(of: row.text(13)) }
+                pairs[place] = pair
+            }
             row.reset()
         }
-        return pairs.compactMap { $0 }
+        let origins = hosts.map { LeaseOrigin(lease: $0.key, host: $0.value) }.sorted { $0.lease < $1.lease }
+        return (pairs.compactMap { $0 }, origins)
     }
 }
 

@@ -28,6 +28,7 @@ package final class StateReader: @unchecked Sendable {
     let rows: RowFinder
     private let selectHeader: SQLiteStatement
     let selectRows: SQLiteStatement
+    let selectVersions: SQLiteStatement
 
     /// - Throws: `damaged` when the file is no intact state database; `newerFormat`, `notFound`, `io`.
     package init(_ path: String, options: StorageOptions) throws(StorageError) {
@@ -38,6 +39,11 @@ package final class StateReader: @unchecked Sendable {
         selectHeader = try connection.prepare(StoredHeader.select)
         selectRows = try connection.prepare(
             "SELECT \(StateSchema.rowColumns) FROM revision WHERE id >= ?1 ORDER BY id")
+        selectVersions = try connection.prepare(
+            """
+            SELECT \(StateSchema.rowColumns) FROM revision INDEXED BY revision_key
+            WHERE key = ?1 AND id >= ?2 ORDER BY id
+            """)
     }
 
     /// The newest committed header.

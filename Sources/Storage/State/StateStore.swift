@@ -166,10 +166,12 @@ package final class StateStore: @unchecked Sendable {
         let live = try rows.live()
         let leases = try StateRows.leases(connection)
         let members = try StateRows.members(connection)
-        return RestoredState(
-            header: header, live: live, leases: leases, members: members,
+        var state = RestoredState(
+            header: header, live: live.pairs, leases: leases, members: members,
             removedMembers: try StateRows.removedMembers(connection), alarms: try StateRows.alarms(connection),
             auth: try AuthStatements.read(connection))
+        state.leaseOrigins = live.origins
+        return state
     }
 
     /// Makes everything applied so far survive a power loss: two syncs, one more when a reader is in the way.

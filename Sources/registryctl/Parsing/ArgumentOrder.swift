@@ -21,7 +21,7 @@ enum ArgumentOrder {
         "--hex", "--debug", "--insecure-transport", "--insecure-skip-tls-verify", "--insecure-discovery",
     ]
     /// Commands that have commands of their own.
-    private static let groups: Set<String> = ["lease", "member", "endpoint", "alarm", "snapshot", "storage"]
+    private static let groups: Set<String> = ["lease", "member", "endpoint", "alarm", "snapshot", "storage", "brake"]
 
     /// Command words first, then global flags, then the rest.
     static func normalized(_ arguments: [String]) -> [String] {

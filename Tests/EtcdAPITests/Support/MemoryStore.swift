@@ -56,11 +56,26 @@ struct MemoryStore {
                         .historyHash(HistoryHash(hash: 0xC0FFEE, compactRevision: compactRevision, revision: through))),
                     []
                 )
+            case .history(let request): return (.success(.history(past(request))), [])
             case .authorize: return (.success(.authorized), [])
             }
         } catch {
             return (.failure(error), [])
         }
+    }
+
+    /// As asked by one and the same client, a second apart.
+    private func past(_ request: KeyHistoryRequest) -> KeyHistory {
+        let origin = Origin(
+            member: MemberID(0xA1), incarnation: Incarnation(1), serial: 1, user: "ops", peer: "10.0.0.7:4711")
+        let rows = history.filter { $0.kv.key == request.key && $0.revision >= request.from }.map {
+            RevisionRow(
+                kind: $0.kind, kv: $0.kv, sub: $0.sub, commitTimeMilliseconds: $0.revision.number * 1_000,
+                origin: origin)
+        }
+        let limit = request.limit > 0 ? Int(request.limit) : rows.count
+        return KeyHistory(
+            entries: Array(rows.prefix(limit)), more: rows.count > limit, compactRevision: compactRevision)
     }
 
     private mutating func write(

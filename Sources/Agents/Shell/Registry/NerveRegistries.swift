@@ -16,6 +16,8 @@ final class NerveRegistries: @unchecked Sendable {
     private let logger: Logger
     private let onEvent: (NerveEvent) -> Void
     private var open: [RegistryID: Open] = [:]
+    /// Paths for which the registry was asked, or is being asked, to brake a mass expiry.
+    private var braked: [RegistryID: Set<String>] = [:]
     /// Clients that are closing.
     private var closing = 0
     private var whenClosed: (() -> Void)?
@@ -45,6 +47,7 @@ final class NerveRegistries: @unchecked Sendable {
 
     func close(_ id: RegistryID) {
         guard let entry = open.removeValue(forKey: id) else { return }
+        braked[id] = nil
         closing += 1
         entry.links.cancel()
         entry.client.close { [loop] in
@@ -97,6 +100,25 @@ final class NerveRegistries: @unchecked Sendable {
     ) {
         let put = PutRequest(key: key, value: value, lease: LeaseID(rawValue: lease))
         call(id, request, put, deadline) { _ in .requestDone(id, request) }
+        optIntoBrake(id, pathOf: key)
+    }
+
+    /// Asks the registry, once for each path, not to end all registrations there at once when all their agents fall
+    /// silent together. Settings that somebody has made stand. Beside the registration, which does not depend on it: an
+    /// etcd knows nothing of it, and a user may lack the right.
+    private func optIntoBrake(_ id: RegistryID, pathOf key: [UInt8]) {
+        guard let slash = key.lastIndex(of: UInt8(ascii: "/")), let client = open[id]?.client else { return }
+        let prefix = Array(key[...slash])
+        let name = String(decoding: prefix, as: UTF8.self)
+        guard braked[id, default: []].insert(name).inserted else { return }
+        client.call(BrakeSetRequest(prefix: prefix, onlyIfAbsent: true), timeout: .seconds(5)) { [weak self] result in
+            guard let self, case .failure(let error) = result else { return }
+            switch RegistryFailure(error) {
+            case .unreachable: self.braked[id]?.remove(name)
+            case .leaseNotFound, .refused:
+                self.logger.info("\(name): no brake on mass expiry: \(error)")
+            }
+        }
     }
 
     func delete(_ id: RegistryID, _ request: RequestID, key: [UInt8], deadline: Instant) {
