@@ -62,7 +62,7 @@ extension MemberReplica {
             hub.catchUpFinished(job, .events(events, through: through), into: &watchDeliveries)
         case .compacted(let revision):
             hub.catchUpFinished(job, .compacted(revision), into: &watchDeliveries)
-        case .range, .txn, .hash, .failed:
+        case .range, .txn, .hash, .history, .failed:
             hub.catchUpAbandoned(job)
         }
     }

@@ -19,6 +19,8 @@ package struct ReplicaCounters: Hashable, Sendable {
     /// Writes of this member that no leader took or that were not heard of again in time.
     package var failedProposals: UInt64 = 0
 
+    package init() {}
+
     /// A command was carried out.
     mutating func applied(_ result: CommandResult, asLeader isLeader: Bool) {
         switch result {

@@ -1,5 +1,6 @@
 package import NIOCore
 package import Primitives
+import Synchronization
 
 /// What the links with one member have carried since this member first heard of it; outlives the links. Confined to
 /// the transport's loop.

@@ -1,3 +1,4 @@
+import GRPC
 import RegistryModel
 
 /// How requests to make a learner a voter ended. There are as many reasons as there are refusals.

@@ -1,4 +1,5 @@
 import EtcdProto
+import Primitives
 import RegistryModel
 
 extension Translation {

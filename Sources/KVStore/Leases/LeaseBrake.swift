@@ -80,6 +80,18 @@ package struct LeaseBrake: Sendable {
         /// How many were held when spreading began.
         var toSpread = 0
         var freed = 0
+        /// What was said last: leases are held between two looks as well.
+        var reported = Numbers()
+        var numbers: Numbers {
+            Numbers(held: held.count, silent: silent, leases: leases, isSpreading: isSpreading)
+        }
+    }
+
+    private struct Numbers: Hashable, Sendable {
+        var held = 0
+        var silent = 0
+        var leases = 0
+        var isSpreading = false
     }
 
     /// As few: what one host can bring about alone, or a pair of them, is no reason to doubt.
@@ -151,7 +163,9 @@ package struct LeaseBrake: Sendable {
     ) {
         for place in holds.indices.reversed() where holds[place].nextLook <= now {
             let prefix = holds[place].prefix
-            holds[place].held.removeAll { !isHeld($0) }
+            // Whoever was renewed and fell silent again since the last look stands there twice.
+            var seen: Set<LeaseID> = []
+            holds[place].held.removeAll { !isHeld($0) || !seen.insert($0).inserted }
             guard let present = settings(prefix), present.isOn else {
                 end(place, .off, into: &outcome)
                 continue
@@ -166,7 +180,6 @@ package struct LeaseBrake: Sendable {
 
     private mutating func advance(_ place: Int, _ counted: Counted, at now: Instant, into outcome: inout Outcome) {
         var hold = holds[place]
-        let before = (hold.held.count, hold.silent, hold.leases, hold.isSpreading)
         (hold.silent, hold.leases, hold.origins) = (counted.silent, counted.leases, counted.origins)
         hold.nextLook = now + LeaseBrake.interval(counted.leases)
         if LeaseBrake.isMassExpiry(counted, hold.settings) {
@@ -185,12 +198,14 @@ package struct LeaseBrake: Sendable {
             hold.freed += spread.count
         }
         outcome.freed += spread
+        let isNews = hold.reported != hold.numbers
+        hold.reported = hold.numbers
         holds[place] = hold
         if now >= hold.spreadUntil || (hold.isSpreading && hold.held.isEmpty) {
             end(place, .spread, into: &outcome)
         } else if let calm = hold.calmSince, calm + .seconds(hold.settings.window) <= now {
             end(place, .calm, into: &outcome)
-        } else if before != (hold.held.count, hold.silent, hold.leases, hold.isSpreading) {
+        } else if isNews {
             outcome.notices.append(.changed(hold.prefix))
         }
     }
