@@ -1,5 +1,6 @@
 import EtcdProto
 import RegistryModel
+import SignedTokens
 import SwiftProtobuf
 
 /// `etcdserverpb.Auth`: users, roles, rights and logins. Whatever involves a password is a procedure.
@@ -158,12 +159,18 @@ enum AuthService {
 
     // MARK: Passwords
 
-    static let authenticate = ProcedureMethod(service: name, name: "Authenticate") { bytes, _ in
+    static let authenticate = ProcedureMethod(service: name, name: "Authenticate") { bytes, options in
         let message = try Etcdserverpb_AuthenticateRequest(serializedBytes: bytes)
-        var generator = SystemRandomNumberGenerator()
         return AuthenticateProcedure(
-            user: message.name, password: message.password,
-            token: AuthenticateProcedure.drawToken(using: &generator))
+            user: message.name, password: message.password, issue: tokenIssue(to: message.name, options.tokens))
+    }
+
+    private static func tokenIssue(to user: String, _ signer: TokenSigner?) -> TokenIssue {
+        guard let signer else {
+            var generator = SystemRandomNumberGenerator()
+            return .remembered(TokenIssue.draw(using: &generator))
+        }
+        return signer.canSign ? .signed { try signer.issue(user: user, authRevision: $0) } : .refused
     }
 
     /// A hash that the client made itself is ignored, as in etcd.
