@@ -26,7 +26,7 @@ struct AuthenticateProcedure: Procedure {
         /// Waits for the stored hash; to `verifying`, or over.
         case looking
         /// To `registering`, or over.
-        case verifying(authRevision: UInt64)
+        case verifying(PasswordRecord)
         /// Waits for the token to be known by all; over, or to `looking` when users were changed meanwhile.
         case registering
         case over
@@ -36,6 +36,8 @@ struct AuthenticateProcedure: Procedure {
     private let password: String
     private let issue: TokenIssue
     private var state = State.looking
+    /// What the password was found to fit.
+    private var fittingHash: String?
 
     init(user: String, password: String, issue: TokenIssue) {
         self.user = AuthName(user)
@@ -50,10 +52,13 @@ struct AuthenticateProcedure: Procedure {
         case (.looking, .started): return look()
         case (.looking, .answered(.success(let body), _)):
             guard case .passwordRecord(let record) = body else { UnaryMethod.mismatch(body, "Authenticate") }
-            state = .verifying(authRevision: record.authRevision)
+            // Others were changed meanwhile, not this user's password.
+            if record.hash == fittingHash { return register(at: record.authRevision) }
+            state = .verifying(record)
             return [.compute(.verify(password: password, hash: record.hash))]
-        case (.verifying(let revision), .computed(.verified(true))):
-            return register(at: revision)
+        case (.verifying(let record), .computed(.verified(true))):
+            fittingHash = record.hash
+            return register(at: record.authRevision)
         case (.verifying, .computed(.verified(false))):
             return end(ErrorTable.status(Rejection(.authenticationFailed)))
         case (.verifying, .computed(.failed(let status))): return end(status)
