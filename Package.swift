@@ -37,6 +37,7 @@ let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl
 let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
 let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let protobuf: Target.Dependency = .product(name: "SwiftProtobuf", package: "swift-protobuf")
 let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -132,7 +133,7 @@ let package = Package(
             dependencies: ["Replica", "Raft", "KVStore", "Storage", "RegistryModel", "Primitives"],
             swiftSettings: strict),
         .target(
-            name: "LinkSecurity", dependencies: [nio, nioPosix, nioTLS, nioSSL], swiftSettings: strict),
+            name: "LinkSecurity", dependencies: ["Primitives", nio, nioPosix, nioTLS, nioSSL], swiftSettings: strict),
         .testTarget(
             name: "LinkSecurityTests",
             dependencies: ["LinkSecurity", "GRPC", "Transport", "Primitives", nio, nioPosix, logging],
@@ -145,19 +146,27 @@ let package = Package(
             dependencies: ["Transport", "Primitives", nio, nioPosix, logging],
             swiftSettings: strict),
         .target(
-            name: "GRPC", dependencies: ["LinkSecurity", "CNghttp2", nio, nioPosix, nioHTTP1],
+            name: "GRPC", dependencies: ["LinkSecurity", "Primitives", "CNghttp2", nio, nioPosix, nioHTTP1],
             swiftSettings: strict),
         .testTarget(
             name: "GRPCTests", dependencies: ["GRPC", nio, nioPosix, nioHTTP1],
             swiftSettings: strict),
         .target(name: "EtcdProto", dependencies: [protobuf], exclude: ["protos"], swiftSettings: generated),
         .target(
+            name: "SignedTokens", dependencies: ["Primitives", crypto, cryptoExtras, asn1, protobuf],
+            swiftSettings: strict),
+        .testTarget(name: "SignedTokensTests", dependencies: ["SignedTokens", "Primitives"], swiftSettings: strict),
+        .target(
             name: "EtcdAPI",
-            dependencies: ["RegistryModel", "Primitives", "EtcdProto", "GRPC", "CCrypt", protobuf, nio, nioPosix],
+            dependencies: [
+                "RegistryModel", "Primitives", "SignedTokens", "EtcdProto", "GRPC", "CCrypt", protobuf, nio, nioPosix,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "EtcdAPITests",
-            dependencies: ["EtcdAPI", "EtcdProto", "RegistryModel", "Primitives", "GRPC", protobuf, nio, nioPosix],
+            dependencies: [
+                "EtcdAPI", "SignedTokens", "EtcdProto", "RegistryModel", "Primitives", "GRPC", protobuf, nio, nioPosix,
+            ],
             swiftSettings: strict),
 
         // Shells
@@ -165,13 +174,13 @@ let package = Package(
             name: "RegistryServer",
             dependencies: [
                 "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "Transport", "LinkSecurity", "EtcdAPI",
-                "GRPC", "YAML", "RegistryModel", "Primitives", nio, nioPosix, logging, deque,
+                "SignedTokens", "GRPC", "YAML", "RegistryModel", "Primitives", nio, nioPosix, logging, deque,
             ], swiftSettings: strict),
         .testTarget(
             name: "RegistryServerTests",
             dependencies: [
-                "RegistryServer", "Replica", "Raft", "Storage", "Transport", "EtcdAPI", "GRPC", "RegistryModel",
-                "Primitives", nio, nioPosix, logging,
+                "RegistryServer", "Replica", "Raft", "Storage", "Transport", "EtcdAPI", "SignedTokens", "GRPC",
+                "RegistryModel", "Primitives", nio, nioPosix, logging,
             ], swiftSettings: strict),
         .target(
             name: "RegistryClient",

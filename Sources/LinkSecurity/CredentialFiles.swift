@@ -23,7 +23,7 @@ extension TLSFile {
     /// The whole file. Blocks.
     ///
     /// - Throws: `TLSSetupError` naming setting, file and reason.
-    func read() throws(TLSSetupError) -> [UInt8] {
+    package func read() throws(TLSSetupError) -> [UInt8] {
         // Nonblocking: a pipe or a terminal must not hold the program up.
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw complaint("cannot be read: \(TLSFile.reason(errno))") }

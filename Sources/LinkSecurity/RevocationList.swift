@@ -1,3 +1,5 @@
+import Primitives
+
 /// The serial numbers of a certificate revocation list (RFC 5280 §5.1).
 ///
 /// The list's signature is not checked, as in etcd: whoever can write the file could remove it as well.
@@ -16,8 +18,13 @@ struct RevocationList: Hashable, Sendable {
 
     /// Reads a file of PEM (`X509 CRL`, several count together) or DER.
     init(_ file: [UInt8]) throws(Malformed) {
-        let blocks = try PEMBlocks.read(file, label: "X509 CRL")
-        for list in blocks.isEmpty ? [file] : blocks { try add(list) }
+        let blocks: [PEMBlock]
+        do throws(PEMBlock.Malformed) {
+            blocks = try PEMBlock.read(file, labels: ["X509 CRL"])
+        } catch {
+            throw Malformed(text: error.text)
+        }
+        for list in blocks.isEmpty ? [file] : blocks.map(\.bytes) { try add(list) }
     }
 
     /// `CertificateList ::= SEQUENCE { tbsCertList SEQUENCE { version INTEGER OPTIONAL, signature SEQUENCE, issuer
@@ -86,71 +93,5 @@ struct DERReader {
         guard rest.count >= length else { throw RevocationList.Malformed(text: "\(name) is cut short") }
         defer { rest = rest.dropFirst(length) }
         return rest.prefix(length)
-    }
-}
-
-/// The base64 blocks between `-----BEGIN X-----` and `-----END X-----` (RFC 7468).
-enum PEMBlocks {
-    /// - Returns: the decoded blocks with this label; none when the file has no such line.
-    static func read(_ file: [UInt8], label: String) throws(RevocationList.Malformed) -> [[UInt8]] {
-        var blocks: [[UInt8]] = []
-        var body: [UInt8]?
-        for line in file.split(whereSeparator: { $0 == 10 || $0 == 13 }) {
-            let line = trimmed(line)
-            if line.elementsEqual("-----BEGIN \(label)-----".utf8) {
-                guard body == nil else { throw RevocationList.Malformed(text: "the block \(label) has no end") }
-                body = []
-            } else if line.elementsEqual("-----END \(label)-----".utf8) {
-                guard let text = body, let block = decode(text) else {
-                    throw RevocationList.Malformed(text: "the block \(label) is not base64")
-                }
-                blocks.append(block)
-                body = nil
-            } else {
-                body?.append(contentsOf: line)
-            }
-        }
-        guard body == nil else { throw RevocationList.Malformed(text: "the block \(label) has no end") }
-        return blocks
-    }
-
-    private static func trimmed(_ line: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-        var line = line.drop { $0 == 32 || $0 == 9 }
-        while let last = line.last, last == 32 || last == 9 { line.removeLast() }
-        return line
-    }
-
-    private static func decode(_ text: [UInt8]) -> [UInt8]? {
-        guard text.count % 4 == 0 else { return nil }
-        let padding = text.reversed().prefix { $0 == UInt8(ascii: "=") }.count
-        guard padding <= 2 else { return nil }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(text.count / 4 * 3)
-        var bits: UInt32 = 0
-        for (index, byte) in text.dropLast(padding).enumerated() {
-            guard let value = value(byte) else { return nil }
-            bits = bits << 6 | UInt32(value)
-            if index % 4 == 3 {
-                bytes += [UInt8(truncatingIfNeeded: bits >> 16), UInt8(truncatingIfNeeded: bits >> 8)]
-                bytes.append(UInt8(truncatingIfNeeded: bits))
-                bits = 0
-            }
-        }
-        if padding == 2 { bytes.append(UInt8(truncatingIfNeeded: bits >> 4)) }
-        if padding == 1 {
-            bytes += [UInt8(truncatingIfNeeded: bits >> 10), UInt8(truncatingIfNeeded: bits >> 2)]
-        }
-        return bytes
-    }
-
-    private static func value(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case UInt8(ascii: "A")...UInt8(ascii: "Z"): byte - UInt8(ascii: "A")
-        case UInt8(ascii: "a")...UInt8(ascii: "z"): byte - UInt8(ascii: "a") + 26
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0") + 52
-        case UInt8(ascii: "+"): 62
-        case UInt8(ascii: "/"): 63
-        default: nil
-        }
     }
 }

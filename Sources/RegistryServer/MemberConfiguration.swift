@@ -114,7 +114,8 @@ public struct MemberConfiguration: Sendable {
     public var hostWhitelist = ["*"]
     /// Whether metrics have histograms of every gRPC method.
     public var hasExtensiveMetrics = false
-    /// `simple`: tokens that live in the members' memory.
+    /// `simple`: tokens that live in the members' memory. `jwt,sign-method=RS256,pub-key=FILE,priv-key=FILE,ttl=5m`:
+    /// tokens that are signed, which every member with the same keys takes; the files are read at the start.
     public var authToken = "simple"
     /// Life of a simple token since its last use.
     public var authTokenTTLSeconds: Int64 = 300
@@ -176,6 +177,7 @@ public struct MemberConfiguration: Sendable {
                     + "--initial-advertise-peer-urls says \(initialAdvertisePeerURLs.joined(separator: ","))")
         }
         try validateSecurity()
+        _ = try TokenOptions(authToken)
         if let reserve = diskReserveBytes, reserve < 0 {
             throw ConfigurationError("--disk-reserve-bytes \(reserve) is below 0")
         }

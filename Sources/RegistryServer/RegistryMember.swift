@@ -106,7 +106,8 @@ public final class RegistryMember: Sendable {
             }, slowStep: .milliseconds(configuration.warningApplyMilliseconds), failed: onFailure,
             removed: { removal.give() })
         guard let transport = made else { preconditionFailure("the core made no transport") }
-        let options = configuration.doorOptions(logger)
+        var options = configuration.doorOptions(logger)
+        options.tokens = credentials.tokens
         doors = EtcdFrontDoors(service: core, group: group, options: options, metricsSource: core)
         listener = GRPCServer(group: group, options: configuration.serverOptions(options))
         clientCredentials = credentials.clients

@@ -1,5 +1,6 @@
 import LinkSecurity
 import Logging
+import SignedTokens
 import Transport
 
 extension MemberConfiguration {
@@ -137,11 +138,13 @@ extension ConfigurationError {
     }
 }
 
-/// A member's certificates, read once so that a member without usable ones does not start.
+/// A member's certificates and the keys of its tokens, read once so that a member without usable ones does not start.
 struct MemberCredentials: Sendable {
     /// nil without a certificate for clients.
     var clients: TLSCredentials?
     var links: LinkCredentials
+    /// nil: tokens are not signed.
+    var tokens: TokenSigner?
 
     /// - Throws: `ConfigurationError` naming the flag, the file and what was wrong.
     init(_ configuration: MemberConfiguration, clientProtocols: [String], logger: Logger) throws(ConfigurationError) {
@@ -163,5 +166,6 @@ struct MemberCredentials: Sendable {
         } catch {
             throw ConfigurationError(error.description)
         }
+        tokens = try TokenOptions(configuration.authToken).signed?.signer()
     }
 }

@@ -335,7 +335,7 @@ private final class MemoryAuth: Sendable {
         let outcomes = await withCheckedContinuation { (continuation: CheckedContinuation<[PasswordOutcome], Never>) in
             let seen = Mutex<[PasswordOutcome]>([])
             for _ in 0..<40 {
-                lane.submit(.hash(password: "x")) { outcome in
+                _ = lane.submit(.hash(password: "x"), of: "p") { outcome in
                     let all = seen.withLock { seen -> [PasswordOutcome]? in
                         seen.append(outcome)
                         return seen.count == 40 ? seen : nil
@@ -349,7 +349,7 @@ private final class MemoryAuth: Sendable {
         #expect(outcomes.contains { if case .hashed = $0 { true } else { false } })
         lane.finish()
         let late = await withCheckedContinuation { continuation in
-            lane.submit(.hash(password: "x")) { continuation.resume(returning: $0) }
+            _ = lane.submit(.hash(password: "x"), of: "p") { continuation.resume(returning: $0) }
         }
         #expect(late == .failed(ErrorTable.status(Rejection(.stopped))))
     }

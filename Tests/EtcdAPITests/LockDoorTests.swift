@@ -208,6 +208,24 @@ extension Data {
         }
     }
 
+    @Test("What a caller leaves behind is taken away in the member's name: its token may have run out by then")
+    func cleaningUp() async throws {
+        try await LoopbackDoor.with { door async throws in
+            for lease in [Int64(1), 2] { try await door.grant(lease) }
+            _ = try await door.lock("c", lease: 1).next()
+            let waiter = try door.lock("c", lease: 2, metadata: Metadata(["token": "old"]))
+            try await door.eventually { door.watchesAsked == 1 }
+            #expect(door.registry.submitted.last?.context.credential == .token("old"))
+            waiter.cancel()
+            try await door.eventually { try await door.names("c/") == ["c/1"] }
+            let removals = door.registry.submitted.filter { submitted in
+                guard case .write(.txn(let request)) = submitted.request else { return false }
+                return request.success == [.deleteRange(DeleteRangeRequest(range: .key(Key("c/2"))))]
+            }
+            #expect(removals.map(\.context.credential) == [.root])
+        }
+    }
+
     @Test("A waiter takes its call up again with the same lease; a call that ends does not take an older key along")
     func earlierKey() async throws {
         try await LoopbackDoor.with { door async throws in

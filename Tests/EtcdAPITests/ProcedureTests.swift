@@ -37,8 +37,8 @@ import Testing
 
     @Test("Waiting looks for the youngest key before ours, watches it, and looks again when it is gone or compacted")
     func waiting() {
-        var wait = PredecessorWait(prefix: Key("n/"), ownRevision: Revision(10))
-        #expect(isQuestion(wait.question) && !wait.hasWaited)
+        var wait = PredecessorWait(name: Array("n".utf8), lease: LeaseID(5), revision: Revision(10))
+        #expect(isQuestion(wait.question))
         func go(_ event: ProcedureEvent) -> [ProcedureEffect] {
             guard case .go(let effects) = wait.step(event) else { return [.finish(.ok)] }
             return effects
@@ -55,9 +55,29 @@ import Testing
             Issue.record("the watch goes on: \(gone)")
             return
         }
-        #expect(isQuestion(gone[1]) && wait.hasWaited)
-        guard case .clear(let at) = wait.step(.answered(.success(range([])), header(40))) else {
-            Issue.record("nobody is left, and it waits")
+        #expect(isQuestion(gone[1]))
+        guard case .ask(.range(let own))? = go(.answered(.success(range([])), header(40))).last else {
+            Issue.record("nobody is left, and it is not asked whether we are")
+            return
+        }
+        #expect(own.range == .key(Key("n/5")))
+        var late = wait
+        guard case .first(let at) = wait.step(.answered(.success(range([pair("n/5", created: 10)])), header(41))) else {
+            Issue.record("it is our turn, and it waits")
+            return
+        }
+        #expect(at.revision == 41)
+        guard case .expired = late.step(.answered(.success(range([pair("n/5", created: 11)])), header(41))) else {
+            Issue.record("another's key was taken for ours")
+            return
+        }
+    }
+
+    @Test("Who finds nobody before it need not wait, nor be asked for")
+    func noWaiting() {
+        var wait = PredecessorWait(name: Array("n".utf8), lease: LeaseID(5), revision: Revision(10))
+        guard case .first(let at) = wait.step(.answered(.success(range([])), header(40))) else {
+            Issue.record("nobody is there, and it waits")
             return
         }
         #expect(at.revision == 40)

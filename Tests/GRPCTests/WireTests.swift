@@ -15,21 +15,6 @@ import Testing
         #expect(PercentEncoding.decode("%ff".utf8) == "\u{FFFD}")
     }
 
-    @Test("Base64 round-trips with and without padding and refuses what is not base64")
-    func base64() {
-        for count in 0..<70 {
-            let bytes = pattern(count)
-            let text = Base64.encode(bytes)
-            #expect(Base64.decode(text) == bytes)
-            let padding = [UInt8](repeating: UInt8(ascii: "="), count: (4 - text.count % 4) % 4)
-            #expect(Base64.decode(text + padding) == bytes)
-        }
-        #expect(Base64.encode(Array("foob".utf8)) == Array("Zm9vYg".utf8))
-        for bad in ["A", "Zm9v!", "Zg=a", "Zm9vY"] {
-            #expect(Base64.decode(bad.utf8) == nil)
-        }
-    }
-
     @Test(
         "grpc-timeout values are read with all units",
         arguments: [

@@ -175,9 +175,6 @@ struct FlagTests {
         #expect(refusal(["--cors=example.com"]).contains("--cors 'example.com'"))
         #expect(refusal(["--cors=http://example.com"]).contains("not an origin"))
         #expect(try flags(["--cors="]).configuration.corsOrigins == ["*"])
-        #expect(refusal(["--auth-token=jwt,sign-method=RS256,ttl=10m"]).contains("signed tokens are not issued yet"))
-        #expect(refusal(["--auth-token=magic"]).contains("neither simple nor jwt"))
-        #expect(try flags(["--auth-token", "simple"]).configuration.authToken == "simple")
         #expect(refusal(["--bcrypt-cost=3"]).contains("--bcrypt-cost '3' is not a number in 4...31"))
         #expect(refusal(["--log-outputs=default,stdout"]).contains("--log-outputs"))
         let logging = try flags(["--log-outputs=stdout,/tmp/x.log,stdout", "--log-format=json", "--debug"]).logging

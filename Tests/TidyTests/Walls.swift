@@ -29,18 +29,23 @@ struct Wall {
         Wall(
             "MemberLanes", .shell, ["Replica", "Raft", "KVStore", "Storage", "RegistryModel", "Primitives"],
             testedBy: "SimulatorTests"),
-        Wall("LinkSecurity", .shell, ["NIOCore", "NIOPosix", "NIOTLS", "NIOSSL"]),
+        Wall("LinkSecurity", .shell, ["Primitives", "NIOCore", "NIOPosix", "NIOTLS", "NIOSSL"]),
         Wall("Transport", .shell, ["LinkSecurity", "Primitives", "NIOCore", "NIOPosix", "Logging"]),
-        Wall("GRPC", .shell, ["LinkSecurity", "CNghttp2", "NIOCore", "NIOPosix", "NIOHTTP1"]),
+        Wall("GRPC", .shell, ["LinkSecurity", "Primitives", "CNghttp2", "NIOCore", "NIOPosix", "NIOHTTP1"]),
         Wall("EtcdProto", .generated, ["SwiftProtobuf"]),
+        Wall("SignedTokens", .shell, ["Primitives", "Crypto", "CryptoExtras", "SwiftASN1", "SwiftProtobuf"]),
         Wall(
             "EtcdAPI", .shell,
-            ["RegistryModel", "Primitives", "EtcdProto", "GRPC", "CCrypt", "SwiftProtobuf", "NIOCore", "NIOPosix"]),
+            [
+                "RegistryModel", "Primitives", "SignedTokens", "EtcdProto", "GRPC", "CCrypt", "SwiftProtobuf",
+                "NIOCore", "NIOPosix",
+            ]),
         Wall(
             "RegistryServer", .shell,
             [
                 "MemberLanes", "Replica", "Raft", "KVStore", "Watch", "Storage", "Transport", "LinkSecurity", "EtcdAPI",
-                "GRPC", "YAML", "RegistryModel", "Primitives", "NIOCore", "NIOPosix", "Logging", "DequeModule",
+                "SignedTokens", "GRPC", "YAML", "RegistryModel", "Primitives", "NIOCore", "NIOPosix", "Logging",
+                "DequeModule",
             ]),
         Wall(
             "RegistryClient", .shell,

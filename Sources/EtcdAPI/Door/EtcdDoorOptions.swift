@@ -1,5 +1,6 @@
 package import NIOCore
 import RegistryModel
+package import SignedTokens
 
 /// What a member says about itself where etcd clients ask for versions and sizes.
 package struct EtcdIdentity: Hashable, Sendable {
@@ -24,6 +25,8 @@ package struct EtcdDoorOptions: Sendable {
     package var txnOperationsMax = RequestValidation.operationsMax
     /// Binary logarithm of the rounds of new password hashes (`--bcrypt-cost`), 4 to 31.
     package var bcryptCost = 10
+    /// Who signs and verifies tokens (`--auth-token jwt`); nil: members remember the tokens that they gave out.
+    package var tokens: TokenSigner?
     /// Whether a caller without a token is who its client certificate names (`--client-cert-auth`).
     package var usesCertificateNames = false
     /// How long a stream opened with `hasleader` outlives the loss of the leader: three election timeouts.

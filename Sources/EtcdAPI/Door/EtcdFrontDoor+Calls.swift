@@ -175,18 +175,18 @@ extension EtcdFrontDoor: CallRouter {
 
     /// A token says more than a certificate. One without a CommonName names a user that has no rights.
     private func credential(of call: ServerCall) -> Credential {
-        let credential = Self.credential(in: call.metadata)
-        guard credential == .none, options.usesCertificateNames, call.connection.hasVerifiedCertificate,
+        if let token = Self.token(in: call.metadata) { return credential(of: token) }
+        guard options.usesCertificateNames, call.connection.hasVerifiedCertificate,
             call.metadata[GatewayCall.mark] == nil
-        else { return credential }
+        else { return .none }
         return .certificate(commonName: call.connection.certificateCommonName ?? "")
     }
 
     /// The token a request brings: `token`, or else `authorization`, of which a leading `Bearer ` is cut off.
-    static func credential(in metadata: Metadata) -> Credential {
-        guard let value = metadata["token"] ?? metadata["authorization"] else { return .none }
+    static func token(in metadata: Metadata) -> String? {
+        guard let value = metadata["token"] ?? metadata["authorization"] else { return nil }
         let scheme = "Bearer "
-        return .token(value.hasPrefix(scheme) ? String(value.dropFirst(scheme.count)) : value)
+        return value.hasPrefix(scheme) ? String(value.dropFirst(scheme.count)) : value
     }
 }
 

@@ -2,6 +2,7 @@ import GRPC
 import NIOCore
 import Primitives
 import RegistryModel
+import SignedTokens
 
 /// The etcd v3 front door of one event loop: decodes calls, hands requests to the member, encodes its answers.
 ///
@@ -47,6 +48,8 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
     /// Open streams that were opened with `hasleader`, by identity.
     private var leaderBound: [ObjectIdentifier: any EndableStream] = [:]
     private var eventCache = EventCache()
+    /// nil: tokens are not signed.
+    private var tokens: TokenVerifier?
     /// Streams that received events in the batch at hand.
     private var streamsToSettle: [WatchStream] = []
 
@@ -71,6 +74,7 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
         clusterID = service.clusterID.number
         memberID = service.memberID.number
         metrics = DoorMetrics(methods: EtcdMethods.all, hasHistograms: options.hasExtensiveMetrics)
+        tokens = options.tokens.map(TokenVerifier.init)
         registerOpenings()
     }
 
@@ -225,6 +229,16 @@ final class EtcdFrontDoor: ReplySink, @unchecked Sendable {
     /// Harmless for a stream that was not bound.
     func unbindFromLeader(_ stream: any EndableStream) {
         leaderBound.removeValue(forKey: ObjectIdentifier(stream))
+    }
+
+    // MARK: Tokens
+
+    /// What a token is good for. One that is not signed as it should be is left to the member, which refuses it or, while
+    /// there are no users, ignores it as any other.
+    func credential(of token: String) -> Credential {
+        guard tokens != nil else { return .token(token) }
+        guard let claims = tokens?.claims(of: token) else { return .token("") }
+        return .verified(user: claims.user, authRevision: claims.authRevision)
     }
 
     // MARK: Headers

@@ -3,6 +3,22 @@ import GRPC
 import RegistryModel
 import SwiftProtobuf
 
+/// Where the token of a login comes from.
+enum TokenIssue: Sendable {
+    /// Every member learns it with the login; unguessable, new for each call.
+    case remembered(String)
+    /// Made when the login has been counted, of the auth revision at which it was.
+    case signed(@Sendable (_ authRevision: UInt64) throws -> String)
+    /// This member can only verify tokens.
+    case refused
+
+    /// As etcd draws them: 16 letters.
+    static func draw(using generator: inout some RandomNumberGenerator) -> String {
+        let letters = Array("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        return String((0..<16).map { _ in letters[Int.random(in: 0..<letters.count, using: &generator)] })
+    }
+}
+
 /// `etcdserverpb.Auth/Authenticate`: a password for a token. The password is compared here and never leaves the member;
 /// what is replicated is that it was right.
 struct AuthenticateProcedure: Procedure {
@@ -10,7 +26,7 @@ struct AuthenticateProcedure: Procedure {
         /// Waits for the stored hash; to `verifying`, or over.
         case looking
         /// To `registering`, or over.
-        case verifying(authRevision: UInt64)
+        case verifying(PasswordRecord)
         /// Waits for the token to be known by all; over, or to `looking` when users were changed meanwhile.
         case registering
         case over
@@ -18,20 +34,15 @@ struct AuthenticateProcedure: Procedure {
 
     private let user: AuthName
     private let password: String
-    private let token: String
+    private let issue: TokenIssue
     private var state = State.looking
+    /// What the password was found to fit.
+    private var fittingHash: String?
 
-    /// - Parameter token: unguessable, new for each call.
-    init(user: String, password: String, token: String) {
+    init(user: String, password: String, issue: TokenIssue) {
         self.user = AuthName(user)
         self.password = password
-        self.token = token
-    }
-
-    /// As etcd draws them: 16 letters.
-    static func drawToken(using generator: inout some RandomNumberGenerator) -> String {
-        let letters = Array("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-        return String((0..<16).map { _ in letters[Int.random(in: 0..<letters.count, using: &generator)] })
+        self.issue = issue
     }
 
     mutating func step(_ event: ProcedureEvent) -> [ProcedureEffect] {
@@ -41,21 +52,21 @@ struct AuthenticateProcedure: Procedure {
         case (.looking, .started): return look()
         case (.looking, .answered(.success(let body), _)):
             guard case .passwordRecord(let record) = body else { UnaryMethod.mismatch(body, "Authenticate") }
-            state = .verifying(authRevision: record.authRevision)
+            // Others were changed meanwhile, not this user's password.
+            if record.hash == fittingHash { return register(at: record.authRevision) }
+            state = .verifying(record)
             return [.compute(.verify(password: password, hash: record.hash))]
-        case (.verifying(let revision), .computed(.verified(true))):
-            state = .registering
-            return [.ask(.write(.auth(.authenticate(user, token: token, revision: revision))))]
+        case (.verifying(let record), .computed(.verified(true))):
+            fittingHash = record.hash
+            return register(at: record.authRevision)
         case (.verifying, .computed(.verified(false))):
             return end(ErrorTable.status(Rejection(.authenticationFailed)))
         case (.verifying, .computed(.failed(let status))): return end(status)
         case (.registering, .answered(.success(let body), let header)):
-            guard case .authenticated(let token, _) = body else { UnaryMethod.mismatch(body, "Authenticate") }
-            state = .over
-            var response = Etcdserverpb_AuthenticateResponse()
-            response.header = Etcdserverpb_ResponseHeader(header)
-            response.token = token
-            return ProcedureEffect.answer(response.encoded)
+            guard case .authenticated(let token, let revision) = body else {
+                UnaryMethod.mismatch(body, "Authenticate")
+            }
+            return answer(token, revision, header)
         case (.registering, .answered(.failure(let rejection), _)) where rejection.code == .authRevisionOld:
             // What the password was compared with may be another user's by now.
             return look()
@@ -68,6 +79,32 @@ struct AuthenticateProcedure: Procedure {
     private mutating func look() -> [ProcedureEffect] {
         state = .looking
         return [.ask(.passwordRecord(user))]
+    }
+
+    private mutating func register(at revision: UInt64) -> [ProcedureEffect] {
+        let token: String
+        switch issue {
+        case .remembered(let drawn): token = drawn
+        case .signed: token = ""
+        case .refused: return end(GRPCStatus(.unknown, "auth: token signing attempted with verify-only key"))
+        }
+        state = .registering
+        return [.ask(.write(.auth(.authenticate(user, token: token, revision: revision))))]
+    }
+
+    private mutating func answer(_ learned: String, _ revision: UInt64, _ header: HeaderFields) -> [ProcedureEffect] {
+        var response = Etcdserverpb_AuthenticateResponse()
+        response.header = Etcdserverpb_ResponseHeader(header)
+        response.token = learned
+        if case .signed(let sign) = issue {
+            do {
+                response.token = try sign(revision)
+            } catch {
+                return end(GRPCStatus(.internal, "etcdserver: the token could not be signed: \(error)"))
+            }
+        }
+        state = .over
+        return ProcedureEffect.answer(response.encoded)
     }
 
     private mutating func end(_ status: GRPCStatus) -> [ProcedureEffect] {

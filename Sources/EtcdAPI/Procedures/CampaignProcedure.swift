@@ -18,10 +18,8 @@ struct CampaignProcedure: Procedure {
         case entering
         /// The key was there with another value, which is being replaced; to `waiting`, or over.
         case updating(Candidacy)
-        /// Over when the caller goes, which takes the key away; else over or to `confirming`.
+        /// Over when it is our turn, or when the caller goes, which takes the key away.
         case waiting(PredecessorWait, Candidacy)
-        /// Nobody is before us: is the key still there?
-        case confirming(Candidacy)
         /// The caller went while the transaction was on its way: what it put is removed.
         case leaving
         case over
@@ -45,7 +43,6 @@ struct CampaignProcedure: Procedure {
         self.value = value
     }
 
-    private var prefix: Key { SessionKey.prefix(name) }
     private var key: Key { SessionKey.key(name, lease: lease) }
 
     mutating func step(_ event: ProcedureEvent) -> [ProcedureEffect] {
@@ -61,26 +58,21 @@ struct CampaignProcedure: Procedure {
             return entered(body.ownTxn, header)
         case (.leaving, .answered(.success(let body), let header)):
             // A key that was there before belongs to an earlier call.
-            return over(body.ownTxn.succeeded ? [.order(removal(Revision(header.revision)))] : [])
+            return over(body.ownTxn.succeeded ? [place(Revision(header.revision)).removal] : [])
         case (.updating(let candidacy), .answered(let outcome, _)):
             return updated(candidacy, outcome)
         case (.waiting(var wait, let candidacy), let event):
             return waited(&wait, candidacy, event)
-        case (.confirming(let candidacy), .answered(.success(let body), _)):
-            guard body.ownRange.kvs.first?.createRevision == candidacy.revision else {
-                return over(SessionKey.failure(ElectionService.notLeader))
-            }
-            return succeed(candidacy)
         case (_, .answered(.failure(let rejection), _)):
             return over(SessionKey.failure(rejection))
         case (.entering, .abandoned):
             state = .leaving
             return []
-        case (.updating(let candidacy), .abandoned), (.confirming(let candidacy), .abandoned):
-            return over([.order(removal(candidacy.revision))])
+        case (.updating(let candidacy), .abandoned):
+            return over([place(candidacy.revision).removal])
         case (.idle, .abandoned), (.granting, .abandoned):
             return over([])
-        case (.idle, _), (.granting, _), (.entering, _), (.updating, _), (.confirming, _), (.leaving, _), (.over, _):
+        case (.idle, _), (.granting, _), (.entering, _), (.updating, _), (.leaving, _), (.over, _):
             return []
         }
     }
@@ -114,12 +106,12 @@ struct CampaignProcedure: Procedure {
         case .success(let body) where body.ownTxn.succeeded: wait(candidacy)
         case .success: over(SessionKey.failure(ElectionService.notLeader))
         case .failure(let rejection):
-            over([.order(removal(candidacy.revision))] + SessionKey.failure(rejection))
+            over([place(candidacy.revision).removal] + SessionKey.failure(rejection))
         }
     }
 
     private mutating func wait(_ candidacy: Candidacy) -> [ProcedureEffect] {
-        let wait = PredecessorWait(prefix: prefix, ownRevision: candidacy.revision)
+        let wait = place(candidacy.revision)
         state = .waiting(wait, candidacy)
         return [wait.question]
     }
@@ -127,23 +119,21 @@ struct CampaignProcedure: Procedure {
     private mutating func waited(
         _ wait: inout PredecessorWait, _ candidacy: Candidacy, _ event: ProcedureEvent
     ) -> [ProcedureEffect] {
-        if case .abandoned = event { return over([.order(removal(candidacy.revision))]) }
+        if case .abandoned = event { return over([wait.removal]) }
         switch wait.step(event) {
         case .go(let effects):
             state = .waiting(wait, candidacy)
             return effects
-        case .clear:
-            guard wait.hasWaited else { return succeed(candidacy) }
-            state = .confirming(candidacy)
-            return [.ask(.range(RangeRequest(range: .key(key))))]
+        case .first: return succeed(candidacy)
+        case .expired: return over(SessionKey.failure(ElectionService.notLeader))
         case .failed(let rejection):
             // The candidacy stands: a call with the same lease takes it up again.
             return over(SessionKey.failure(rejection))
         }
     }
 
-    private func removal(_ revision: Revision) -> Request {
-        SessionKey.removal(key, of: revision)
+    private func place(_ revision: Revision) -> PredecessorWait {
+        PredecessorWait(name: name, lease: lease, revision: revision)
     }
 
     private mutating func succeed(_ candidacy: Candidacy) -> [ProcedureEffect] {

@@ -16,10 +16,8 @@ struct LockProcedure: Procedure {
         /// Waits for the transaction that puts the key; over when it is the oldest, else to `waiting`. To `leaving`
         /// when the caller goes.
         case queueing
-        /// Over when the caller goes, which takes the key away; else to `confirming`.
-        case waiting(PredecessorWait, Revision)
-        /// Nobody is before us: is the key still there?
-        case confirming(Revision)
+        /// Over when it is our turn, or when the caller goes, which takes the key away.
+        case waiting(PredecessorWait)
         /// The caller went while the transaction was on its way: what it put is removed.
         case leaving
         case over
@@ -34,7 +32,6 @@ struct LockProcedure: Procedure {
         self.lease = lease
     }
 
-    private var prefix: Key { SessionKey.prefix(name) }
     private var key: Key { SessionKey.key(name, lease: lease) }
 
     mutating func step(_ event: ProcedureEvent) -> [ProcedureEffect] {
@@ -50,33 +47,24 @@ struct LockProcedure: Procedure {
             return queued(body.ownTxn, header)
         case (.leaving, .answered(.success(let body), let header)):
             // A key that was there before belongs to an earlier call.
-            return over(body.ownTxn.succeeded ? [.order(removal(Revision(header.revision)))] : [])
-        case (.waiting(var wait, let revision), let event):
-            return waited(&wait, revision, event)
-        case (.confirming(let revision), .answered(.success(let body), let header)):
-            guard body.ownRange.kvs.first?.createRevision == revision else {
-                return fail("mutex: session is expired")
-            }
-            return succeed(header)
-        case (.confirming(let revision), .answered(.failure(let rejection), _)):
-            return over([.order(removal(revision))] + SessionKey.failure(rejection))
+            return over(body.ownTxn.succeeded ? [place(Revision(header.revision)).removal] : [])
+        case (.waiting(var wait), let event):
+            return waited(&wait, event)
         case (_, .answered(.failure(let rejection), _)):
             return over(SessionKey.failure(rejection))
         case (.queueing, .abandoned):
             state = .leaving
             return []
-        case (.confirming(let revision), .abandoned):
-            return over([.order(removal(revision))])
         case (.idle, .abandoned), (.granting, .abandoned):
             return over([])
-        case (.idle, _), (.granting, _), (.queueing, _), (.confirming, _), (.leaving, _), (.over, _):
+        case (.idle, _), (.granting, _), (.queueing, _), (.leaving, _), (.over, _):
             return []
         }
     }
 
     private mutating func queue() -> [ProcedureEffect] {
         state = .queueing
-        let oldest = TxnOperation.range(SessionKey.first(prefix))
+        let oldest = TxnOperation.range(SessionKey.first(SessionKey.prefix(name)))
         return [
             .ask(
                 .write(
@@ -91,29 +79,25 @@ struct LockProcedure: Procedure {
     private mutating func queued(_ result: TxnResult, _ header: HeaderFields) -> [ProcedureEffect] {
         let revision = result.succeeded ? Revision(header.revision) : result.pair(at: 0)?.createRevision ?? .zero
         guard let oldest = result.pair(at: 1), oldest.createRevision != revision else { return succeed(header) }
-        let wait = PredecessorWait(prefix: prefix, ownRevision: revision)
-        state = .waiting(wait, revision)
+        let wait = place(revision)
+        state = .waiting(wait)
         return [wait.question]
     }
 
-    private mutating func waited(
-        _ wait: inout PredecessorWait, _ revision: Revision, _ event: ProcedureEvent
-    ) -> [ProcedureEffect] {
-        if case .abandoned = event { return over([.order(removal(revision))]) }
+    private mutating func waited(_ wait: inout PredecessorWait, _ event: ProcedureEvent) -> [ProcedureEffect] {
+        if case .abandoned = event { return over([wait.removal]) }
         switch wait.step(event) {
         case .go(let effects):
-            state = .waiting(wait, revision)
+            state = .waiting(wait)
             return effects
-        case .clear:
-            state = .confirming(revision)
-            return [.ask(.range(RangeRequest(range: .key(key))))]
-        case .failed(let rejection):
-            return over([.order(removal(revision))] + SessionKey.failure(rejection))
+        case .first(let header): return succeed(header)
+        case .expired: return over(SessionKey.failure("mutex: session is expired"))
+        case .failed(let rejection): return over([wait.removal] + SessionKey.failure(rejection))
         }
     }
 
-    private func removal(_ revision: Revision) -> Request {
-        SessionKey.removal(key, of: revision)
+    private func place(_ revision: Revision) -> PredecessorWait {
+        PredecessorWait(name: name, lease: lease, revision: revision)
     }
 
     private mutating func succeed(_ header: HeaderFields) -> [ProcedureEffect] {
@@ -122,11 +106,6 @@ struct LockProcedure: Procedure {
         response.key = key.bytes.data
         state = .over
         return ProcedureEffect.answer(response.encoded)
-    }
-
-    private mutating func fail(_ text: String) -> [ProcedureEffect] {
-        state = .over
-        return SessionKey.failure(text)
     }
 
     /// Ends the call, if these effects do not.

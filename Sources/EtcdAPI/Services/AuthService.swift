@@ -1,5 +1,6 @@
 import EtcdProto
 import RegistryModel
+import SignedTokens
 import SwiftProtobuf
 
 /// `etcdserverpb.Auth`: users, roles, rights and logins. Whatever involves a password is a procedure.
@@ -8,72 +9,133 @@ enum AuthService {
 
     // MARK: Changes
 
-    static let enable = change("AuthEnable", answer: Etcdserverpb_AuthEnableResponse.self, \.header) { bytes in
-        _ = try Etcdserverpb_AuthEnableRequest(serializedBytes: bytes)
-        return .enable
+    static let enable = change("AuthEnable", \Etcdserverpb_AuthEnableResponse.header) {
+        (_: Etcdserverpb_AuthEnableRequest) in .enable
     }
 
-    static let disable = change("AuthDisable", answer: Etcdserverpb_AuthDisableResponse.self, \.header) { bytes in
-        _ = try Etcdserverpb_AuthDisableRequest(serializedBytes: bytes)
-        return .disable
+    static let disable = change("AuthDisable", \Etcdserverpb_AuthDisableResponse.header) {
+        (_: Etcdserverpb_AuthDisableRequest) in .disable
     }
 
-    static let userDelete = change("UserDelete", answer: Etcdserverpb_AuthUserDeleteResponse.self, \.header) { bytes in
-        let message = try Etcdserverpb_AuthUserDeleteRequest(serializedBytes: bytes)
-        return .userDelete(AuthName(message.name))
+    static let userDelete = change("UserDelete", \Etcdserverpb_AuthUserDeleteResponse.header) {
+        (message: Etcdserverpb_AuthUserDeleteRequest) in .userDelete(AuthName(message.name))
     }
 
-    static let userGrantRole = change("UserGrantRole", answer: Etcdserverpb_AuthUserGrantRoleResponse.self, \.header) {
-        bytes in
-        let message = try Etcdserverpb_AuthUserGrantRoleRequest(serializedBytes: bytes)
-        return .userGrantRole(user: AuthName(message.user), role: AuthName(message.role))
+    static let userGrantRole = change("UserGrantRole", \Etcdserverpb_AuthUserGrantRoleResponse.header) {
+        (message: Etcdserverpb_AuthUserGrantRoleRequest) in
+        .userGrantRole(user: AuthName(message.user), role: AuthName(message.role))
     }
 
-    static let userRevokeRole = change("UserRevokeRole", answer: Etcdserverpb_AuthUserRevokeRoleResponse.self, \.header)
-    { bytes in
-        let message = try Etcdserverpb_AuthUserRevokeRoleRequest(serializedBytes: bytes)
-        return .userRevokeRole(user: AuthName(message.name), role: AuthName(message.role))
+    static let userRevokeRole = change("UserRevokeRole", \Etcdserverpb_AuthUserRevokeRoleResponse.header) {
+        (message: Etcdserverpb_AuthUserRevokeRoleRequest) in
+        .userRevokeRole(user: AuthName(message.name), role: AuthName(message.role))
     }
 
-    static let roleAdd = change("RoleAdd", answer: Etcdserverpb_AuthRoleAddResponse.self, \.header) { bytes in
-        let message = try Etcdserverpb_AuthRoleAddRequest(serializedBytes: bytes)
-        return .roleAdd(AuthName(message.name))
+    static let roleAdd = change("RoleAdd", \Etcdserverpb_AuthRoleAddResponse.header) {
+        (message: Etcdserverpb_AuthRoleAddRequest) in .roleAdd(AuthName(message.name))
     }
 
-    static let roleDelete = change("RoleDelete", answer: Etcdserverpb_AuthRoleDeleteResponse.self, \.header) { bytes in
-        let message = try Etcdserverpb_AuthRoleDeleteRequest(serializedBytes: bytes)
-        return .roleDelete(AuthName(message.role))
+    static let roleDelete = change("RoleDelete", \Etcdserverpb_AuthRoleDeleteResponse.header) {
+        (message: Etcdserverpb_AuthRoleDeleteRequest) in .roleDelete(AuthName(message.role))
     }
 
     static let roleGrantPermission = change(
-        "RoleGrantPermission", answer: Etcdserverpb_AuthRoleGrantPermissionResponse.self, \.header
-    ) { bytes in
-        let message = try Etcdserverpb_AuthRoleGrantPermissionRequest(serializedBytes: bytes)
-        return .roleGrantPermission(
+        "RoleGrantPermission", \Etcdserverpb_AuthRoleGrantPermissionResponse.header
+    ) { (message: Etcdserverpb_AuthRoleGrantPermissionRequest) in
+        .roleGrantPermission(
             role: AuthName(message.name), message.hasPerm ? try Translation.permission(message.perm) : nil)
     }
 
     static let roleRevokePermission = change(
-        "RoleRevokePermission", answer: Etcdserverpb_AuthRoleRevokePermissionResponse.self, \.header
-    ) { bytes in
-        let message = try Etcdserverpb_AuthRoleRevokePermissionRequest(serializedBytes: bytes)
-        return .roleRevokePermission(
+        "RoleRevokePermission", \Etcdserverpb_AuthRoleRevokePermissionResponse.header
+    ) { (message: Etcdserverpb_AuthRoleRevokePermissionRequest) in
+        .roleRevokePermission(
             role: AuthName(message.role), KeyRange(key: [UInt8](message.key), rangeEnd: [UInt8](message.rangeEnd)))
     }
 
-    /// A change whose answer has nothing but a header.
-    private static func change<Response: Message>(
-        _ name: String, answer: Response.Type,
-        _ header: any WritableKeyPath<Response, Etcdserverpb_ResponseHeader> & Sendable,
-        decode: @escaping @Sendable ([UInt8]) throws -> AuthOperation
+    // MARK: Reads
+
+    static let status = method("AuthStatus", \Etcdserverpb_AuthStatusResponse.header) {
+        (_: Etcdserverpb_AuthStatusRequest) in
+        .authStatus
+    } answer: { body, response in
+        guard case .authStatus(let isEnabled, let revision) = body else { return false }
+        response.enabled = isEnabled
+        response.authRevision = revision
+        return true
+    }
+
+    static let userGet = method("UserGet", \Etcdserverpb_AuthUserGetResponse.header) {
+        (message: Etcdserverpb_AuthUserGetRequest) in
+        .authUser(AuthName(message.name))
+    } answer: { body, response in
+        guard case .authUser(let roles) = body else { return false }
+        response.roles = roles.map(\.text)
+        return true
+    }
+
+    static let userList = method("UserList", \Etcdserverpb_AuthUserListResponse.header) {
+        (_: Etcdserverpb_AuthUserListRequest) in
+        .authUsers
+    } answer: { body, response in
+        guard case .authUsers(let users) = body else { return false }
+        response.users = users.map(\.text)
+        return true
+    }
+
+    static let roleGet = method("RoleGet", \Etcdserverpb_AuthRoleGetResponse.header) {
+        (message: Etcdserverpb_AuthRoleGetRequest) in
+        .authRole(AuthName(message.role))
+    } answer: { body, response in
+        guard case .authRole(let permissions) = body else { return false }
+        response.perm = permissions.map(Translation.permission)
+        return true
+    }
+
+    static let roleList = method("RoleList", \Etcdserverpb_AuthRoleListResponse.header) {
+        (_: Etcdserverpb_AuthRoleListRequest) in
+        .authRoles
+    } answer: { body, response in
+        guard case .authRoles(let roles) = body else { return false }
+        response.roles = roles.map(\.text)
+        return true
+    }
+
+    static let unary = [
+        enable, disable, status, userGet, userList, userDelete, userGrantRole, userRevokeRole, roleAdd, roleGet,
+        roleList, roleDelete, roleGrantPermission, roleRevokePermission,
+    ]
+
+    // MARK: Their shape
+
+    private typealias Header<Response> = WritableKeyPath<Response, Etcdserverpb_ResponseHeader> & Sendable
+
+    /// - Parameter answer: fills in the response; false for a body of another method.
+    private static func method<Asked: Message, Response: Message>(
+        _ name: StaticString, _ header: any Header<Response>, request: @escaping @Sendable (Asked) throws -> Request,
+        answer: @escaping @Sendable (ReplyBody, inout Response) -> Bool
     ) -> UnaryMethod {
         UnaryMethod(
-            service: Self.name, name: name,
-            decode: { bytes, _ in .write(.auth(try decode(bytes))) },
+            service: Self.name, name: name.description,
+            decode: { bytes, _ in try request(try Asked(serializedBytes: bytes)) },
             encode: { body, fields, _ in
-                guard case .authChanged = body else { UnaryMethod.mismatch(body, "a change of users or roles") }
-                return headerOnly(fields, header)
+                var response = Response()
+                response[keyPath: header] = Etcdserverpb_ResponseHeader(fields)
+                guard answer(body, &response) else { UnaryMethod.mismatch(body, name) }
+                return response.encoded
             })
+    }
+
+    /// A change, whose answer has nothing but a header.
+    private static func change<Asked: Message, Response: Message>(
+        _ name: StaticString, _ header: any Header<Response>,
+        operation: @escaping @Sendable (Asked) throws -> AuthOperation
+    ) -> UnaryMethod {
+        method(name, header) { (message: Asked) in
+            .write(.auth(try operation(message)))
+        } answer: { body, _ in
+            if case .authChanged = body { true } else { false }
+        }
     }
 
     private static func headerOnly<Response: Message>(
@@ -84,86 +146,20 @@ enum AuthService {
         return response.encoded
     }
 
-    // MARK: Reads
-
-    static let status = UnaryMethod(
-        service: name, name: "AuthStatus",
-        decode: { bytes, _ in
-            _ = try Etcdserverpb_AuthStatusRequest(serializedBytes: bytes)
-            return .authStatus
-        },
-        encode: { body, header, _ in
-            guard case .authStatus(let isEnabled, let revision) = body else { UnaryMethod.mismatch(body, "AuthStatus") }
-            var response = Etcdserverpb_AuthStatusResponse()
-            response.header = Etcdserverpb_ResponseHeader(header)
-            response.enabled = isEnabled
-            response.authRevision = revision
-            return response.encoded
-        })
-
-    static let userGet = UnaryMethod(
-        service: name, name: "UserGet",
-        decode: { bytes, _ in .authUser(AuthName(try Etcdserverpb_AuthUserGetRequest(serializedBytes: bytes).name)) },
-        encode: { body, header, _ in
-            guard case .authUser(let roles) = body else { UnaryMethod.mismatch(body, "UserGet") }
-            var response = Etcdserverpb_AuthUserGetResponse()
-            response.header = Etcdserverpb_ResponseHeader(header)
-            response.roles = roles.map(\.text)
-            return response.encoded
-        })
-
-    static let userList = UnaryMethod(
-        service: name, name: "UserList",
-        decode: { bytes, _ in
-            _ = try Etcdserverpb_AuthUserListRequest(serializedBytes: bytes)
-            return .authUsers
-        },
-        encode: { body, header, _ in
-            guard case .authUsers(let users) = body else { UnaryMethod.mismatch(body, "UserList") }
-            var response = Etcdserverpb_AuthUserListResponse()
-            response.header = Etcdserverpb_ResponseHeader(header)
-            response.users = users.map(\.text)
-            return response.encoded
-        })
-
-    static let roleGet = UnaryMethod(
-        service: name, name: "RoleGet",
-        decode: { bytes, _ in .authRole(AuthName(try Etcdserverpb_AuthRoleGetRequest(serializedBytes: bytes).role)) },
-        encode: { body, header, _ in
-            guard case .authRole(let permissions) = body else { UnaryMethod.mismatch(body, "RoleGet") }
-            var response = Etcdserverpb_AuthRoleGetResponse()
-            response.header = Etcdserverpb_ResponseHeader(header)
-            response.perm = permissions.map(Translation.permission)
-            return response.encoded
-        })
-
-    static let roleList = UnaryMethod(
-        service: name, name: "RoleList",
-        decode: { bytes, _ in
-            _ = try Etcdserverpb_AuthRoleListRequest(serializedBytes: bytes)
-            return .authRoles
-        },
-        encode: { body, header, _ in
-            guard case .authRoles(let roles) = body else { UnaryMethod.mismatch(body, "RoleList") }
-            var response = Etcdserverpb_AuthRoleListResponse()
-            response.header = Etcdserverpb_ResponseHeader(header)
-            response.roles = roles.map(\.text)
-            return response.encoded
-        })
-
-    static let unary = [
-        enable, disable, status, userGet, userList, userDelete, userGrantRole, userRevokeRole, roleAdd, roleGet,
-        roleList, roleDelete, roleGrantPermission, roleRevokePermission,
-    ]
-
     // MARK: Passwords
 
-    static let authenticate = ProcedureMethod(service: name, name: "Authenticate") { bytes, _ in
+    static let authenticate = ProcedureMethod(service: name, name: "Authenticate") { bytes, options in
         let message = try Etcdserverpb_AuthenticateRequest(serializedBytes: bytes)
-        var generator = SystemRandomNumberGenerator()
         return AuthenticateProcedure(
-            user: message.name, password: message.password,
-            token: AuthenticateProcedure.drawToken(using: &generator))
+            user: message.name, password: message.password, issue: tokenIssue(to: message.name, options.tokens))
+    }
+
+    private static func tokenIssue(to user: String, _ signer: TokenSigner?) -> TokenIssue {
+        guard let signer else {
+            var generator = SystemRandomNumberGenerator()
+            return .remembered(TokenIssue.draw(using: &generator))
+        }
+        return signer.canSign ? .signed { try signer.issue(user: user, authRevision: $0) } : .refused
     }
 
     /// A hash that the client made itself is ignored, as in etcd.

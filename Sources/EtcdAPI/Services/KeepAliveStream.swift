@@ -14,7 +14,7 @@ final class KeepAliveStream: ServerCallHandler, EndableStream {
     private let call: ServerCall
     private unowned let door: EtcdFrontDoor
     private let counters: MethodCounters
-    private let context: RequestContext
+    private var context: RequestContext
 
     /// The position of the oldest request without an answer, and of the next request.
     private var oldest: UInt64 = 0
@@ -43,6 +43,8 @@ final class KeepAliveStream: ServerCallHandler, EndableStream {
             end(ErrorTable.status(error))
             return
         }
+        // A signed token runs out while its stream is open.
+        if case .verified = context.credential { context = door.context(of: call) }
         let position = next
         next += 1
         door.submit(

@@ -1,3 +1,5 @@
+import Primitives
+
 /// Header fields in wire order: request metadata, response headers, trailers.
 ///
 /// Names are compared without case. All fields live in one byte array, so that taking the headers of a request

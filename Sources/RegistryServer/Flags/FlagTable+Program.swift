@@ -107,18 +107,4 @@ extension MemberFlags {
         }
         return list
     }
-
-    /// - Returns: `simple`, the only kind of tokens that this member issues.
-    static func tokenProvider(_ text: String) throws(ConfigurationError) -> String {
-        let kind = text.split(separator: ",", omittingEmptySubsequences: false).first.map { String($0.trimmed) } ?? ""
-        guard kind != "jwt" else {
-            throw ConfigurationError(
-                "--auth-token '\(text)': signed tokens are not issued yet; leave it at simple, whose tokens every member "
-                    + "knows")
-        }
-        guard kind == "simple" else {
-            throw ConfigurationError("--auth-token '\(text)' begins with neither simple nor jwt")
-        }
-        return kind
-    }
 }

@@ -202,10 +202,14 @@ extension MemberFlags {
 
     private static let authFlags: [Flag] = [
         Flag(
-            "auth-token", .text("simple"), standard: "simple",
-            help: "Tokens are kept in the members' memory; jwt is refused: signed tokens are not issued yet"
+            "auth-token", .text("KIND"), standard: "simple",
+            help:
+                "simple: tokens in the members' memory. jwt,sign-method=M,pub-key=FILE,priv-key=FILE,ttl=5m: signed ones; "
+                + "without priv-key they are only verified. M: RS256, PS256, ES256 (384, 512), EdDSA, HS256 (384, 512)"
         ) { (flags, value) throws(ConfigurationError) in
-            flags.configuration.authToken = try tokenProvider(value.text)
+            let text = value.text.isEmpty ? "simple" : value.text
+            _ = try TokenOptions(text)
+            flags.configuration.authToken = text
         },
         Flag(
             "auth-token-ttl", .number("SECONDS", 1...Int64.max / 1_000_000), standard: "300", .since("3.5"),

@@ -23,10 +23,10 @@ final class Gateway {
         return try answer()
     }
 
-    func post(_ path: String, _ body: String) throws -> Answer {
+    func post(_ path: String, _ body: String, authorization: String? = nil) throws -> Answer {
         let head =
             "POST \(path) HTTP/1.1\r\nHost: \(host)\r\nContent-Type: application/json\r\n"
-            + "Content-Length: \(body.utf8.count)\r\n\r\n"
+            + (authorization.map { "Authorization: \($0)\r\n" } ?? "") + "Content-Length: \(body.utf8.count)\r\n\r\n"
         try connection.send(Array((head + body).utf8))
         return try answer()
     }
