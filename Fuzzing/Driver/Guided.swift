@@ -1,0 +1,39 @@
+#if GUIDED
+import CFuzzing
+import Foundation
+
+/// libFuzzer chooses the inputs by the branches of our modules that they reach.
+enum Guided {
+    private nonisolated(unsafe) static var door: (any Door.Type)?
+
+    static func run(_ door: any Door.Type, _ arguments: [String]) {
+        self.door = door
+        let words = FileManager.default.temporaryDirectory.path + "/words-\(door.name)-\(getpid())"
+        let lines = door.words.map { word in
+            "\"" + word.map { "\\x" + (($0 < 16 ? "0" : "") + String($0, radix: 16)) }.joined() + "\"\n"
+        }
+        guard FileManager.default.createFile(atPath: words, contents: Data(lines.joined().utf8)) else {
+            Fuzz.fail("cannot write \(words)")
+        }
+        var pointers: [UnsafeMutablePointer<CChar>?] =
+            (["fuzz", "-dict=\(words)"] + arguments).map { strdup($0) } + [nil]
+        var count = CInt(pointers.count - 1)
+        let status = pointers.withUnsafeMutableBufferPointer { buffer in
+            var start = buffer.baseAddress
+            return LLVMFuzzerRunDriver(&count, &start) { bytes, count in
+                guard let door = Guided.door else { return -1 }
+                Judge.take(Array(UnsafeBufferPointer(start: bytes, count: count)), door)
+                return 0
+            }
+        }
+        exit(status)
+    }
+}
+#else
+/// The build without libFuzzer.
+enum Guided {
+    static func run(_ door: any Door.Type, _ arguments: [String]) {
+        Fuzz.fail("this build knows nothing of coverage: build with GANGLION_FUZZ=guided (bin/fuzz --guided)")
+    }
+}
+#endif
