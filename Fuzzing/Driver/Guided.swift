@@ -15,8 +15,10 @@ enum Guided {
         guard FileManager.default.createFile(atPath: words, contents: Data(lines.joined().utf8)) else {
             Fuzz.fail("cannot write \(words)")
         }
+        // libFuzzer starts itself anew for -merge=1, by a shell.
+        let program = "\(CommandLine.arguments[0]) \(door.name) --guided"
         var pointers: [UnsafeMutablePointer<CChar>?] =
-            (["fuzz", "-dict=\(words)"] + arguments).map { strdup($0) } + [nil]
+            ([program, "-dict=\(words)"] + arguments).map { strdup($0) } + [nil]
         var count = CInt(pointers.count - 1)
         let status = pointers.withUnsafeMutableBufferPointer { buffer in
             var start = buffer.baseAddress

@@ -85,7 +85,8 @@ final class HTTP2Peer {
     /// A unary call and its answer, whatever it is: reads until the stream has ended.
     func unary(_ path: String, _ message: [UInt8]) throws {
         let stream = try call(path, [message], ends: true)
-        while case let frame = try receive() {
+        while true {
+            let frame = try receive()
             if frame.type == 7 { throw TestFailure("the member said GOAWAY") }
             guard frame.stream == stream else { continue }
             if frame.type == 3 { throw TestFailure("the member reset the call") }
