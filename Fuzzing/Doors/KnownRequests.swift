@@ -1,5 +1,5 @@
 import EtcdProto
-import Foundation
+import FoundationEssentials
 import SwiftProtobuf
 
 /// A call whose messages are what clients send.

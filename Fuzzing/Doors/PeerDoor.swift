@@ -129,8 +129,9 @@ enum PeerDoor: Door {
         addresses: [PeerAddress(host: "127.0.0.1", port: 2380)]
     ).encoded()
 
+    /// Takes whoever is of its cluster.
     private final class Host: LinkHost, @unchecked Sendable {
-        // Safe: used on one thread.
+        // `@unchecked Sendable` is safe: used on one thread.
         var ended = 0
 
         func admit(_ hello: Hello, over link: AcceptedLink) -> HelloAnswer {

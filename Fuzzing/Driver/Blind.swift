@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 
 /// A run without guidance: every input of the corpus, then mutations of them until the time is over. Which inputs come,
 /// and in which order, depends on the seed alone.

@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 
 /// Inputs that are kept: `Corpus/DOOR/NAME`.
 enum Corpus {

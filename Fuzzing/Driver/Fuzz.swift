@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 
 /// `fuzz DOOR ...`: feeds inputs to one door in this process; a broken promise ends the process. bin/fuzz is the way to
 /// call it.
@@ -38,7 +38,8 @@ enum Fuzz {
     }
 
     static func fail(_ text: String) -> Never {
-        FileHandle.standardError.write(Data("\(text)\n".utf8))
+        let bytes = Array("\(text)\n".utf8)
+        _ = write(STDERR_FILENO, bytes, bytes.count)
         exit(2)
     }
 

@@ -1,13 +1,15 @@
 #if GUIDED
 import CFuzzing
-import Foundation
+import FoundationEssentials
+import Glibc
+import Synchronization
 
 /// libFuzzer chooses the inputs by the branches of our modules that they reach.
 enum Guided {
-    private nonisolated(unsafe) static var door: (any Door.Type)?
+    private static let door = Mutex<(any Door.Type)?>(nil)
 
     static func run(_ door: any Door.Type, _ arguments: [String]) {
-        self.door = door
+        self.door.withLock { $0 = door }
         let words = FileManager.default.temporaryDirectory.path + "/words-\(door.name)-\(getpid())"
         let lines = door.words.map { word in
             "\"" + word.map { "\\x" + (($0 < 16 ? "0" : "") + String($0, radix: 16)) }.joined() + "\"\n"
@@ -23,7 +25,7 @@ enum Guided {
         let status = pointers.withUnsafeMutableBufferPointer { buffer in
             var start = buffer.baseAddress
             return LLVMFuzzerRunDriver(&count, &start) { bytes, count in
-                guard let door = Guided.door else { return -1 }
+                guard let door = Guided.door.withLock({ $0 }) else { return -1 }
                 Judge.take(Array(UnsafeBufferPointer(start: bytes, count: count)), door)
                 return 0
             }

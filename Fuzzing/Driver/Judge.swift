@@ -1,5 +1,6 @@
 import CFuzzing
 import Glibc
+import Synchronization
 
 /// Tries one input and judges what it cost. What doors promise themselves they check by `promise`.
 enum Judge {
@@ -12,12 +13,13 @@ enum Judge {
     private static let heldFactor = 128
     private static let repetitions = 24
 
-    private nonisolated(unsafe) static var weightBefore = 0
+    /// Before the input at hand.
+    private static let weightBefore = Mutex(0)
 
     static func take(_ input: [UInt8], _ door: any Door.Type) {
         alarm(hangSeconds)
         let before = weight()
-        weightBefore = before
+        weightBefore.withLock { $0 = before }
         let start = processorSeconds()
         door.take(input)
         let seconds = processorSeconds() - start
@@ -28,7 +30,7 @@ enum Judge {
 
     /// Called while a connection is open that has received `fed` bytes.
     static func checkHeld(fed: Int) {
-        let held = weight() - weightBefore
+        let held = weight() - weightBefore.withLock { $0 }
         promise(held <= heldBytesMax + heldFactor * fed, "\(held) bytes held for \(fed) that came")
     }
 
