@@ -6,8 +6,10 @@ MINUTES ?= 60
 JOBS ?= 2
 FILTER ?=
 KEEP ?=
+SECONDS_A_DOOR ?= 300
+DOORS ?=
 
-.PHONY: help setup build test demo lint format sim sim-long sim-seed sim-hashes mutants protos check-deploy clean
+.PHONY: help setup build test demo lint format fuzz sim sim-long sim-seed sim-hashes mutants protos check-deploy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +31,9 @@ lint: ## formatting, warnings, purity and import walls
 
 format: ## format the Swift files in place
 	@bin/lint --fix
+
+fuzz: ## let libFuzzer look for inputs that break something: SECONDS_A_DOOR=300 DOORS='http2 grpc'
+	@bin/fuzz --guided --seconds '$(SECONDS_A_DOOR)' $(DOORS)
 
 sim: build ## fixed scenarios, then random seeds, and compare runs in two processes: SEEDS=1...1000
 	@bin/simulate --scenarios --seeds '$(SEEDS)' --jobs '$(JOBS)'

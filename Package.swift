@@ -1,20 +1,26 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// Set by bin/fuzz alone: empty, `plain` or `guided` (Fuzzing/README.md).
+let fuzzing = Context.environment["GANGLION_FUZZ"] ?? ""
+/// What tells libFuzzer which branches of our modules an input has reached.
+let coverage: [SwiftSetting] = fuzzing == "guided" ? [.unsafeFlags(["-sanitize=fuzzer"]), .define("GUIDED")] : []
+
 /// What every target is compiled with: Swift 6 mode is the default at this tools version.
-let strict: [SwiftSetting] = [
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-    .enableUpcomingFeature("InferIsolatedConformances"),
-    .enableUpcomingFeature("ImmutableWeakCaptures"),
-    .treatAllWarnings(as: .error),
-]
+let strict: [SwiftSetting] =
+    coverage + [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+        .enableUpcomingFeature("InferIsolatedConformances"),
+        .enableUpcomingFeature("ImmutableWeakCaptures"),
+        .treatAllWarnings(as: .error),
+    ]
 /// The modules that decide. They may import only what they list, and the standard library.
 let pure = strict + [.strictMemorySafety()]
 /// Generated code keeps its generator's style.
-let generated: [SwiftSetting] = []
+let generated: [SwiftSetting] = coverage
 
 /// Release programs carry the Swift runtime and are laid out for a small resident set (ARCHITECTURE.md, "Linking").
 let programLinking: [LinkerSetting] = [
@@ -31,6 +37,7 @@ let programLinking: [LinkerSetting] = [
 ]
 
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioEmbedded: Target.Dependency = .product(name: "NIOEmbedded", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
@@ -248,3 +255,17 @@ let package = Package(
             exclude: ["Embedding"], swiftSettings: strict),
     ]
 )
+
+// Only there when it is asked for: who builds the programs does not pay for it.
+if !fuzzing.isEmpty {
+    package.targets += [
+        .systemLibrary(name: "CFuzzing", path: "Fuzzing/CFuzzing"),
+        .executableTarget(
+            name: "fuzz",
+            dependencies: [
+                "GRPC", "EtcdAPI", "EtcdProto", "Transport", "Replica", "Raft", "KVStore", "Watch", "AgentShell",
+                "AgentCore", "RegistryModel", "Primitives", "CFuzzing", nio, nioEmbedded, logging, protobuf,
+            ],
+            path: "Fuzzing", exclude: ["Corpus", "README.md", "CFuzzing"], swiftSettings: strict),
+    ]
+}

@@ -2,12 +2,14 @@ internal import Primitives
 internal import RegistryModel
 
 /// All watchers of one interval with one filter: they receive the same events, so these are gathered once.
+///
+/// As many as there are watched keys: the fields are in an order that leaves no gaps.
 struct WatchGroup: Sendable {
     let range: KeyRange
     let wantsPuts: Bool
     let wantsDeletes: Bool
     /// Watchers, synced or not; the group ends with the last.
-    var watchers = 0
+    var watchers: Int32 = 0
     /// List of the synced ones.
     var firstMember: Int32 = -1
     var lastMember: Int32 = -1
@@ -17,7 +19,7 @@ struct WatchGroup: Sendable {
     // Links of the search structure: the next group of the same key, or a treap node.
     var left: Int32 = -1
     var right: Int32 = -1
-    var priority: UInt64 = 0
+    var priority: UInt32 = 0
     /// The greatest end in the subtree.
     var maxEnd: KeyRange.End
 
@@ -88,7 +90,7 @@ struct WatchGroups: Sendable {
             node = order < 0 ? slab[node].left : slab[node].right
         }
         let made = slab.insert { _ in new }
-        slab[made].priority = generator.next()
+        slab[made].priority = UInt32(truncatingIfNeeded: generator.next())
         root = insert(made, into: root)
         return made
     }

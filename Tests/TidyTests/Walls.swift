@@ -73,6 +73,13 @@ struct Wall {
                 "RegistryModel", "Primitives", "DequeModule",
             ]),
         Wall("simulate", .program, ["Simulator", "Primitives", "ArgumentParser"]),
+        Wall(
+            "fuzz", .program,
+            [
+                "GRPC", "EtcdAPI", "EtcdProto", "Transport", "Replica", "Raft", "KVStore", "Watch", "AgentShell",
+                "AgentCore", "RegistryModel", "Primitives", "CFuzzing", "NIOCore", "NIOEmbedded", "Logging",
+                "SwiftProtobuf",
+            ]),
     ]
 
     /// Modules of the toolchain and the C library that whatever is not pure may import.

@@ -56,7 +56,7 @@ final class ClientCore: HTTP2ConnectionDelegate {
         stream.consumer = call
         stream.sendHead(head)
         if let timeout {
-            call.setDeadline(ServerStreams.deadline(in: timeout))
+            call.setDeadline(ServerStreams.deadline(in: timeout, from: eventLoop.now))
         }
         return call
     }

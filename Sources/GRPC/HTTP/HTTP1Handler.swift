@@ -22,7 +22,7 @@ final class HTTP1Handler: ChannelInboundHandler, HTTPResponseSink {
     /// The router is asked before the body came: an answer now ends the connection, nobody takes the body.
     private var isOpening = false
     private var isShuttingDown = false
-    private var lastActivity = NIODeadline.now()
+    private var lastActivity = NIODeadline.distantPast
     private var idleTimer: Scheduled<Void>?
     private(set) var bufferedBytes = 0
 
@@ -44,6 +44,7 @@ final class HTTP1Handler: ChannelInboundHandler, HTTPResponseSink {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        lastActivity = context.eventLoop.now
         scheduleIdleCheck(context, after: idleTimeout)
     }
 
@@ -75,7 +76,7 @@ final class HTTP1Handler: ChannelInboundHandler, HTTPResponseSink {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        lastActivity = .now()
+        lastActivity = context.eventLoop.now
         switch unwrapInboundIn(data) {
         case .head(let head):
             self.head = head
@@ -174,7 +175,7 @@ final class HTTP1Handler: ChannelInboundHandler, HTTPResponseSink {
     private func scheduleIdleCheck(_ context: ChannelHandlerContext, after delay: TimeAmount) {
         idleTimer = context.eventLoop.assumeIsolated().scheduleTask(in: delay) {
             guard let context = self.context else { return }
-            let idle = NIODeadline.now() - self.lastActivity
+            let idle = context.eventLoop.now - self.lastActivity
             if self.responder == nil, idle >= self.idleTimeout {
                 context.close(promise: nil)
             } else {
@@ -217,7 +218,7 @@ final class HTTP1Handler: ChannelInboundHandler, HTTPResponseSink {
 
     func writeEnd() {
         guard let context else { return }
-        lastActivity = .now()
+        lastActivity = context.eventLoop.now
         let responder = self.responder
         self.responder = nil
         // Nobody takes the rest of a body whose answer is complete.

@@ -55,7 +55,7 @@ extension HTTP2Connection {
         releaseAssembly(of: stream)
         stream.heldInput = []
         if streams.isEmpty {
-            lastStreamEnd = .now()
+            lastStreamEnd = eventLoop.now
         }
         let consumer = stream.consumer
         stream.consumer = nil

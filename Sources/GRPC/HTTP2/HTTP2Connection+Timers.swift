@@ -20,17 +20,18 @@ extension HTTP2Connection {
         if let idle = options.idleTimeout, streams.isEmpty {
             due = min(due ?? .distantFuture, lastStreamEnd + idle)
         } else if let idle = options.idleTimeout {
-            due = min(due ?? .distantFuture, .now() + idle)
+            due = min(due ?? .distantFuture, eventLoop.now + idle)
         }
         guard let due else { return }
-        maintenanceTimer = eventLoop.assumeIsolated().scheduleTask(deadline: max(due, .now() + .milliseconds(1))) {
+        maintenanceTimer = eventLoop.assumeIsolated().scheduleTask(deadline: max(due, eventLoop.now + .milliseconds(1)))
+        {
             self.maintain()
         }
     }
 
     private func maintain() {
         guard !isClosed, let session else { return }
-        let now = NIODeadline.now()
+        let now = eventLoop.now
         if let idle = options.idleTimeout, streams.isEmpty, now - lastStreamEnd >= idle {
             terminate(.noError, "connection idle")
             return
@@ -95,7 +96,7 @@ extension HTTP2Connection {
 
     private func expireDeadlines() {
         deadlineTimerAt = .distantFuture
-        let now = NIODeadline.now()
+        let now = eventLoop.now
         var next = NIODeadline.distantFuture
         var expired: [HTTP2Stream] = []
         for stream in allStreams {

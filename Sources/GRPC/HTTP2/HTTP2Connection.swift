@@ -104,8 +104,8 @@ final class HTTP2Connection: ChannelDuplexHandler {
     var peerIsReady = false
 
     // Timers; see HTTP2Connection+Timers.swift
-    var lastRead = NIODeadline.now()
-    var lastStreamEnd = NIODeadline.now()
+    var lastRead: NIODeadline
+    var lastStreamEnd: NIODeadline
     var maintenanceTimer: Scheduled<Void>?
     var pingSentAt: NIODeadline?
     var deadlineTimer: Scheduled<Void>?
@@ -122,6 +122,8 @@ final class HTTP2Connection: ChannelDuplexHandler {
         self.options = options
         self.eventLoop = eventLoop
         self.delegate = delegate
+        lastRead = eventLoop.now
+        lastStreamEnd = lastRead
     }
 
     var channel: (any Channel)? { context?.channel }
@@ -170,7 +172,7 @@ final class HTTP2Connection: ChannelDuplexHandler {
     private func start() {
         guard let session, !hasStarted else { return }
         hasStarted = true
-        lastRead = .now()
+        lastRead = eventLoop.now
         lastStreamEnd = lastRead
         if let problem = HTTP2Callbacks.submitSettings(session, options, role) {
             fail(problem)
@@ -185,7 +187,7 @@ final class HTTP2Connection: ChannelDuplexHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         isReading = true
-        lastRead = .now()
+        lastRead = eventLoop.now
         pingSentAt = nil
         receive(unwrapInboundIn(data))
     }

@@ -171,7 +171,8 @@ package final class GRPCServer: Sendable {
         return tls.secure(accepted: channel).flatMapThrowing { try self.install(on: channel, services) }
     }
 
-    private func install(on channel: any Channel, _ services: (any EventLoop) -> GRPCServices) throws {
+    /// Puts the handlers of an accepted connection on its channel.
+    func install(on channel: any Channel, _ services: (any EventLoop) -> GRPCServices) throws {
         let made = services(channel.eventLoop)
         let negotiator = ProtocolNegotiator(timeout: options.negotiationTimeout) { [options] kind, tls, channel in
             let info = ConnectionInfo(channel: channel, tls: tls)

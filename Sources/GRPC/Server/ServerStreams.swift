@@ -56,7 +56,7 @@ final class ServerStreams: HTTP2ConnectionDelegate {
         stream.consumer = call
         switch head.timeout {
         case .none: break
-        case .time(let time): call.setDeadline(Self.deadline(in: time))
+        case .time(let time): call.setDeadline(Self.deadline(in: time, from: connection.eventLoop.now))
         case .malformed:
             let value = stream.headers["grpc-timeout"] ?? ""
             refuse(stream, httpStatus: 400, GRPCStatus(.internal, "malformed grpc-timeout: \"\(value)\""))
@@ -73,9 +73,9 @@ final class ServerStreams: HTTP2ConnectionDelegate {
     }
 
     /// Longer than a century from now counts as never reached, and must not overflow.
-    static func deadline(in time: TimeAmount) -> NIODeadline {
+    static func deadline(in time: TimeAmount, from now: NIODeadline) -> NIODeadline {
         let century = TimeAmount.hours(24 * 36_525)
-        return .now() + (time < century ? time : century)
+        return now + (time < century ? time : century)
     }
 
     func peerReady() {}

@@ -105,6 +105,18 @@ final class ChildProcess: Sendable {
         else { throw TestFailure("process \(pid) has no VmRSS: it has ended") }
         return number
     }
+
+    /// Processor time used so far, in seconds, in steps of a hundredth.
+    func processorSeconds() throws -> Double {
+        let text = Scratch.read("/proc/\(pid)/stat")
+        // The name, in parentheses, may hold blanks; user and system time are the twelfth and thirteenth field behind it.
+        guard let end = text.lastIndex(of: ")") else { throw TestFailure("process \(pid) has ended") }
+        let fields = text[text.index(after: end)...].split(separator: " ")
+        guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else {
+            throw TestFailure("process \(pid) has no times: \(text)")
+        }
+        return (user + system) / 100
+    }
 }
 
 /// What a program said and how it ended.

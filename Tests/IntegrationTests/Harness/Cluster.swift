@@ -70,6 +70,7 @@ enum Metric: String {
     case leaderChanges = "etcd_server_leader_changes_seen_total"
     /// Of the member's loop since it started, in seconds.
     case longestStep = "ganglion_core_longest_step_seconds"
+    case watchers = "etcd_debugging_mvcc_watcher_total"
 }
 
 extension Member {
