@@ -18,7 +18,7 @@ private typealias ReflectionCall = TestStream<
     private static let health = "/grpc.health.v1.Health/"
     private static let services = [
         "etcdserverpb.Auth", "etcdserverpb.Cluster", "etcdserverpb.KV", "etcdserverpb.Lease",
-        "etcdserverpb.Maintenance", "etcdserverpb.Watch", "grpc.health.v1.Health",
+        "etcdserverpb.Maintenance", "etcdserverpb.Watch", "ganglion.v1.Registry", "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection", "v3electionpb.Election",
         "v3lockpb.Lock",
     ]
