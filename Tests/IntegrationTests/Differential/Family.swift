@@ -21,6 +21,21 @@ extension CallFamily {
     func reset(_ session: Session) async throws {}
 }
 
+/// Families whose calls meet in one sequence.
+struct Mix: Sendable {
+    var name: String
+    var families: [any CallFamily]
+    /// How many calls are played as a rule; three members answer like one, so fewer show that they do.
+    var calls: (one: Int, three: Int)
+
+    static let all = [
+        Mix(name: "data", families: Families.all, calls: (10_000, 2_000)),
+        Mix(name: "users", families: [AuthFamily(), UserCallFamily()], calls: (4_000, 1_000)),
+        Mix(name: "locks", families: [SessionFamily(), KVFamily(weight: 10)], calls: (3_000, 1_000)),
+        Mix(name: "upkeep", families: [UpkeepFamily(), KVFamily(weight: 30)], calls: (2_000, 500)),
+    ]
+}
+
 enum Families {
     static let all: [any CallFamily] = [
         KVFamily(), TxnFamily(), LeaseFamily(), CompactionFamily(), WatchFamily(), OddFamily(),
@@ -58,6 +73,14 @@ struct Plan {
     /// Whether a stream will have its own watch of the mark.
     var marked = [true, true, false]
     var strangers: Int64 = 0
+    /// Whether the users of the sequence, or the leases that compete for locks, have been drawn.
+    var hasUsers = false
+    /// Calls for locks and elections drawn.
+    var waiters = 0
+    /// Whether a lock or an election with a lease of the server's own has been drawn.
+    var hasOwnLease = false
+    /// The alarm that the sequence raises: with two kinds, 3.4 forgets one when the other ends.
+    var alarm: Int?
 }
 
 extension SeededGenerator {
