@@ -44,7 +44,7 @@ struct Answer: Hashable, Sendable, CustomStringConvertible {
     /// Of a refusal: the text between the quotes.
     var text: Substring { status.drop { $0 != "\"" }.dropFirst().dropLast() }
     /// Of a refusal: the code as Go writes it.
-    var codeName: String { status.prefix(1).uppercased() + status.dropFirst().prefix { $0 != "," } }
+    var codeName: String { "\(status.prefix(1).uppercased())\(status.dropFirst().prefix { $0 != "," })" }
 
     init(_ status: GRPCStatus) {
         self.init(status: status.isOK ? "ok" : "\(status.code), \"\(status.message)\"")

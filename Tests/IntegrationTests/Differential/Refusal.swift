@@ -101,10 +101,8 @@ struct Refusal: Sendable {
         guard etcd.isAuthOn, let call = call as? WatchCreate, call.request.rangeEnd == Data([0]) else { return nil }
         // A stream keeps the sender who has opened it.
         let sender = etcd.stream(call.stream).map(\.credential) ?? call.credential
-        var range = Etcdserverpb_RangeRequest()
-        range.key = call.request.key.isEmpty ? Data([0]) : call.request.key
-        range.rangeEnd = call.request.rangeEnd
-        guard let refused = try await Rights(etcd, sender).toRead(range.key, range.rangeEnd) else { return nil }
+        let key = call.request.key.isEmpty ? Data([0]) : call.request.key
+        guard let refused = try await Rights(etcd, sender).toRead(key, call.request.rangeEnd) else { return nil }
         return try await call.refused(with: refused, on: etcd)
     }
 

@@ -107,7 +107,7 @@ struct Rights {
         case .requestPut(let put):
             if let refused = try await toWrite(put.key) { return refused }
             if put.lease != 0, let refused = try await toWriteKeys(of: put.lease) { return refused }
-            return put.prevKv ? try await toRead(put.key, Data()) : nil
+            return try await put.prevKv ? toRead(put.key, Data()) : nil
         case .requestRange(let range): return try await toRead(range.key, range.rangeEnd)
         case .requestDeleteRange: return try await to(operation)
         case nil: return nil

@@ -54,7 +54,7 @@ struct VersionRule: Sendable {
         everything.permType = .readwrite
         everything.rangeEnd = Data([0])
         shown.perm = [everything]
-        return Answer(body: theirs.body[..<header.upperBound] + " " + shown.readable)
+        return Answer(body: "\(theirs.body[..<header.upperBound]) \(shown.readable)")
     }
 
     static let innerText = VersionRule(

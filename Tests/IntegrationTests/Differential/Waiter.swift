@@ -39,12 +39,12 @@ struct Waiter: Sendable {
         stream.halfClose()
         var waiter = self
         waiter.stream = stream
-        let place: Int64? = try await soon {
+        let created: Int64? = try await soon {
             if stream.received.end != nil { return 0 }
-            guard lease != 0, let own = try await own(on: session) else { return nil }
-            return own.createRevision
+            guard lease != 0, let mine = try await own(on: session) else { return nil }
+            return mine.createRevision
         }
-        guard let place else { return Answer(status: "neither answered nor in the queue") }
+        guard let place = created else { return Answer(status: "neither answered nor in the queue") }
         waiter.revision = place
         if wasThere { try await Task.sleep(for: Self.pause) }
         if place > 0, try await waiter.hasOlder(on: session) {
@@ -81,14 +81,14 @@ struct Waiter: Sendable {
             }
             session.forget(waiter: waiter.number)
             let isAnswered = try await stream.ended(seconds: patience) != nil
-            let answer = isAnswered ? try await waiter.final(on: session) : Answer(status: "not answered")
+            let answer = try await isAnswered ? waiter.late(on: session) : Answer(status: "not answered")
             lines.append("number \(waiter.number): \(answer)")
         }
         return lines.joined(separator: "\n")
     }
 
     /// The answer to one that had to wait.
-    private func final(on session: Session) async throws -> Answer {
+    private func late(on session: Session) async throws -> Answer {
         // Rule "expired session": 3.4 does not look whether the key is still there when its turn has come.
         if session.isReference, !isElection, try await own(on: session)?.createRevision != revision {
             return Answer(status: "unknown, \"mutex: session is expired\"")

@@ -38,15 +38,20 @@ struct AuthFamily: CallFamily {
 
     // MARK: The beginning
 
-    private static let beginning: [any Call] =
-        [
+    private static var beginning: [any Call] {
+        var calls: [any Call] = [
             userAdd("root", "secret"), grant(role: "root", to: "root"),
             userAdd("alice", "secret"), userAdd("bob", "other"), guest,
             roleAdd("reader"), roleAdd("writer"), roleAdd("both"),
             permission("reader", .read, "a", "c"), permission("writer", .write, "b", ""),
             permission("both", .readwrite, "b/", "b0"), permission("both", .read, "k", ""),
             grant(role: "reader", to: "alice"), grant(role: "both", to: "alice"), grant(role: "writer", to: "bob"),
-        ] + switchedOn + [Login(user: "alice", password: "secret"), Login(user: "bob", password: "other")]
+        ]
+        calls += switchedOn
+        calls.append(Login(user: "alice", password: "secret"))
+        calls.append(Login(user: "bob", password: "other"))
+        return calls
+    }
 
     private static let switchedOn: [any Call] = [
         UnaryCall(
@@ -202,17 +207,18 @@ struct AuthFamily: CallFamily {
 
     /// Everything there is, as root sees it.
     var closing: [any Call] {
-        let logins: [any Call] = Self.rootPasswords.map { Login(user: "root", password: $0) }
-        let lists: [any Call] = [
+        var calls: [any Call] = Self.rootPasswords.map { Login(user: "root", password: $0) }
+        calls.append(
             UnaryCall(
                 "Auth/UserList", Etcdserverpb_AuthUserListRequest(), answeredBy: Etcdserverpb_AuthUserListResponse.self,
-                credential: "root"),
+                credential: "root"))
+        calls.append(
             UnaryCall(
                 "Auth/RoleList", Etcdserverpb_AuthRoleListRequest(), answeredBy: Etcdserverpb_AuthRoleListResponse.self,
-                credential: "root"),
-        ]
-        return logins + lists + Self.users.map { Self.userGet($0, credential: "root") }
-            + Self.roles.map { Self.roleGet($0, credential: "root") }
+                credential: "root"))
+        for user in Self.users { calls.append(Self.userGet(user, credential: "root")) }
+        for role in Self.roles { calls.append(Self.roleGet(role, credential: "root")) }
+        return calls
     }
 
     func reset(_ session: Session) async throws {
