@@ -78,8 +78,8 @@ public struct MemberConfiguration: Sendable {
     public var clientSecurity = Security()
     /// TLS at `https` peer URLs, and of this member towards other members.
     public var peerSecurity = Security()
-    /// `TLS1.2` (also when nil) or `TLS1.3`.
-    public var tlsMinimumVersion: String?
+    /// `TLS1.2` or `TLS1.3`.
+    public var tlsMinimumVersion = "TLS1.2"
     /// `TLS1.2` or `TLS1.3`; nil is the newest.
     public var tlsMaximumVersion: String?
     /// Cipher suites of TLS 1.2 by their IANA names; empty takes those with forward secrecy and authenticated encryption.

@@ -35,7 +35,7 @@ extension MemberConfiguration {
                 ("--listen-metrics-urls", listenMetricsURLs),
             ])
         try peerSecurity.validate(prefix: "peer-", listeners: [("--listen-peer-urls", listenPeerURLs)])
-        if let text = tlsMinimumVersion, TLSVersion(rawValue: text) == nil { throw .version(text) }
+        if TLSVersion(rawValue: tlsMinimumVersion) == nil { throw .version(tlsMinimumVersion) }
         if let text = tlsMaximumVersion, TLSVersion(rawValue: text) == nil { throw .version(text) }
         if tlsMinimumVersion == TLSVersion.tls13.rawValue {
             guard tlsMaximumVersion != TLSVersion.tls12.rawValue else {
@@ -60,7 +60,7 @@ extension MemberConfiguration {
         settings.revocations = file(security.revocationListFile, revocations)
         settings.allowedCommonNames = security.allowedCommonNames
         settings.allowedHostnames = security.allowedHostnames
-        settings.minimumVersion = tlsMinimumVersion.flatMap { TLSVersion(rawValue: $0) } ?? .tls12
+        settings.minimumVersion = TLSVersion(rawValue: tlsMinimumVersion) ?? .tls12
         settings.maximumVersion = tlsMaximumVersion.flatMap { TLSVersion(rawValue: $0) }
         settings.cipherSuites = cipherSuites
         return settings

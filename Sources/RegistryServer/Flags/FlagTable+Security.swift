@@ -44,7 +44,7 @@ extension MemberFlags {
     private static let versionFlags: [Flag] = [
         Flag(
             "tls-min-version", .text("VERSION"), standard: "TLS1.2", .since("3.5"), help: "TLS1.2 or TLS1.3"
-        ) { $0.configuration.tlsMinimumVersion = ["", "TLS1.2"].contains($1.text) ? nil : $1.text },
+        ) { $0.configuration.tlsMinimumVersion = $1.text.isEmpty ? "TLS1.2" : $1.text },
         Flag("tls-max-version", .text("VERSION"), .since("3.5"), help: "TLS1.2 or TLS1.3; nothing: the newest") {
             $0.configuration.tlsMaximumVersion = $1.text.isEmpty ? nil : $1.text
         },

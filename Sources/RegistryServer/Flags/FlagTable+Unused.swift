@@ -134,7 +134,7 @@ extension MemberFlags {
             ),
             refused(
                 "enable-distributed-tracing", .toggle, "false", .since("3.6"), except: falsehoods,
-                why: "no traces are sent; every write carries its origin and reason instead (registryctl history)"),
+                why: "no traces are sent; every write carries its origin and reason instead"),
             refused(
                 "discovery", .text("URL"), nil, .until("3.5"),
                 why: "the discovery service of API v2 is gone: name the members by --initial-cluster"),
