@@ -99,8 +99,8 @@ struct Refusal: Sendable {
         reason: "3.4.23 takes a watch with an open end for one of a single key when it looks at rights"
     ) { call, etcd in
         guard etcd.isAuthOn, let call = call as? WatchCreate, call.request.rangeEnd == Data([0]) else { return nil }
-        // A stream keeps the sender who has opened it.
-        let sender = etcd.stream(call.stream).map(\.credential) ?? call.credential
+        // A stream keeps the token, or the lack of one, with which it was opened.
+        let sender: String? = if let stream = etcd.stream(call.stream) { stream.credential } else { call.credential }
         let key = call.request.key.isEmpty ? Data([0]) : call.request.key
         guard let refused = try await Rights(etcd, sender).toRead(key, call.request.rangeEnd) else { return nil }
         return try await call.refused(with: refused, on: etcd)

@@ -87,6 +87,23 @@ final class Session: Sendable {
         state.withLock { $0.tokens[credential] = token }
     }
 
+    /// Keeps the token that is sent for a credential at this moment under another name.
+    ///
+    /// - Returns: that name; nil when no token is sent.
+    func held(_ credential: String?, as name: String) -> String? {
+        guard let credential, isAuthOn else { return nil }
+        state.withLock { $0.tokens[name] = $0.tokens[credential] }
+        return name
+    }
+
+    /// Finds out whether authentication is on: a sequence on another member may have left it so.
+    func learnAuthentication() async throws {
+        let outcome = try await unary(
+            "/etcdserverpb.Auth/UserList", Etcdserverpb_AuthUserListRequest().serializedBytes())
+        let isOn = if case .failure = outcome { true } else { false }
+        state.withLock { $0.names.isAuthOn = isOn }
+    }
+
     // MARK: Names
 
     func renaming(_ direction: Renaming.Direction) -> Renaming {

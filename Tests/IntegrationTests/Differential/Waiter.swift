@@ -89,9 +89,10 @@ struct Waiter: Sendable {
 
     /// The answer to one that had to wait.
     private func late(on session: Session) async throws -> Answer {
-        // Rule "expired session": 3.4 does not look whether the key is still there when its turn has come.
-        if session.isReference, !isElection, try await own(on: session)?.createRevision != revision {
-            return Answer(status: "unknown, \"mutex: session is expired\"")
+        // Normalisations "expired session" and "vanished candidate": 3.4 does not look whether the key is still there
+        // when its turn has come.
+        if session.isReference, try await own(on: session)?.createRevision != revision {
+            return Answer(status: "unknown, \"\(isElection ? "election: not leader" : "mutex: session is expired")\"")
         }
         return try answer(on: session)
     }

@@ -42,7 +42,7 @@ final class WatchedStream: Sendable {
 
     let recorded: RecordedStream
     let hasMark: Bool
-    /// Who has opened it.
+    /// The token it was opened with; nil when there was none.
     let credential: String?
     private let reader: Names.Reader
     private let state = Mutex(State())

@@ -230,6 +230,7 @@ struct AuthFamily: CallFamily {
     }
 
     func reset(_ session: Session) async throws {
+        try await session.learnAuthentication()
         let end = try await session.ask("Auth/AuthDisable", Etcdserverpb_AuthDisableRequest())
         _ = try session.comparable(Etcdserverpb_AuthDisableResponse.self, end)
         let users = try await session.ask("Auth/UserList", Etcdserverpb_AuthUserListRequest())

@@ -129,8 +129,9 @@ struct WatchCreate: SentCall {
 
     private func open(_ session: Session) async throws -> WatchedStream {
         if let watched = session.stream(stream) { return watched }
-        let recorded = session.open("/etcdserverpb.Watch/Watch", credential: credential)
-        let watched = WatchedStream(recorded, hasMark: hasMark, credential: credential) { [weak session] in
+        let sender = session.held(credential, as: "(stream \(stream))")
+        let recorded = session.open("/etcdserverpb.Watch/Watch", credential: sender)
+        let watched = WatchedStream(recorded, hasMark: hasMark, credential: sender) { [weak session] in
             guard let session else { throw TestFailure("the session is over") }
             return try session.comparable(Etcdserverpb_WatchResponse.self, $0)
         }
