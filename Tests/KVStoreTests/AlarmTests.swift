@@ -106,14 +106,6 @@ import Testing
         #expect(feeder.delete(.all).isSuccess)
     }
 
-    @Test("An alarm without meaning refuses nothing")
-    func meaningless() {
-        var feeder = Feeder()
-        feeder.apply(Self.change(1, .none))
-        #expect(feeder.put("a").isSuccess)
-        #expect(feeder.store.isRaised(.none) && !feeder.store.isRaised(.noSpace))
-    }
-
     @Test("A removed member takes its alarms along")
     func removal() throws {
         var feeder = Feeder()

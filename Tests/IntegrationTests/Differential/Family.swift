@@ -25,14 +25,14 @@ extension CallFamily {
 struct Mix: Sendable {
     var name: String
     var families: [any CallFamily]
-    /// How many calls are played as a rule; three members answer like one, so fewer show that they do.
+    /// How many calls are played of 10 000 in all; three members answer like one, so fewer show that they do.
     var calls: (one: Int, three: Int)
 
     static let all = [
-        Mix(name: "data", families: Families.all, calls: (10_000, 2_000)),
-        Mix(name: "users", families: [AuthFamily(), UserCallFamily()], calls: (4_000, 1_000)),
-        Mix(name: "locks", families: [SessionFamily(), KVFamily(weight: 10)], calls: (3_000, 1_000)),
-        Mix(name: "upkeep", families: [UpkeepFamily(), KVFamily(weight: 30)], calls: (2_000, 500)),
+        Mix(name: "data", families: Families.all, calls: (5_000, 1_000)),
+        Mix(name: "users", families: [AuthFamily(), UserCallFamily()], calls: (2_400, 500)),
+        Mix(name: "locks", families: [SessionFamily(), KVFamily(weight: 10)], calls: (1_200, 200)),
+        Mix(name: "upkeep", families: [UpkeepFamily(), KVFamily(weight: 30)], calls: (1_400, 300)),
     ]
 }
 
