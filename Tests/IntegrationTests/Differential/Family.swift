@@ -27,11 +27,14 @@ struct Mix: Sendable {
     var families: [any CallFamily]
     /// How many calls are played of 10 000 in all; three members answer like one, so fewer show that they do.
     var calls: (one: Int, three: Int)
+    /// Whether some calls leave no trace by which to see that they have been done.
+    var dependsOnTime = false
 
     static let all = [
         Mix(name: "data", families: Families.all, calls: (5_000, 1_000)),
         Mix(name: "users", families: [AuthFamily(), UserCallFamily()], calls: (2_400, 500)),
-        Mix(name: "locks", families: [SessionFamily(), KVFamily(weight: 10)], calls: (1_200, 200)),
+        Mix(
+            name: "locks", families: [SessionFamily(), KVFamily(weight: 10)], calls: (1_200, 200), dependsOnTime: true),
         Mix(name: "upkeep", families: [UpkeepFamily(), KVFamily(weight: 30)], calls: (1_400, 300)),
     ]
 }

@@ -21,6 +21,7 @@ final class Session: Sendable {
         var waiters: [Int: Waiter] = [:]
         var leaders: [V3electionpb_LeaderKey] = []
         var tokens: [String: String] = [:]
+        var pause = Duration.milliseconds(20)
     }
 
     init(_ label: String, _ member: Member, isReference: Bool = false) async throws {
@@ -152,6 +153,11 @@ final class Session: Sendable {
     }
 
     // MARK: Calls that wait
+
+    /// For what leaves no trace by which to see that it has been done.
+    func pause() async throws { try await Task.sleep(for: state.withLock { $0.pause }) }
+
+    func pauseLonger() { state.withLock { $0.pause = .milliseconds(200) } }
 
     /// The calls that have not been answered yet, by their numbers.
     var waiters: [Waiter] { state.withLock { state in state.waiters.values.sorted { $0.number < $1.number } } }

@@ -19,11 +19,12 @@ struct Waiter: Sendable {
     private var revision: Int64 = 0
 
     private static let patience = 5.0
-    /// For what leaves no trace by which to see that it has been done.
-    private static let pause = Duration.milliseconds(20)
+    /// Of an election: what its key will hold.
+    private let value: Data?
 
-    init(number: Int, isElection: Bool, name: Data, lease: Int64) {
+    init(number: Int, isElection: Bool, name: Data, lease: Int64, value: Data? = nil) {
         self.number = number
+        self.value = value
         self.isElection = isElection
         prefix = name + Data("/".utf8)
         self.lease = lease
@@ -42,11 +43,12 @@ struct Waiter: Sendable {
         let created: Int64? = try await soon {
             if stream.received.end != nil { return 0 }
             guard lease != 0, let mine = try await own(on: session) else { return nil }
-            return mine.createRevision
+            return value == nil || value == mine.value ? mine.createRevision : nil
         }
         guard let place = created else { return Answer(status: "neither answered nor in the queue") }
         waiter.revision = place
-        if wasThere { try await Task.sleep(for: Self.pause) }
+        // When it finds its key as it wants it, that leaves no trace.
+        if wasThere { try await session.pause() }
         if place > 0, try await waiter.hasOlder(on: session) {
             session.keep(waiter)
             return Answer(status: "waits")
@@ -59,7 +61,7 @@ struct Waiter: Sendable {
     func giveUp(on session: Session) async throws -> Bool {
         stream?.cancel()
         let gone: Bool? = try await soon { try await own(on: session) == nil ? true : nil }
-        try await Task.sleep(for: Self.pause)
+        try await session.pause()
         return gone != nil
     }
 
@@ -67,7 +69,7 @@ struct Waiter: Sendable {
     static func giveUpAll(on session: Session) async throws {
         guard !session.waiters.isEmpty else { return }
         for waiter in session.waiters { waiter.stream?.cancel() }
-        try await Task.sleep(for: pause)
+        try await session.pause()
     }
 
     /// What those calls are answered that need not wait any longer, and who waits on.

@@ -1,21 +1,24 @@
 import Foundation
 import RegistryClient
 
-/// Three members with mutual TLS on both ports, and the certificates that `registryctl certs` made for them.
+/// Three members with mutual TLS on both ports, ours or etcd's, and the certificates that `registryctl certs` made for
+/// them.
 final class SecureCluster: Sendable {
     let members: [Member]
     let hosts: [String]
     private let scratch: Scratch
 
-    init() throws {
+    init(_ kind: Cluster.Kind = .registry) throws {
         let prefix = try Loopback.freePrefix()
         let scratch = try Scratch()
         self.scratch = scratch
         let hosts = (11...13).map { "\(prefix)\($0)" }
         self.hosts = hosts
-        try Self.certs("\(scratch.path)/certs", ["--hosts", hosts.joined(separator: ","), "--clients", "alice,bob"])
+        // etcd's members look whether a peer's certificate is for the address it comes from.
+        let own = hosts + ["127.0.0.1"]
+        try Self.certs("\(scratch.path)/certs", ["--hosts", own.joined(separator: ","), "--clients", "root,alice,bob"])
         try Self.certs("\(scratch.path)/strangers", ["--hosts", hosts.joined(separator: ","), "--clients", "alice"])
-        let program = try Programs.ours("registryd")
+        let program = try kind == .registry ? Programs.ours("registryd") : Programs.etcd()
         let initial = zip(["a", "b", "c"], hosts).map { "\($0)=https://\($1):2380" }.joined(separator: ",")
         let certificates = "\(scratch.path)/certs"
         members = zip(["a", "b", "c"], hosts).map { name, host in
@@ -37,8 +40,8 @@ final class SecureCluster: Sendable {
         for member in members { member.kill9() }
     }
 
-    static func started() throws -> SecureCluster {
-        let cluster = try SecureCluster()
+    static func started(_ kind: Cluster.Kind = .registry) throws -> SecureCluster {
+        let cluster = try SecureCluster(kind)
         for member in cluster.members { try member.start() }
         for member in cluster.members { try cluster.waitUntilHealthy(member) }
         return cluster
@@ -96,11 +99,11 @@ final class SecureCluster: Sendable {
             environment: ["ETCDCTL_API": "3"], seconds: 30)
     }
 
-    func curl(_ url: String, client: String?) throws -> Outcome {
+    func curl(_ url: String, client: String?, also: [String] = []) throws -> Outcome {
         let own = client.map { ["--cert", path("\($0).pem"), "--key", path("\($0).key")] } ?? []
         return try ChildProcess.run(
             Programs.debian("curl", package: "curl"),
-            ["--silent", "--max-time", "5", "--cacert", path("ca.pem")] + own + [url])
+            ["--silent", "--max-time", "5", "--cacert", path("ca.pem")] + own + also + [url])
     }
 
     func openssl(_ arguments: [String], input: String = "") throws -> Outcome {

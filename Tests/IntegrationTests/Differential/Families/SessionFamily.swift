@@ -150,7 +150,8 @@ struct Take: Call {
             return try await waiter.begin("/v3lockpb.\(kind)", message.serializedBytes(), on: session)
         case .campaign(var message):
             message.rename(session.renaming(.toServer))
-            let waiter = Waiter(number: number, isElection: true, name: message.name, lease: message.lease)
+            let waiter = Waiter(
+                number: number, isElection: true, name: message.name, lease: message.lease, value: message.value)
             return try await waiter.begin("/v3electionpb.\(kind)", message.serializedBytes(), on: session)
         }
     }

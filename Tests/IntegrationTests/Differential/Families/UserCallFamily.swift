@@ -15,18 +15,21 @@ struct UserCallFamily: CallFamily {
                 UnaryCall("KV/Put", random.put(plan), answeredBy: Etcdserverpb_PutResponse.self, credential: sender)
             ]
         case 5...7:
-            let request = random.range(plan)
+            var request = random.range(plan)
+            Straight.end(&request.rangeEnd, after: request.key)
             return [UnaryCall("KV/Range", request, answeredBy: Etcdserverpb_RangeResponse.self, credential: sender)]
         case 8, 9:
             plan.revisions += 1
+            var request = random.deletion()
+            Straight.end(&request.rangeEnd, after: request.key)
             return [
                 UnaryCall(
-                    "KV/DeleteRange", random.deletion(), answeredBy: Etcdserverpb_DeleteRangeResponse.self,
-                    credential: sender)
+                    "KV/DeleteRange", request, answeredBy: Etcdserverpb_DeleteRangeResponse.self, credential: sender)
             ]
         case 10...12:
             plan.revisions += 1
-            let request = TxnFamily.harmless(random.transaction(plan, depth: 2))
+            var request = TxnFamily.harmless(random.transaction(plan, depth: 2))
+            Straight.ends(&request)
             return [UnaryCall("KV/Txn", request, answeredBy: Etcdserverpb_TxnResponse.self, credential: sender)]
         case 13...16: return [lease(&random, &plan, sender)]
         case 17, 18: return [watch(&random, &plan, sender)]
@@ -70,6 +73,7 @@ struct UserCallFamily: CallFamily {
         var request = Etcdserverpb_WatchCreateRequest()
         request.key = random.key()
         request.rangeEnd = random.rangeEnd(request.key)
+        Straight.end(&request.rangeEnd, after: request.key)
         if random.oneIn(3) { request.startRevision = Names.revision(random.within(0...(plan.revisions + 2))) }
         request.prevKv = random.oneIn(3)
         return WatchCreate(stream: stream, hasMark: false, request: request, credential: sender)
@@ -121,5 +125,36 @@ struct UserCallFamily: CallFamily {
                 "Lease/LeaseLeases", Etcdserverpb_LeaseLeasesRequest(),
                 answeredBy: Etcdserverpb_LeaseLeasesResponse.self, credential: "root"),
         ]
+    }
+}
+
+/// Normalisation "backward interval": whether etcd lets a user read one depends on the shape of the tree in which it
+/// keeps the permissions.
+private enum Straight {
+    static func end(_ end: inout Data, after key: Data) {
+        if !end.isEmpty, end != Data([0]), !key.lexicographicallyPrecedes(end) { end = Data() }
+    }
+
+    static func ends(_ request: inout Etcdserverpb_TxnRequest) {
+        for place in request.compare.indices {
+            end(&request.compare[place].rangeEnd, after: request.compare[place].key)
+        }
+        for place in request.success.indices { ends(&request.success[place]) }
+        for place in request.failure.indices { ends(&request.failure[place]) }
+    }
+
+    private static func ends(_ operation: inout Etcdserverpb_RequestOp) {
+        switch operation.request {
+        case .requestRange(var range):
+            end(&range.rangeEnd, after: range.key)
+            operation.requestRange = range
+        case .requestDeleteRange(var deletion):
+            end(&deletion.rangeEnd, after: deletion.key)
+            operation.requestDeleteRange = deletion
+        case .requestTxn(var inner):
+            ends(&inner)
+            operation.requestTxn = inner
+        case .requestPut, nil: break
+        }
     }
 }

@@ -103,6 +103,8 @@ struct WatchCreate: SentCall {
         guard !watched.isHalfClosed, try request.watchID == 0 || !watched.isCompacted(request.watchID) else {
             return Answer(status: "not sent")
         }
+        // Normalisation "idle tokens": the stream has kept one.
+        guard session.isAuthOn || watched.credential == nil else { return Answer(status: "not sent") }
         var message = request
         message.rename(session.renaming(.toServer))
         guard let answer = try await watched.create(message, start: request.startRevision) else {
