@@ -8,7 +8,8 @@ final class SecureCluster: Sendable {
     let hosts: [String]
     private let scratch: Scratch
 
-    init(_ kind: Cluster.Kind = .registry) throws {
+    /// - Parameter asksClients: clients must show a certificate, whose CommonName is their user; else they need none.
+    init(_ kind: Cluster.Kind = .registry, asksClients: Bool = true) throws {
         let prefix = try Loopback.freePrefix()
         let scratch = try Scratch()
         self.scratch = scratch
@@ -29,10 +30,9 @@ final class SecureCluster: Sendable {
                     "https://\(host):2379", "--listen-peer-urls", "https://\(host):2380",
                     "--initial-advertise-peer-urls", "https://\(host):2380", "--initial-cluster", initial,
                     "--cert-file", "\(certificates)/server.pem", "--key-file", "\(certificates)/server.key",
-                    "--trusted-ca-file", "\(certificates)/ca.pem", "--client-cert-auth", "--peer-cert-file",
-                    "\(certificates)/peer.pem", "--peer-key-file", "\(certificates)/peer.key",
+                    "--peer-cert-file", "\(certificates)/peer.pem", "--peer-key-file", "\(certificates)/peer.key",
                     "--peer-trusted-ca-file", "\(certificates)/ca.pem", "--peer-client-cert-auth",
-                ])
+                ] + (asksClients ? ["--trusted-ca-file", "\(certificates)/ca.pem", "--client-cert-auth"] : []))
         }
     }
 
@@ -40,8 +40,8 @@ final class SecureCluster: Sendable {
         for member in members { member.kill9() }
     }
 
-    static func started(_ kind: Cluster.Kind = .registry) throws -> SecureCluster {
-        let cluster = try SecureCluster(kind)
+    static func started(_ kind: Cluster.Kind = .registry, asksClients: Bool = true) throws -> SecureCluster {
+        let cluster = try SecureCluster(kind, asksClients: asksClients)
         for member in cluster.members { try member.start() }
         for member in cluster.members { try cluster.waitUntilHealthy(member) }
         return cluster
@@ -62,6 +62,9 @@ final class SecureCluster: Sendable {
         guard outcome.status == 0 else { throw TestFailure("registryctl certs: \(outcome.errors)") }
         return outcome
     }
+
+    /// Where the certificates are.
+    var certificates: String { "\(scratch.path)/certs" }
 
     func path(_ file: String, stranger: Bool = false) -> String {
         "\(scratch.path)/\(stranger ? "strangers" : "certs")/\(file)"
