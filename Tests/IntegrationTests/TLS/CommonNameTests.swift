@@ -46,7 +46,7 @@ extension RealProcesses {
             var lines: [Line] = []
             func run(_ client: String, _ words: String, remark: String = "") throws {
                 let outcome = try cluster.control(
-                    "etcdctl", cluster.flags(client) + words.split(separator: " ").map(String.init))
+                    "etcdctl", cluster.flags(client) + words.split(separator: " ").map(String.init), seconds: 10)
                 // Warnings of the client library come with the time.
                 let errors = outcome.errors.split(separator: "\n").filter { !$0.hasPrefix("{") }
                 let said = outcome.output + errors.map { "\($0)\n" }.joined()

@@ -94,12 +94,14 @@ final class SecureCluster: Sendable {
 
     var endpoints: [String] { hosts.map { "https://\($0):2379" } }
 
-    func control(_ program: String, _ arguments: [String], endpoints: [String]? = nil) throws -> Outcome {
+    func control(
+        _ program: String, _ arguments: [String], endpoints: [String]? = nil, seconds: Double = 30
+    ) throws -> Outcome {
         try ChildProcess.run(
             program == "etcdctl" ? Programs.etcdctl() : Programs.ours(program),
             ["--endpoints", (endpoints ?? self.endpoints).joined(separator: ","), "--command-timeout", "2s"]
                 + arguments,
-            environment: ["ETCDCTL_API": "3"], seconds: 30)
+            environment: ["ETCDCTL_API": "3"], seconds: seconds)
     }
 
     func curl(_ url: String, client: String?, also: [String] = []) throws -> Outcome {
