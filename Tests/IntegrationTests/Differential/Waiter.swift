@@ -57,6 +57,12 @@ struct Waiter: Sendable {
         return try waiter.answer(on: session)
     }
 
+    /// Whether the key has gone and another call has made it anew.
+    func isReplaced(on session: Session) async throws -> Bool {
+        guard let mine = try await own(on: session) else { return false }
+        return mine.createRevision != revision
+    }
+
     /// Takes the call back; whether the key has gone.
     func giveUp(on session: Session) async throws -> Bool {
         stream?.cancel()

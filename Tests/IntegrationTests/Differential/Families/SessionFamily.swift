@@ -168,6 +168,8 @@ struct GiveUp: Call {
         guard let waiter = session.waiters.first(where: { $0.number == number }) else {
             return Answer(status: "not waiting")
         }
+        // Normalisation "given up late": its key is another call's by now.
+        guard try await !waiter.isReplaced(on: session) else { return Answer(status: "not sent") }
         session.forget(waiter: number)
         // Its key goes with it.
         let gone = try await waiter.giveUp(on: session)
