@@ -101,7 +101,7 @@ extension RaftNode {
         in newTerm: Term, leader newLeader: MemberID?, at now: Instant, into effects: inout RaftEffects
     ) {
         precondition(newTerm >= term, "term \(newTerm.number) after \(term.number)")
-        let wasLeader = role == .leader
+        let (wasLeader, wasWaiting) = (role == .leader, role == .follower || role == .preCandidate)
         if newTerm > term {
             abortForwardedReads(into: &effects)
             term = newTerm
@@ -113,7 +113,9 @@ extension RaftNode {
         if wasLeader { resign(into: &effects) }
         if newLeader != nil { election.leaderContact = now }
         setLeader(newLeader, at: now, into: &effects)
-        rearmElection(at: now)
+        // A higher term alone is no reason to wait longer (paper §5.2): a candidate that cannot win, but tries again and
+        // again, would keep the one that can from ever trying. Whoever grants a vote begins to wait then.
+        if newLeader != nil || !wasWaiting { rearmElection(at: now) }
     }
 
     /// Asks whether an election could be won before disturbing anybody: term and vote stay, but the leader and the

@@ -74,6 +74,19 @@ struct ElectionTests {
         #expect(subject.node.nextDeadline >= subject.now + .milliseconds(500))
     }
 
+    @Test("A candidate that cannot win keeps nobody from campaigning, however often it tries")
+    func hopelessCandidate() {
+        let subject = Subject(log: entries([1, 2]), hardState: HardState(term: Term(2)))
+        subject.advance(.milliseconds(500))
+        let deadline = subject.node.nextDeadline
+        for term in 3...6 as ClosedRange<UInt64> {
+            subject.receive(from: 2, term: term, .requestVote(last: position(1, 1), transfer: false))
+            #expect(subject.node.term == Term(term) && subject.node.role == .follower)
+            #expect(subject.node.nextDeadline == deadline)
+            subject.advance(.milliseconds(1))
+        }
+    }
+
     @Test("A pre-candidate that votes does not go on to depose the one it voted for")
     func preCandidateVotes() {
         let subject = Subject(hardState: HardState(term: Term(1)))

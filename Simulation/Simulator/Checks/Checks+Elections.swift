@@ -94,13 +94,17 @@ extension Checks {
         noteElection(id, in: term)
     }
 
-    /// R4: whatever was committed in earlier terms is in the new leader's log, or in its state.
+    /// R4: whatever was committed in earlier terms is in the new leader's log, or in its state. What counts is when it
+    /// was committed, not when it was written: votes for a term may arrive when a later leader has long committed older
+    /// entries.
     private func checkCompleteness(of id: MemberID, in term: Term, at now: Instant) throws(Violation) {
         let log = facts[place(id)].log.terms
         var index = log.base.index
         while index <= committed.last {
             defer { index = index.next }
-            guard index > .zero, let known = committed.term(at: index), known < term else { continue }
+            guard index > .zero, let known = committed.term(at: index), let decided = committed.decided(at: index),
+                decided < term
+            else { continue }
             guard log.term(at: index) == known else {
                 throw Violation(
                     .leaderCompleteness,

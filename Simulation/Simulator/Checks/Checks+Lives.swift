@@ -51,6 +51,8 @@ extension Checks {
         facts[place].begin(recovered.log, applied: recovered.state.applied, commit: recovered.commit)
         // What it knows to be lost it claims no longer, and does not count with it.
         if recovered.log.recovery != nil {
+            let lost = max(facts[place].acknowledged, facts[place].acknowledgedBeforeLoss)
+            facts[place].acknowledgedBeforeLoss = lost
             facts[place].acknowledged = .zero
             facts[place].durable.stateLost()
             try checkIntersecting(without: id, at: now)
@@ -82,6 +84,7 @@ extension Checks {
         guard recovered.log.recovery == nil else { return }
         let facts = facts[place(id)]
         let found = TermLog(recovered.log)
+        if isReplacedBySnapshot(facts, found) { return }
         let acknowledged = facts.acknowledged
         if acknowledged.index > found.base.index, !found.contains(acknowledged) {
             throw Violation(
@@ -102,6 +105,13 @@ extension Checks {
                 "m\(id.number) had entry \(index.number) of term \(term.number) on its disk and restarts with last index "
                     + "\(found.last.number)", at: now)
         }
+    }
+
+    /// Whether a committed snapshot took the place of a log that says something else where it ends: nothing behind it can
+    /// have been committed. The state is switched first, so a start may have to do what the log was not told any more.
+    private func isReplacedBySnapshot(_ facts: MemberFacts, _ found: TermLog) -> Bool {
+        found.count == 0 && found.base == facts.durable.installed && committed.contains(found.base)
+            && found.base.index > facts.durable.log.base.index && !facts.durable.log.contains(found.base)
     }
 
     /// R9, R13: the stored index describes the stored state, which does not end before the log begins nor before what it
@@ -185,6 +195,7 @@ extension Checks {
         }
         facts[place(id)].isRecovering = true
         facts[place(id)].claimed = nil
+        facts[place(id)].acknowledgedBeforeLoss = facts[place(id)].acknowledged
         facts[place(id)].acknowledged = .zero
         coverage.hit(.lossProvedByLeader)
     }
@@ -192,6 +203,7 @@ extension Checks {
     mutating func recovered(_ id: MemberID) {
         facts[place(id)].isRecovering = false
         facts[place(id)].claimed = nil
+        facts[place(id)].acknowledgedBeforeLoss = .zero
         coverage.hit(.entriesGotBack)
     }
 }

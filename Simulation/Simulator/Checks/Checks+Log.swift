@@ -166,7 +166,8 @@ extension Checks {
                 "m\(id.number) leads term \(term.number) and commits entry \(commit.number) of an older term by counting",
                 at: now)
         }
-        noteCommit(by: id, from: committed.last, through: commit, in: term)
+        let decider = term
+        noteCommit(by: id, from: committed.last, through: commit, in: decider)
         while committed.last < commit {
             let index = committed.last.next
             guard let term = facts[place].log.terms.term(at: index) else {
@@ -176,7 +177,7 @@ extension Checks {
             try checkHeld(position, decidedBy: id, at: now)
             let configuration = entries[position]?.configuration
             if let configuration { noteConfiguration(configuration, by: id) }
-            committed.append(term, configuration)
+            committed.append(term, configuration, decidedIn: decider)
             if let fact = entries[position] {
                 let entry = Entry(index: index, term: term, kind: fact.kind, payload: fact.payload)
                 try history.committed(entry, leader: leaders[term], at: now)
@@ -184,13 +185,27 @@ extension Checks {
         }
     }
 
+    /// Whether the member had the entry for certain before it found that it lost some.
+    private func hadAcknowledged(_ id: MemberID, _ position: LogPosition) -> Bool {
+        guard facts.indices.contains(place(id)), facts[place(id)].isRecovering else { return false }
+        let lost = facts[place(id)].acknowledgedBeforeLoss
+        return lost.index >= position.index && lost.term >= position.term
+    }
+
+    private func isHealthy(_ id: MemberID) -> Bool {
+        facts.indices.contains(place(id)) && !facts[place(id)].isRecovering
+    }
+
     /// R6: by the configuration that was in force when it was decided, or one that an entry of the same step brought.
+    /// Who lost the entry after acknowledging it counts as long as its leader cannot know, if nobody without the entry
+    /// could be elected: members that say they lost something do not vote for those.
     private func checkHeld(_ position: LogPosition, decidedBy id: MemberID, at now: Instant) throws(Violation) {
         let changes = facts[place(id)].log.configurations
         let lastBefore = facts[place(id)].lastBeforeStep
         let inForce = changes.lastIndex { $0.index <= lastBefore } ?? 0
         let isHeld = changes[inForce...].contains { change in
-            change.configuration.isDecided { holds($0, position) }
+            change.configuration.isDecided { holds($0, position) || hadAcknowledged($0, position) }
+                && !change.configuration.isDecided { isHealthy($0) && !holds($0, position) }
         }
         guard !isHeld else { return }
         let holders = facts.indices.filter { facts[$0].durable.has(position) }.map { $0 + 1 }

@@ -36,6 +36,9 @@ struct MemberFacts {
     var promisedTerm = Term.zero
     /// Highest index acknowledged to a leader and not truncated since.
     var acknowledged = LogPosition.zero
+    /// What it had acknowledged when it found that it lost entries; zero once it has everything again. A leader that
+    /// has not heard of the loss counts with it.
+    var acknowledgedBeforeLoss = LogPosition.zero
     /// Bytes of its disk changed by themselves, some time.
     var isDamaged = false
 
@@ -119,6 +122,8 @@ struct CommittedLog {
 
     /// The term of the committed entry at each index.
     private var terms: [Term] = [Term(0), Term(1)]
+    /// The term of the leader that was first to know it committed; never less than the entry's own.
+    private var deciders: [Term] = [Term(0), Term(1)]
     /// Ascending; the founders' first.
     private(set) var configurations: [Change]
 
@@ -135,8 +140,14 @@ struct CommittedLog {
 
     func contains(_ position: LogPosition) -> Bool { term(at: position.index) == position.term }
 
-    mutating func append(_ term: Term, _ configuration: Configuration?) {
+    /// In which leader's term the entry at `index` became committed.
+    func decided(at index: LogIndex) -> Term? {
+        index.number < UInt64(deciders.count) ? deciders[Int(index.number)] : nil
+    }
+
+    mutating func append(_ term: Term, _ configuration: Configuration?, decidedIn decider: Term) {
         terms.append(term)
+        deciders.append(decider)
         guard let configuration else { return }
         configurations.append(
             Change(index: last, configuration: configuration, encoded: configuration.encoded()))

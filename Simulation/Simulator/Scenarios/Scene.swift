@@ -38,7 +38,9 @@ struct Scene {
     var fleet = Fleet()
     var watchers: [SceneWatcher] = []
     /// Fresh requests that were carried out.
-    var freshDone = 0
+    var freshDone: Set<Int> = []
+    /// Whom each was asked last, and in which of his lives.
+    var freshDoors: [Int: (door: MemberID, life: UInt64)] = [:]
     /// Somebody wants to hear of every applied change.
     var observes = false
     /// When each revision of the fleet was first applied anywhere.

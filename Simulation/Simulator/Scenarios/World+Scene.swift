@@ -90,7 +90,7 @@ extension World {
         case (.probeWrite, .success): try scene.probes.wrote(question, reply.revision, at: now)
         case (.probeRead, .success): try scene.probes.read(question, reply.revision, at: now)
         case (.probeWrite, .failure), (.probeRead, .failure): scene.probes.wasRefused()
-        case (.fresh, .success): scene.freshDone += 1
+        case (.fresh(let number), .success): scene.freshDone.insert(number)
         case (.fresh(let number), .failure(let rejection)):
             trace.detail(now, .member(member.id), .client, "refuses fresh request \(number): \(rejection.code)")
             // Carried out or not, another one must get through.
@@ -116,6 +116,7 @@ extension World {
         guard let door = scene.draws.pick(doors) else { return }
         let request =
             number % 2 == 0 ? probeWrite() : Request.range(RangeRequest(range: .key(World.probeKey)))
+        scene.freshDoors[number] = (door.id, door.life)
         try ask(request, .fresh(number), at: door)
     }
 

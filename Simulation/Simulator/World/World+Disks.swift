@@ -49,6 +49,7 @@ extension World {
         _ member: SimulatedMember, _ process: SimulatedMember.Process, _ effects: ReplicaEffects, _ reason: String
     ) throws(Violation) {
         trace.line(now, .member(member.id), .disk, "stops: \(reason)")
+        liveness.disturbed(member.id, at: now)
         do throws(StorageError) {
             _ = try process.state.perform(LaneOrders(effects).state)
         } catch {

@@ -18,6 +18,8 @@ struct Liveness {
     var discarded: String?
     /// Ends of faults that fell into the frozen time.
     var heldBack: [World.Event] = []
+    /// When a member of the core last ended because it found old damage on its disk: nothing heals that beforehand.
+    private(set) var disturbedAt: Instant?
     /// What each member that died last thought the configuration to be, and how far it knew the log committed.
     var lastWords: [MemberID: (configuration: Configuration, commit: LogIndex)] = [:]
 
@@ -28,6 +30,10 @@ struct Liveness {
     mutating func choose(_ members: [MemberID]) {
         core = members.sorted()
         isCore = Set(members)
+    }
+
+    mutating func disturbed(_ id: MemberID, at now: Instant) {
+        if isFrozen, favours(id) { disturbedAt = now }
     }
 
     /// Whether the member's disk and links are fast and faultless now.
@@ -61,6 +67,9 @@ extension World {
         if coreLeader == nil, options.sendsOneByOne {
             _ = try runUntil(within: .seconds(30)) { $0.coreLeader != nil }
         }
+        if coreLeader == nil, let disturbedAt = liveness.disturbedAt {
+            _ = try runUntil(within: disturbedAt + options.election * 10 - now) { $0.coreLeader != nil }
+        }
         guard let leader = coreLeader, let first = members[index(leader)].process?.replica.raft else {
             return try failed("no leader in the core \(liveness.core.map(\.number)) after ten election timeouts")
         }
@@ -71,7 +80,7 @@ extension World {
             let at = now + options.election * Int64(number) / 25
             queue.add(.scripted { world throws(Violation) in try world.askFresh(number) }, at: at)
         }
-        let areDone: (World) -> Bool = { $0.scene.freshDone == World.freshRequests }
+        let areDone: (World) -> Bool = { $0.scene.freshDone.count == World.freshRequests }
         var isServed = try runUntil(within: options.election * 20, areDone)
         // Disks have room again, but a leader believes that only after some seconds without a report, however short the
         // election timeout: writes are rightly refused until then.
@@ -80,18 +89,37 @@ extension World {
         {
             isServed = try runUntil(within: MemberReplica.noSpaceLingers, areDone)
         }
+        if !isServed, try askAgain() { isServed = try runUntil(within: options.election * 20, areDone) }
         guard isServed else {
             return try failed(
-                "\(scene.freshDone) of \(World.freshRequests) fresh requests are done after twenty election timeouts")
+                "\(scene.freshDone.count) of \(World.freshRequests) fresh requests are done after twenty election timeouts"
+            )
         }
         try demandRest(since: frozenAt, silentAt: silentAt, through: serial)
         let raft = members[index(leader)].process?.replica.raft
         // A leader that the configuration dropped, or that a finished change made hand over, is no disturbance.
-        if liveness.discarded == nil, raft?.role != .leader || raft?.term != term,
+        if liveness.discarded == nil, liveness.disturbedAt == nil, raft?.role != .leader || raft?.term != term,
             coreConfigurations.allSatisfy({ $0 == configuration })
         {
             try failed("m\(leader.number) led term \(term.number) and was unseated, with nobody in the core failing")
         }
+    }
+
+    /// Whom a change of the configuration removed answers nobody any more, and who died forgot what it was asked: their
+    /// clients would ask another member.
+    ///
+    /// - Returns: whether there was any such request.
+    private func askAgain() throws(Violation) -> Bool {
+        let voters = followedLeader.0.flatMap { members[index($0)].process?.replica.raft.configuration.voters } ?? []
+        var isAny = false
+        for number in 0..<World.freshRequests where !scene.freshDone.contains(number) {
+            guard let asked = scene.freshDoors[number],
+                !voters.contains(asked.door) || members[index(asked.door)].life != asked.life
+            else { continue }
+            isAny = true
+            try askFresh(number)
+        }
+        return isAny
     }
 
     /// Everything that must have come to its end in the core.
@@ -324,6 +352,8 @@ extension World {
             throw Violation(.liveness, "request \(open) is not answered 20 s after healing", at: now)
         }
         try finishHosts()
+        // The hosts' last words may be on their way from one member to the others.
+        _ = try runUntil(within: options.election * 12) { $0.areMembersLevel }
         try checks.finish(members: members, clients: clients, at: now)
         try finishLoad()
     }

@@ -356,9 +356,13 @@ extension World {
                 if let damage = results.damage { process.stateJobs.append(.damaged(damage)) }
             }
         } catch {
+            // What was done meanwhile may have ended the member: then this is the work of one that is gone.
+            if let violation = process.meanwhile { throw violation }
+            guard member.process === process else { return }
             return try diskStopped(member, error)
         }
         if let violation = process.meanwhile { throw violation }
+        guard member.process === process else { return }
         queue.add(.snapshotDone(member.id, life: member.life, events), at: now + latency(member))
         try startStateWork(member)
     }
@@ -385,6 +389,7 @@ extension World {
         if try stopsForNewerSnapshot(member, error) { return }
         if error.isDamage, rotten == member.id {
             trace.line(now, .member(member.id), .disk, "finds damage: \(error)")
+            liveness.disturbed(member.id, at: now)
             return try die(member, powerLoss: false, restart: ownRestartDelay(member))
         }
         if member.disk.operationsLeft == 0 {

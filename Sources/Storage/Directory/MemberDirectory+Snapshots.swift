@@ -86,7 +86,7 @@ extension MemberDirectory {
         precondition(prepared.database == meta.database + 1, "another snapshot was installed meanwhile")
         let state = try StateStore(databasePath(prepared.database), options: options)
         let restored = try state.restore()
-        try nameDatabase(prepared.database)
+        try nameDatabase(prepared.database, installed: prepared.base.position)
         return (state, restored)
     }
 

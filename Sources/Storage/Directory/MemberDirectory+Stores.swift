@@ -122,7 +122,7 @@ extension MemberDirectory {
                     fromPeers: true)
             }
             notices.append("\(path): it was to be rebuilt from other members, but there are none: kept")
-            try nameDatabase(meta.database)
+            try nameDatabase(meta.database, installed: meta.installed)
         }
         if base.position.index < log.base.position.index {
             guard base.position == .zero && log.recovery != nil else {
@@ -169,7 +169,7 @@ extension MemberDirectory {
         var notices = notices
         var header = StateHeader.initial
         let empty = LogBase(position: .zero, configuration: Configuration(voters: []))
-        let fromLog = !fromPeers && founding?.base.position == log.base.position
+        let fromLog = !fromPeers && founding?.base.position == log.base.position && containsInstalled(recovered)
         let base = fromLog ? log.base : empty
         if !fromLog {
             guard hasPeers(log, recovered) else {
@@ -179,7 +179,8 @@ extension MemberDirectory {
                     "\(complaint). The log begins only after entry \(log.base.position.index.number), so the state cannot "
                         + "be rebuilt from it, and there is no other member to take it from: restore a backup")
             }
-            try log.markRecovering(claimed: recovered.log.entries.last?.position ?? log.base.position)
+            let last = recovered.log.entries.last?.position ?? log.base.position
+            try log.markRecovering(claimed: max(last, meta.installed))
         }
         header.applied = base.position
         header.configuration = base.configuration.encoded()
@@ -189,7 +190,7 @@ extension MemberDirectory {
         try StateStore.create(
             databasePath(number), header: header, members: founding?.members ?? [], on: fileSystem, options: options)
         try fileSystem.syncDirectory(home)
-        try nameDatabase(number)
+        try nameDatabase(number, installed: base.position == .zero ? meta.installed : .zero)
         try setAside(damaged)
         let (state, restored) = try openState()
         do throws(StorageError) {
@@ -206,6 +207,13 @@ extension MemberDirectory {
             state.close()
             throw error
         }
+    }
+
+    /// Whether the log reaches what was installed, if anything was: the state is switched to a snapshot before the log is,
+    /// and a log that was not told of it any more lacks what the snapshot's arrival acknowledged.
+    private func containsInstalled(_ recovered: RecoveredLog) -> Bool {
+        meta.installed == .zero || recovered.log.base.position == meta.installed
+            || recovered.log.entries.contains { $0.position == meta.installed }
     }
 
     /// Keeps the damaged database, and only that one.

@@ -176,9 +176,13 @@ package final class MemberDirectory: @unchecked Sendable {
     }
 
     /// Names another database durably: the moment at which an installed snapshot counts.
-    func nameDatabase(_ number: UInt64) throws(StorageError) {
+    ///
+    /// - Parameter installed: where it stands when it came from another member; zero when it begins where this member
+    ///   began.
+    func nameDatabase(_ number: UInt64, installed: LogPosition) throws(StorageError) {
         var next = meta
         next.database = number
+        next.installed = installed
         next.wantsRebuild = false
         try write(next)
     }

@@ -1,4 +1,5 @@
 internal import Primitives
+internal import Raft
 
 /// What `meta` holds: whose directory this is, how often it was opened, and which database is the state.
 struct MetaRecord: Hashable {
@@ -12,17 +13,22 @@ struct MetaRecord: Hashable {
     var incarnation: Incarnation
     /// The state database is `state-<number>.db`.
     var database: UInt64
+    /// Where the database stood when it came, as a snapshot, from another member; zero for one that began here. Unless
+    /// the log contains this, it ends before what this member has acknowledged.
+    var installed = LogPosition.zero
     /// The next life shall not trust its state database but have it rebuilt.
     var wantsRebuild = false
 
     var encoded: [UInt8] {
-        var writer = ByteWriter(reserving: 40)
+        var writer = ByteWriter(reserving: 56)
         writer.fixed32(MetaRecord.format)
         writer.fixed64(cluster.number)
         writer.fixed64(member.number)
         writer.fixed64(incarnation.number)
         writer.fixed64(database)
         writer.bool(wantsRebuild)
+        writer.fixed64(installed.index.number)
+        writer.fixed64(installed.term.number)
         return writer.bytes
     }
 
@@ -32,10 +38,18 @@ struct MetaRecord: Hashable {
         guard format == MetaRecord.format else {
             throw .newerVersion(found: UInt64(format), known: UInt64(MetaRecord.format))
         }
-        return MetaRecord(
+        var meta = MetaRecord(
             cluster: ClusterID(try reader.fixed64("meta.cluster")),
             member: MemberID(try reader.fixed64("meta.member")),
             incarnation: Incarnation(try reader.fixed64("meta.incarnation")),
-            database: try reader.fixed64("meta.database"), wantsRebuild: try reader.bool("meta.rebuild"))
+            database: try reader.fixed64("meta.database"))
+        meta.wantsRebuild = try reader.bool("meta.rebuild")
+        // Records of before this was kept end here.
+        if !reader.isAtEnd {
+            meta.installed = LogPosition(
+                index: LogIndex(try reader.fixed64("meta.installed.index")),
+                term: Term(try reader.fixed64("meta.installed.term")))
+        }
+        return meta
     }
 }

@@ -28,6 +28,7 @@ final class WriteAheadMark: @unchecked Sendable {
     init(_ path: String, on fileSystem: any FileSystem) throws(StorageError) {
         self.path = path
         self.fileSystem = fileSystem
+        try WriteAheadMark.writeAgain(path + "-wal", on: fileSystem)
         let markPath = path + WriteAheadMark.suffix
         guard try fileSystem.exists(markPath) else { return }
         let record = try SlotFile.open(
@@ -38,6 +39,24 @@ final class WriteAheadMark: @unchecked Sendable {
     }
 
     deinit { record?.close() }
+
+    /// An earlier life may have ended because a sync of the log failed. The kernel then takes its pages for clean and may
+    /// never write them: they read well, a sync succeeds and means nothing. So what is there is written once more.
+    private static func writeAgain(_ path: String, on fileSystem: any FileSystem) throws(StorageError) {
+        guard try fileSystem.exists(path) else { return }
+        let file = try fileSystem.open(path, .readWrite)
+        defer { file.close() }
+        let size = try file.size()
+        guard size > 0 else { return }
+        var offset: Int64 = 0
+        while offset < size {
+            let bytes = try file.read(at: offset, count: Int(min(size - offset, 1 << 20)))
+            guard !bytes.isEmpty else { break }
+            try file.write(bytes, at: offset)
+            offset += Int64(bytes.count)
+        }
+        try file.sync()
+    }
 
     /// As `init`, but only looks.
     static func check(_ path: String, on fileSystem: any FileSystem) throws(StorageError) {
@@ -101,7 +120,7 @@ final class WriteAheadMark: @unchecked Sendable {
     /// Before a page is copied into the database file.
     func willWritePage() throws(StorageError) {
         if salts == nil {
-            // Frames of an earlier life, which SQLite has synced again before it copies them.
+            // Frames of an earlier life, written again and synced when the database was opened.
             let scan = try WriteAheadScan(path + "-wal", on: fileSystem)
             salts = scan.salts ?? 0
             committed = max(committed, scan.frames)

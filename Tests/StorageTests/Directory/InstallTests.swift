@@ -65,13 +65,18 @@ struct InstallTests {
         return directory
     }
 
-    private func receiveAndInstall(_ source: Source, _ directory: MemberDirectory, _ stores: OpenedStores) throws {
+    private func receive(_ source: Source, _ directory: MemberDirectory) throws -> SnapshotReceiver {
         let receiver = try directory.receiver()
         var next: Int64 = 0
         while next < source.identity.bytes {
             let end = min(Int(next) + 4096, source.bytes.count)
             next = try receiver.receive(source.identity, offset: next, bytes: Array(source.bytes[Int(next)..<end]))
         }
+        return receiver
+    }
+
+    private func receiveAndInstall(_ source: Source, _ directory: MemberDirectory, _ stores: OpenedStores) throws {
+        let receiver = try receive(source, directory)
         let (state, restored) = try directory.install(source.identity, log: stores.log)
         #expect(restored.difference(from: source.restored) == nil)
         #expect(stores.log.contains(source.identity.position))
@@ -79,6 +84,29 @@ struct InstallTests {
         stores.state.close()
         try directory.removeOldDatabases()
         try receiver.discard()
+    }
+
+    @Test(
+        "When a state rots before the log was fitted to its snapshot, the member knows that it lost what it acknowledged"
+    )
+    func rotsBeforeFitting() throws {
+        let source = try Source()
+        var bench = try MemberBench("unfitted")
+        defer { bench.vfs.unregister() }
+        _ = try follower(bench, position: source.identity.position, agrees: false)
+        let directory = try bench.open()
+        let stores = try directory.openStores()
+        _ = try receive(source, directory)
+        let (state, _) = try directory.activate(try directory.prepareInstall(source.identity))
+        bench.disk.killProcess()
+        state.close()
+        stores.state.close()
+        try bench.restart()
+        try bench.disk.remove("data/one/member/state-2.db")
+        let again = try bench.open().openStores(founding: MemberBench.founding)
+        defer { again.state.close() }
+        #expect(again.recovered.log.recovery == Recovery(claimed: source.identity.position))
+        #expect(again.recovered.log.entries.isEmpty && again.restored.header.applied == .zero)
     }
 
     @Test("A power loss at every operation lands in the old state or the new one", arguments: [false, true])
