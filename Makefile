@@ -14,7 +14,7 @@ DOORS ?=
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
-setup: ## install the Debian packages that are missing; nothing happens when all are there
+setup: ## install the Debian packages and Python clients that are missing; nothing happens when all are there
 	@bin/setup
 
 build: ## release programs in .build/release

@@ -40,8 +40,8 @@ package struct Permission: Hashable, Sendable {
         self.range = range
     }
 
-    /// Everything: what role root shows.
-    package static let root = Permission(kind: .readWrite, range: KeyRange(start: Key([0]), end: .unbounded))
+    /// Everything: what role root shows. etcd leaves the key of that one empty.
+    package static let root = Permission(kind: .readWrite, range: KeyRange(start: Key([]), end: .unbounded))
 
     /// Whether it can be granted: etcd wants a key, and an interval that is not empty.
     package var isValid: Bool { !range.start.isEmpty && !range.isEmpty }

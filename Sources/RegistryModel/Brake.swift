@@ -49,7 +49,9 @@ package struct BrakeSettings: Hashable, Sendable {
             case ("on", nil): settings.isOn = true
             case ("off", nil): settings.isOn = false
             case (_, .some(let value)):
-                guard let field = setting(named: word.name) else { return (.standard, "\"\(word.name)\" is no setting") }
+                guard let field = setting(named: word.name) else {
+                    return (.standard, "\"\(word.name)\" is no setting")
+                }
                 guard let number = Int64(value), field.bounds.contains(number) else {
                     let (low, high) = (field.bounds.lowerBound, field.bounds.upperBound)
                     return (.standard, "\(word.name) is \"\(value)\", not a number from \(low) to \(high)")

@@ -285,7 +285,7 @@ private final class MemoryAuth: Sendable {
                 Self.auth + "RoleGet", Etcdserverpb_AuthRoleGetRequest.with { $0.role = "r" },
                 as: Etcdserverpb_AuthRoleGetResponse.self)
             #expect(role.perm.map(\.permType) == [.readwrite, .write, .read])
-            #expect(role.perm.map(\.key) == [Data([0]), Data("k".utf8), Data("a".utf8)])
+            #expect(role.perm.map(\.key) == [Data(), Data("k".utf8), Data("a".utf8)])
             #expect(role.perm.map(\.rangeEnd) == [Data([0]), Data(), Data("b".utf8)])
             let roles = try await door.call(
                 Self.auth + "RoleList", Etcdserverpb_AuthRoleListRequest(), as: Etcdserverpb_AuthRoleListResponse.self)

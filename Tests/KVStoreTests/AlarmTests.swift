@@ -29,17 +29,15 @@ import Testing
         #expect(feeder.apply(Self.change(2, .noSpace)) == Self.outcome(raised), "it is up: that is the answer")
         #expect(feeder.changes.changes == [.alarm(raised)], "and stored once")
         feeder.apply(Self.change(2, .corrupt))
-        feeder.apply(Self.change(1, .none))
+        #expect(feeder.apply(Self.change(1, .none)) == Self.outcome(), "there is no such alarm")
         #expect(
             feeder.store.alarms == [
-                Alarm(member: MemberID(1), kind: .none), Alarm(member: MemberID(2), kind: .noSpace),
-                Alarm(member: MemberID(2), kind: .corrupt),
+                Alarm(member: MemberID(2), kind: .noSpace), Alarm(member: MemberID(2), kind: .corrupt),
             ])
         #expect(feeder.apply(Self.change(1, .noSpace, false)) == Self.outcome())
         #expect(feeder.apply(Self.change(0, .noSpace, false)) == Self.outcome(), "0 stands for nobody else")
         #expect(feeder.apply(Self.change(2, .noSpace, false)) == Self.outcome(cleared))
         feeder.apply(Self.change(2, .corrupt, false))
-        feeder.apply(Self.change(1, .none, false))
         #expect(feeder.store.alarms.isEmpty && feeder.store.header.liveDigest == quiet)
         #expect(feeder.store.revision == .initial)
     }
@@ -106,14 +104,6 @@ import Testing
         #expect(feeder.apply(Self.change(0, .corrupt, false)).isSuccess)
         #expect(feeder.put("x") == .failure(Rejection(.noSpace)), "the other alarm is still up")
         #expect(feeder.delete(.all).isSuccess)
-    }
-
-    @Test("An alarm without meaning refuses nothing")
-    func meaningless() {
-        var feeder = Feeder()
-        feeder.apply(Self.change(1, .none))
-        #expect(feeder.put("a").isSuccess)
-        #expect(feeder.store.isRaised(.none) && !feeder.store.isRaised(.noSpace))
     }
 
     @Test("A removed member takes its alarms along")

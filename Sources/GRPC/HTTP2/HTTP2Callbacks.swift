@@ -22,6 +22,8 @@ enum HTTP2Callbacks {
         let owner = Unmanaged.passUnretained(connection).toOpaque()
         switch connection.role {
         case .server:
+            // `RequestRules` instead.
+            nghttp2_option_set_no_http_messaging(option, 1)
             guard nghttp2_session_server_new2(&session, callbacks, owner, option) == 0 else { return nil }
         case .client:
             guard nghttp2_session_client_new2(&session, callbacks, owner, option) == 0 else { return nil }

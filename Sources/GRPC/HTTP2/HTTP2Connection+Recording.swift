@@ -18,6 +18,7 @@ extension HTTP2Connection {
         receivedHead = ReceivedHead()
         receivedHeaders = Metadata()
         ignoresHeaders = false
+        requestRules = RequestRules()
         switch role {
         case .server where category == NGHTTP2_HCAT_REQUEST:
             receivedHeaders.reserve(192)
@@ -27,12 +28,16 @@ extension HTTP2Connection {
         case .server:
             // A request's trailers carry nothing gRPC defines.
             ignoresHeaders = true
+            requestRules.areTrailers = true
         case .client:
             break
         }
     }
 
     func headerReceived(name: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>) {
+        if role == .server {
+            guard requestRules.take(name: name, value: value) else { return }
+        }
         guard !ignoresHeaders else { return }
         receivedHead.listBytes += name.count + value.count + 32
         guard receivedHead.listBytes <= options.headerListBytesMax else {
@@ -80,8 +85,15 @@ extension HTTP2Connection {
         guard let stream = stream(id) else { return }
         switch role {
         case .server:
+            // Trailers are the last of a request.
+            guard requestRules.isKept, endStream || !ignoresHeaders else {
+                controlFrames += 1
+                stream.reset(.protocolError)
+                break
+            }
             if !stream.isOpened, !ignoresHeaders {
                 stream.isOpened = true
+                stream.announcedBytes = requestRules.bodyBytes
                 stream.head = receivedHead
                 stream.headers = receivedHeaders
                 events.append(.opened(stream))
@@ -114,6 +126,10 @@ extension HTTP2Connection {
         receivedDataBytes += data.count
         guard let stream = stream(id) else { return }
         stream.uncreditedBytes += data.count
+        if let announced = stream.announcedBytes {
+            stream.announcedBytes = announced - data.count
+            if data.count > announced { stream.reset(.protocolError) }
+        }
         guard !stream.discardsInput else { return }
         let before = stream.assembler.partialCount
         var rest = data
@@ -145,6 +161,7 @@ extension HTTP2Connection {
     private func inputFinished(_ id: Int32) {
         guard let stream = stream(id), !stream.remoteEnded else { return }
         stream.remoteEnded = true
+        if let missing = stream.announcedBytes, missing != 0 { stream.reset(.protocolError) }
         guard !stream.discardsInput else { return }
         if stream.isGRPC {
             guard stream.assembler.isAtBoundary else {

@@ -69,6 +69,7 @@ final class HTTP2Connection: ChannelDuplexHandler {
     @exclusivity(unchecked) var paths = PathCache()
     @exclusivity(unchecked) var receivedHead = ReceivedHead()
     @exclusivity(unchecked) var receivedHeaders = Metadata()
+    @exclusivity(unchecked) var requestRules = RequestRules()
     var ignoresHeaders = false
     @exclusivity(unchecked) var events: [Event] = []
     @exclusivity(unchecked) var receivedDataBytes = 0

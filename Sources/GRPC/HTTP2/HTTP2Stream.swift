@@ -81,6 +81,8 @@ final class HTTP2Stream {
     /// Received bytes for which the peer was not given new stream credit yet.
     @exclusivity(unchecked) var uncreditedBytes = 0
     var isStarved = false
+    /// What the request's `content-length` leaves to come (server); nil without one.
+    var announcedBytes: Int?
 
     // Output
     @exclusivity(unchecked) var output = OutputQueue()

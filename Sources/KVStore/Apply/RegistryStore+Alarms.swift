@@ -28,9 +28,10 @@ extension RegistryStore {
     }
 
     /// - Returns: the change when the alarm is up because of it or already, or when it was up and is cleared; nothing
-    ///   when there was nothing to clear.
+    ///   when there was nothing to clear. An alarm of no kind is never raised, as in etcd since 3.6.
     mutating func switchAlarm(_ change: AlarmChange, into changes: inout AppliedChanges) -> [AlarmChange] {
         let alarm = change.alarm
+        if change.isRaised, alarm.kind == .none { return [] }
         let place = alarms.firstIndex { !($0 < alarm) } ?? alarms.count
         let isUp = place < alarms.count && alarms[place] == alarm
         if change.isRaised == isUp { return change.isRaised ? [change] : [] }

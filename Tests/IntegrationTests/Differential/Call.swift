@@ -23,6 +23,12 @@ extension Call {
     var simpler: [any Call] { [] }
 }
 
+/// A call that is sent by somebody, or by nobody.
+protocol SentCall: Call {
+    /// The name under which a session keeps the token to be sent along; nil sends none.
+    var credential: String? { get }
+}
+
 /// What a server said, made comparable.
 struct Answer: Hashable, Sendable, CustomStringConvertible {
     /// `ok`, or a status code and its text.
@@ -34,6 +40,12 @@ struct Answer: Hashable, Sendable, CustomStringConvertible {
         self.body = body
     }
 
+    var isOK: Bool { status == "ok" }
+    /// Of a refusal: the text between the quotes.
+    var text: Substring { status.drop { $0 != "\"" }.dropFirst().dropLast() }
+    /// Of a refusal: the code as Go writes it.
+    var codeName: String { "\(status.prefix(1).uppercased())\(status.dropFirst().prefix { $0 != "," })" }
+
     init(_ status: GRPCStatus) {
         self.init(status: status.isOK ? "ok" : "\(status.code), \"\(status.message)\"")
     }
@@ -42,11 +54,10 @@ struct Answer: Hashable, Sendable, CustomStringConvertible {
 }
 
 /// A call with one message each way.
-struct UnaryCall<Request: Replayable, Response: Replayable>: Call {
+struct UnaryCall<Request: Replayable, Response: Replayable>: SentCall {
     /// `KV/Put`, without the package.
     let kind: String
     var request: Request
-    /// The name under which a session keeps the token to be sent along; nil sends none.
     var credential: String?
     var package = "etcdserverpb"
     var needsCaughtUpWatches = false
@@ -63,6 +74,7 @@ struct UnaryCall<Request: Replayable, Response: Replayable>: Call {
     }
 
     func play(on session: Session) async throws -> Answer {
+        guard request.isPlayable else { return Answer(status: "not sent") }
         var message = request
         message.rename(session.renaming(.toServer))
         let outcome = try await session.unary(

@@ -39,7 +39,7 @@ struct Duel: Sendable {
                 async let our: Void = ours.catchUp()
                 _ = try await (theirs, our)
             }
-            async let theirAnswer = call.play(on: etcd)
+            async let theirAnswer = Refusal.play(call, on: etcd)
             async let ourAnswer = call.play(on: ours)
             let (theirs, answer) = try await (theirAnswer, ourAnswer)
             watching.note(call, theirs)
@@ -48,8 +48,21 @@ struct Duel: Sendable {
                 return Difference(
                     kind: call.kind, position: position, theirs: "\(expected)", ours: "\(answer)")
             }
+            if let difference = try await waiters(position) { return difference }
         }
         return try await settle(&watching, calls.count)
+    }
+
+    // MARK: Calls that wait
+
+    /// Whether the same waiting calls have been answered, and alike.
+    private func waiters(_ position: Int) async throws -> Difference? {
+        guard !etcd.waiters.isEmpty || !ours.waiters.isEmpty else { return nil }
+        async let theirAnswers = Waiter.answers(on: etcd)
+        async let ourAnswers = Waiter.answers(on: ours)
+        let (theirs, answers) = try await (theirAnswers, ourAnswers)
+        return theirs == answers
+            ? nil : Difference(kind: "waiters", position: position, theirs: theirs, ours: answers)
     }
 
     // MARK: Watches

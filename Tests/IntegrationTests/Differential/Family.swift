@@ -21,6 +21,24 @@ extension CallFamily {
     func reset(_ session: Session) async throws {}
 }
 
+/// Families whose calls meet in one sequence.
+struct Mix: Sendable {
+    var name: String
+    var families: [any CallFamily]
+    /// How many calls are played of 10 000 in all; three members answer like one, so fewer show that they do.
+    var calls: (one: Int, three: Int)
+    /// Whether some calls leave no trace by which to see that they have been done.
+    var dependsOnTime = false
+
+    static let all = [
+        Mix(name: "data", families: Families.all, calls: (5_000, 1_000)),
+        Mix(name: "users", families: [AuthFamily(), UserCallFamily()], calls: (2_400, 500)),
+        Mix(
+            name: "locks", families: [SessionFamily(), KVFamily(weight: 10)], calls: (1_200, 200), dependsOnTime: true),
+        Mix(name: "upkeep", families: [UpkeepFamily(), KVFamily(weight: 30)], calls: (1_400, 300)),
+    ]
+}
+
 enum Families {
     static let all: [any CallFamily] = [
         KVFamily(), TxnFamily(), LeaseFamily(), CompactionFamily(), WatchFamily(), OddFamily(),
@@ -58,6 +76,14 @@ struct Plan {
     /// Whether a stream will have its own watch of the mark.
     var marked = [true, true, false]
     var strangers: Int64 = 0
+    /// Whether the users of the sequence, or the leases that compete for locks, have been drawn.
+    var hasUsers = false
+    /// Calls for locks and elections drawn.
+    var waiters = 0
+    /// Whether a lock or an election with a lease of the server's own has been drawn.
+    var hasOwnLease = false
+    /// The alarm that the sequence raises: with two kinds, 3.4 forgets one when the other ends.
+    var alarm: Int?
 }
 
 extension SeededGenerator {

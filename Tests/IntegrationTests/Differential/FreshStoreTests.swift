@@ -10,7 +10,8 @@ extension RealProcesses {
             let etcd = try Cluster.started(.etcd, size: 1, extra: ["--auto-compaction-retention=0"])
             let ours = try Cluster.started(.registry, size: 1, extra: ["--auto-compaction-retention=0"])
             let duel = Duel(
-                etcd: try await Session("etcd", etcd.members[0]), ours: try await Session("Ganglion", ours.members[0]))
+                etcd: try await Session("etcd", etcd.members[0], isReference: true),
+                ours: try await Session("Ganglion", ours.members[0]))
             let difference = try await duel.play(Self.calls, fresh: true)
             #expect(difference == nil, "\(difference.map { "\(Self.calls[$0.position]): \($0)" } ?? "")")
         }

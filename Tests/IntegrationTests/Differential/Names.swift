@@ -22,6 +22,8 @@ struct Names: Sendable {
     var base: Int64 = 0
     /// The ids that the server chose in this sequence, in order.
     var leases: [Int64] = []
+    /// Whether the server checks who asks.
+    var isAuthOn = false
 
     /// The number of the sequence's `offset`th revision in calls and compared answers.
     static func revision(_ offset: Int64) -> Int64 { revisionMark + offset }
@@ -48,6 +50,38 @@ struct Names: Sendable {
 
     fileprivate func namedLease(_ number: Int64) -> Int64 {
         leases.firstIndex(of: number).map { Self.lease($0 + 1) } ?? number
+    }
+
+    /// A key as a sequence names it, with the server's own id at its end: the keys of locks and elections end with
+    /// the id of a lease in hexadecimal, and sequences write `name/L1` where the server chooses that id.
+    fileprivate func realKey(_ key: Data) -> Data {
+        guard let (name, end) = Self.parted(key), end.first == "L", let number = Int(end.dropFirst()), number > 0 else {
+            return key
+        }
+        return name + Data(String(realLease(Self.lease(number)), radix: 16).utf8)
+    }
+
+    fileprivate func namedKey(_ key: Data) -> Data {
+        guard let (name, end) = Self.parted(key), let id = Int64(end, radix: 16),
+            let place = leases.firstIndex(of: id)
+        else { return key }
+        return name + Data("L\(place + 1)".utf8)
+    }
+
+    /// Up to the last slash with it, and what follows.
+    private static func parted(_ key: Data) -> (name: Data, end: String)? {
+        guard let slash = key.lastIndex(of: UInt8(ascii: "/")) else { return nil }
+        return (Data(key[...slash]), String(decoding: key[(slash + 1)...], as: UTF8.self))
+    }
+
+    /// Learns a lease from the key of a lock.
+    mutating func learn(sessionKey key: Data) {
+        guard let (_, end) = Self.parted(key), let id = Int64(end, radix: 16) else { return }
+        learn(lease: id)
+    }
+
+    mutating func learn(lease id: Int64) {
+        if Self.isChosenByServer(lease: id), !leases.contains(id) { leases.append(id) }
     }
 
     /// A text with the numbers as people read them.
@@ -89,6 +123,10 @@ struct Renaming: Sendable {
     func lease(_ number: inout Int64) {
         number = direction == .toServer ? names.realLease(number) : names.namedLease(number)
     }
+
+    func key(_ key: inout Data) {
+        key = direction == .toServer ? names.realKey(key) : names.namedKey(key)
+    }
 }
 
 /// A message that can be played on any server: it says which of its numbers are revisions and leases, and makes equal
@@ -97,10 +135,13 @@ protocol Replayable: SwiftProtobuf.Message, Sendable {
     mutating func rename(_ renaming: Renaming)
     /// What the server chose and later calls name; called with an answer as it came.
     func teach(_ names: inout Names)
+    /// Whether it may be sent: shrinking must not make what ends a server, or locks everybody out.
+    var isPlayable: Bool { get }
 }
 
 extension Replayable {
     func teach(_ names: inout Names) {}
+    var isPlayable: Bool { true }
 
     /// On one line, with the numbers as people read them.
     var readable: String {

@@ -10,17 +10,23 @@ import Synchronization
 final class Session: Sendable {
     /// `etcd` or `Ganglion`, for reports.
     let label: String
+    /// Whether it is the server that is compared with.
+    let isReference: Bool
     let connection: GRPCClientConnection
     private let state = Mutex(State())
 
     private struct State {
         var names = Names()
         var streams: [Int: WatchedStream] = [:]
+        var waiters: [Int: Waiter] = [:]
+        var leaders: [V3electionpb_LeaderKey] = []
         var tokens: [String: String] = [:]
+        var pause = Duration.milliseconds(20)
     }
 
-    init(_ label: String, _ member: Member) async throws {
+    init(_ label: String, _ member: Member, isReference: Bool = false) async throws {
         self.label = label
+        self.isReference = isReference
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         connection = try await GRPCClientConnection.connect(host: member.host, port: 2379, on: loop).get()
     }
@@ -53,13 +59,50 @@ final class Session: Sendable {
     }
 
     private func metadata(_ credential: String?) -> Metadata {
-        guard let credential else { return Metadata() }
+        // Normalisation "idle tokens": 3.4.23 looks at tokens even while nobody asks for them.
+        guard let credential, isAuthOn else { return Metadata() }
         return Metadata(["token": state.withLock { $0.tokens[credential] } ?? "no such token"])
+    }
+
+    /// Whether authentication is on, as far as the answers so far tell.
+    var isAuthOn: Bool { state.withLock { $0.names.isAuthOn } }
+
+    /// The credential of what the test itself asks: that of root while authentication is on.
+    func administrator() async throws -> String? {
+        guard isAuthOn else { return nil }
+        let credential = "(administrator)"
+        for password in AuthFamily.rootPasswords {
+            var request = Etcdserverpb_AuthenticateRequest()
+            request.name = "root"
+            request.password = password
+            let outcome = try await unary("/etcdserverpb.Auth/Authenticate", request.serializedBytes())
+            guard case .success(let bytes) = outcome else { continue }
+            keep(token: try Etcdserverpb_AuthenticateResponse(serializedBytes: bytes).token, as: credential)
+            return credential
+        }
+        throw TestFailure("\(label) knows root by none of the passwords")
     }
 
     /// Keeps a token for calls that come with that credential.
     func keep(token: String, as credential: String) {
         state.withLock { $0.tokens[credential] = token }
+    }
+
+    /// Keeps the token that is sent for a credential at this moment under another name.
+    ///
+    /// - Returns: that name; nil when no token is sent.
+    func held(_ credential: String?, as name: String) -> String? {
+        guard let credential, isAuthOn else { return nil }
+        state.withLock { $0.tokens[name] = $0.tokens[credential] }
+        return name
+    }
+
+    /// Finds out whether authentication is on: a sequence on another member may have left it so.
+    func learnAuthentication() async throws {
+        let outcome = try await unary(
+            "/etcdserverpb.Auth/UserList", Etcdserverpb_AuthUserListRequest().serializedBytes())
+        let isOn = if case .failure = outcome { true } else { false }
+        state.withLock { $0.names.isAuthOn = isOn }
     }
 
     // MARK: Names
@@ -101,7 +144,7 @@ final class Session: Sendable {
         var request = Etcdserverpb_WatchRequest()
         request.createRequest.key = WatchedStream.markKey
         request.createRequest.startRevision = try Etcdserverpb_PutResponse(serializedBytes: put).header.revision
-        let stream = open("/etcdserverpb.Watch/Watch")
+        let stream = open("/etcdserverpb.Watch/Watch", credential: try await administrator())
         stream.send(try request.serializedBytes())
         // That it was created, and the event.
         let event: Bool? = try await soon(seconds: 5) { stream.received.messages.count > 1 ? true : nil }
@@ -109,13 +152,37 @@ final class Session: Sendable {
         if event == nil { throw TestFailure("\(label) does not catch up with the mark") }
     }
 
+    // MARK: Calls that wait
+
+    /// For what leaves no trace by which to see that it has been done.
+    func pause() async throws { try await Task.sleep(for: state.withLock { $0.pause }) }
+
+    func pauseLonger() { state.withLock { $0.pause = .milliseconds(200) } }
+
+    /// The calls that have not been answered yet, by their numbers.
+    var waiters: [Waiter] { state.withLock { state in state.waiters.values.sorted { $0.number < $1.number } } }
+
+    func keep(_ waiter: Waiter) { state.withLock { $0.waiters[waiter.number] = waiter } }
+    func forget(waiter number: Int) { state.withLock { $0.waiters[number] = nil } }
+
+    /// Keeps what a campaign has answered, as the sequence names it.
+    func keep(leader: V3electionpb_LeaderKey) { state.withLock { $0.leaders.append(leader) } }
+
+    /// What the campaign at that place has answered; nil when there were not so many.
+    func leaderKey(_ place: Int) -> V3electionpb_LeaderKey? {
+        state.withLock { $0.leaders.indices.contains(place) ? $0.leaders[place] : nil }
+    }
+
     // MARK: Start of a sequence
 
     /// Leaves an empty store that is compacted up to its revision, and counts from there.
     func reset(_ families: [any CallFamily]) async throws {
         for (_, stream) in openStreams { stream.recorded.cancel() }
+        try await Waiter.giveUpAll(on: self)
         state.withLock {
             $0.streams = [:]
+            $0.waiters = [:]
+            $0.leaders = []
             $0.tokens = [:]
         }
         for family in families { try await family.reset(self) }
@@ -142,7 +209,8 @@ final class Session: Sendable {
     /// A call that must succeed.
     @discardableResult
     func ask(_ method: String, _ request: some SwiftProtobuf.Message) async throws -> [UInt8] {
-        switch try await unary("/etcdserverpb.\(method)", request.serializedBytes()) {
+        let credential = try await administrator()
+        switch try await unary("/etcdserverpb.\(method)", request.serializedBytes(), credential: credential) {
         case .success(let bytes): return bytes
         case .failure(let status): throw TestFailure("\(label) refuses \(method): \(status)")
         }

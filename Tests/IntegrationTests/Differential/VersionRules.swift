@@ -14,7 +14,7 @@ struct VersionRule: Sendable {
         all.lazy.compactMap { $0.answer(call, theirs) }.first ?? theirs
     }
 
-    static let all = [invalidSort, negativeStart]
+    static let all = [invalidSort, negativeStart, rootRole, innerText]
 
     static let invalidSort = VersionRule(
         name: "invalid sort",
@@ -40,5 +40,35 @@ struct VersionRule: Sendable {
             "watch_id: -1 created: true canceled: true"
             + " cancel_reason: \"etcdserver: mvcc: required revision has been compacted\""
         return Answer(body: theirs.body[..<header.upperBound] + refusal)
+    }
+
+    static let rootRole = VersionRule(
+        name: "role root", reason: "since 3.6 the role root shows what it may: everything"
+    ) { call, theirs in
+        typealias RoleGet = UnaryCall<Etcdserverpb_AuthRoleGetRequest, Etcdserverpb_AuthRoleGetResponse>
+        guard (call as? RoleGet)?.request.role == "root", theirs.isOK,
+            let header = theirs.body.range(of: "raft_term: 1 }")
+        else { return nil }
+        var shown = Etcdserverpb_AuthRoleGetResponse()
+        var everything = Authpb_Permission()
+        everything.permType = .readwrite
+        everything.rangeEnd = Data([0])
+        shown.perm = [everything]
+        return Answer(body: "\(theirs.body[..<header.upperBound]) \(shown.readable)")
+    }
+
+    static let innerText = VersionRule(
+        name: "inner texts", reason: "up to 3.5 maintenance calls are refused with texts and codes of etcd's inside"
+    ) { call, theirs in
+        guard call.kind.hasPrefix("Maintenance/") else { return nil }
+        return switch theirs.status {
+        case "unknown, \"auth: permission denied\"":
+            Answer(status: "permissionDenied, \"etcdserver: permission denied\"")
+        case "unknown, \"auth: user name is empty\"":
+            Answer(status: "invalidArgument, \"etcdserver: user name is empty\"")
+        case "unknown, \"auth: invalid auth token\"":
+            Answer(status: "unauthenticated, \"etcdserver: invalid auth token\"")
+        default: nil
+        }
     }
 }

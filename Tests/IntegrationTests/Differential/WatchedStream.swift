@@ -42,12 +42,17 @@ final class WatchedStream: Sendable {
 
     let recorded: RecordedStream
     let hasMark: Bool
+    /// The token it was opened with; nil when there was none.
+    let credential: String?
     private let reader: Names.Reader
     private let state = Mutex(State())
 
-    init(_ recorded: RecordedStream, hasMark: Bool, reader: @escaping Names.Reader) {
+    init(
+        _ recorded: RecordedStream, hasMark: Bool, credential: String? = nil, reader: @escaping Names.Reader
+    ) {
         self.recorded = recorded
         self.hasMark = hasMark
+        self.credential = credential
         self.reader = reader
     }
 

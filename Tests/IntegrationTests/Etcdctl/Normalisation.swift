@@ -57,6 +57,11 @@ struct Normalisation: Sendable {
         Normalisation("the widths of a table's columns follow their contents", " *\\| *", "|"),
     ]
 
+    /// A hash, line by line, in a table, in JSON and by fields.
+    static let hashes = [
+        Normalisation("another store has another hash", "(:2379, |:2379 *[|] *|\"hash\":|\"Hash\" : )[0-9]+", "$1H")
+    ]
+
     /// A health check's time.
     static let took = [
         Normalisation("times differ", "took = [0-9.]+[mµn]?s", "took = T"),

@@ -41,6 +41,36 @@ extension Scripts {
         try console.run("snapshot save \(file)", endpoints: console.cluster.endpoints, also: Normalisation.snapshot)
     }
 
+    static func defragmentation(_ console: Console) throws {
+        let all = console.cluster.endpoints
+        try console.run("put defragmented 1")
+        try console.run("defrag")
+        try console.run("defrag", endpoints: all)
+        try console.run("defrag --cluster")
+        try console.run("defrag -w json")
+        try console.run("get defragmented")
+    }
+
+    static func hashes(_ console: Console) throws {
+        let all = console.cluster.endpoints
+        let revision = try self.revision(console)
+        // Whoever has answered this knows of everything before.
+        for member in all { try console.run("get none -w json", endpoints: [member]) }
+        for options in ["", " --rev=\(revision)"] {
+            let outcome = try console.run("endpoint hashkv\(options)", endpoints: all, also: Normalisation.hashes)
+            let values = outcome.output.split(separator: "\n").map { $0.split(separator: " ").last }
+            guard values.count == all.count, Set(values).count == 1 else {
+                throw TestFailure("the members' hashes differ: \(outcome.output)")
+            }
+        }
+        for format in ["json", "fields", "table"] {
+            try console.run(
+                "endpoint hashkv -w \(format)", endpoints: all, also: Normalisation.hashes + Normalisation.unpadded)
+        }
+        try console.run("endpoint hashkv --cluster", also: Normalisation.hashes)
+        for other in [1, revision + 1_000] { try console.run("endpoint hashkv --rev=\(other)") }
+    }
+
     static func memberChanges(_ console: Console) throws {
         let peer = console.cluster.members[0].host + ":2399"
         try console.addLearner("d", peer: "http://\(peer)")

@@ -10,6 +10,7 @@ enum Scripts {
         ("compaction", compaction), ("output formats", formats), ("protobuf output", protobuf),
         ("watch interactively", watchInteractively), ("member list", members), ("endpoint", endpoints), ("lock", lock),
         ("elect", elect), ("alarm", alarms), ("make-mirror", mirror), ("snapshot save", snapshotSave),
+        ("defrag", defragmentation), ("endpoint hashkv", hashes),
         ("users and roles", auth), ("member changes", memberChanges), ("move-leader", moveLeader),
     ]
 

@@ -22,6 +22,13 @@ enum Programs {
         throw TestFailure("\(name) is missing: run 'bin/setup', or install Debian's \(package)")
     }
 
+    /// The Python that has the clients of `Tests/PythonClients/requirements.txt`.
+    static func python() throws -> String {
+        let path = Repository.root + "/.build-python/bin/python3"
+        guard access(path, X_OK) == 0 else { throw TestFailure("\(path) is not there: run 'bin/setup'") }
+        return path
+    }
+
     static func etcd() throws -> String { try debian("etcd", package: "etcd-server") }
     static func etcdctl() throws -> String { try debian("etcdctl", package: "etcd-client") }
     static func haproxy() throws -> String { try debian("haproxy", package: "haproxy") }

@@ -1,21 +1,25 @@
 import Foundation
 import RegistryClient
 
-/// Three members with mutual TLS on both ports, and the certificates that `registryctl certs` made for them.
+/// Three members with mutual TLS on both ports, ours or etcd's, and the certificates that `registryctl certs` made for
+/// them.
 final class SecureCluster: Sendable {
     let members: [Member]
     let hosts: [String]
     private let scratch: Scratch
 
-    init() throws {
+    /// - Parameter asksClients: clients must show a certificate, whose CommonName is their user; else they need none.
+    init(_ kind: Cluster.Kind = .registry, asksClients: Bool = true) throws {
         let prefix = try Loopback.freePrefix()
         let scratch = try Scratch()
         self.scratch = scratch
         let hosts = (11...13).map { "\(prefix)\($0)" }
         self.hosts = hosts
-        try Self.certs("\(scratch.path)/certs", ["--hosts", hosts.joined(separator: ","), "--clients", "alice,bob"])
+        // etcd's members look whether a peer's certificate is for the address it comes from.
+        let own = hosts + ["127.0.0.1"]
+        try Self.certs("\(scratch.path)/certs", ["--hosts", own.joined(separator: ","), "--clients", "root,alice,bob"])
         try Self.certs("\(scratch.path)/strangers", ["--hosts", hosts.joined(separator: ","), "--clients", "alice"])
-        let program = try Programs.ours("registryd")
+        let program = try kind == .registry ? Programs.ours("registryd") : Programs.etcd()
         let initial = zip(["a", "b", "c"], hosts).map { "\($0)=https://\($1):2380" }.joined(separator: ",")
         let certificates = "\(scratch.path)/certs"
         members = zip(["a", "b", "c"], hosts).map { name, host in
@@ -26,10 +30,9 @@ final class SecureCluster: Sendable {
                     "https://\(host):2379", "--listen-peer-urls", "https://\(host):2380",
                     "--initial-advertise-peer-urls", "https://\(host):2380", "--initial-cluster", initial,
                     "--cert-file", "\(certificates)/server.pem", "--key-file", "\(certificates)/server.key",
-                    "--trusted-ca-file", "\(certificates)/ca.pem", "--client-cert-auth", "--peer-cert-file",
-                    "\(certificates)/peer.pem", "--peer-key-file", "\(certificates)/peer.key",
+                    "--peer-cert-file", "\(certificates)/peer.pem", "--peer-key-file", "\(certificates)/peer.key",
                     "--peer-trusted-ca-file", "\(certificates)/ca.pem", "--peer-client-cert-auth",
-                ])
+                ] + (asksClients ? ["--trusted-ca-file", "\(certificates)/ca.pem", "--client-cert-auth"] : []))
         }
     }
 
@@ -37,8 +40,8 @@ final class SecureCluster: Sendable {
         for member in members { member.kill9() }
     }
 
-    static func started() throws -> SecureCluster {
-        let cluster = try SecureCluster()
+    static func started(_ kind: Cluster.Kind = .registry, asksClients: Bool = true) throws -> SecureCluster {
+        let cluster = try SecureCluster(kind, asksClients: asksClients)
         for member in cluster.members { try member.start() }
         for member in cluster.members { try cluster.waitUntilHealthy(member) }
         return cluster
@@ -59,6 +62,9 @@ final class SecureCluster: Sendable {
         guard outcome.status == 0 else { throw TestFailure("registryctl certs: \(outcome.errors)") }
         return outcome
     }
+
+    /// Where the certificates are.
+    var certificates: String { "\(scratch.path)/certs" }
 
     func path(_ file: String, stranger: Bool = false) -> String {
         "\(scratch.path)/\(stranger ? "strangers" : "certs")/\(file)"
@@ -88,19 +94,21 @@ final class SecureCluster: Sendable {
 
     var endpoints: [String] { hosts.map { "https://\($0):2379" } }
 
-    func control(_ program: String, _ arguments: [String], endpoints: [String]? = nil) throws -> Outcome {
+    func control(
+        _ program: String, _ arguments: [String], endpoints: [String]? = nil, seconds: Double = 30
+    ) throws -> Outcome {
         try ChildProcess.run(
             program == "etcdctl" ? Programs.etcdctl() : Programs.ours(program),
             ["--endpoints", (endpoints ?? self.endpoints).joined(separator: ","), "--command-timeout", "2s"]
                 + arguments,
-            environment: ["ETCDCTL_API": "3"], seconds: 30)
+            environment: ["ETCDCTL_API": "3"], seconds: seconds)
     }
 
-    func curl(_ url: String, client: String?) throws -> Outcome {
+    func curl(_ url: String, client: String?, also: [String] = []) throws -> Outcome {
         let own = client.map { ["--cert", path("\($0).pem"), "--key", path("\($0).key")] } ?? []
         return try ChildProcess.run(
             Programs.debian("curl", package: "curl"),
-            ["--silent", "--max-time", "5", "--cacert", path("ca.pem")] + own + [url])
+            ["--silent", "--max-time", "5", "--cacert", path("ca.pem")] + own + also + [url])
     }
 
     func openssl(_ arguments: [String], input: String = "") throws -> Outcome {

@@ -4,7 +4,7 @@ import Primitives
 
 /// Range, Put and DeleteRange with all their options and with faults.
 struct KVFamily: CallFamily {
-    let weight: UInt64 = 45
+    var weight: UInt64 = 45
 
     func draw(_ random: inout SeededGenerator, _ plan: inout Plan) -> [any Call] {
         switch random.below(10) {

@@ -12,6 +12,7 @@ extension Etcdserverpb_ResponseHeader {
 
 extension Mvccpb_KeyValue: Replayable {
     mutating func rename(_ renaming: Renaming) {
+        renaming.key(&key)
         renaming.revision(&createRevision)
         renaming.revision(&modRevision)
         renaming.lease(&lease)

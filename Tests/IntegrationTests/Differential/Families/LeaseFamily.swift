@@ -13,9 +13,7 @@ extension Etcdserverpb_LeaseGrantResponse: Replayable {
         renaming.lease(&id)
     }
 
-    func teach(_ names: inout Names) {
-        if Names.isChosenByServer(lease: id) { names.leases.append(id) }
-    }
+    func teach(_ names: inout Names) { names.learn(lease: id) }
 }
 
 extension Etcdserverpb_LeaseRevokeRequest: Replayable {
@@ -52,6 +50,7 @@ extension Etcdserverpb_LeaseTimeToLiveResponse: Replayable {
         renaming.lease(&id)
         // Normalisation "time left": it runs on between two calls.
         if ttl > 0, ttl <= grantedTtl, ttl >= grantedTtl - Self.secondsPassedMax { ttl = grantedTtl }
+        for place in keys.indices { renaming.key(&keys[place]) }
         // Normalisation "unordered": etcd collects the keys from a Go map.
         keys.sort { $0.lexicographicallyPrecedes($1) }
     }
@@ -131,12 +130,15 @@ struct LeaseFamily: CallFamily {
 }
 
 /// One stream of renewals, half-closed after the last.
-struct KeepAlive: Call {
+struct KeepAlive: SentCall {
     var leases: [Int64]
     var credential: String?
 
     let kind = "Lease/LeaseKeepAlive"
-    var description: String { "\(kind) { \(leases.map { Names.readable("\($0)") }.joined(separator: ", ")) }" }
+    var description: String {
+        let sender = credential.map { " as \($0)" } ?? ""
+        return "\(kind)\(sender) { \(leases.map { Names.readable("\($0)") }.joined(separator: ", ")) }"
+    }
 
     func play(on session: Session) async throws -> Answer {
         let stream = session.open("/etcdserverpb.\(kind)", credential: credential)

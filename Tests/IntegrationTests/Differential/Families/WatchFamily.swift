@@ -79,7 +79,7 @@ struct WatchFamily: CallFamily {
 }
 
 /// Starts a watch, and its stream if that is not open.
-struct WatchCreate: Call {
+struct WatchCreate: SentCall {
     /// From here on are the ids of watches that 3.6 refuses and 3.4.23 creates.
     static let strangers: Int64 = 1_000
 
@@ -87,17 +87,24 @@ struct WatchCreate: Call {
     /// Whether the stream, when opened, gets a watch of the mark first.
     var hasMark: Bool
     var request: Etcdserverpb_WatchCreateRequest
+    /// Who opens the stream, if it is not open.
+    var credential: String?
 
     let kind = "Watch/Create"
     /// Whether the id is free may depend on what is on its way.
     var needsQuietWatches: Bool { request.watchID != 0 }
-    var description: String { "\(kind) on stream \(stream)\(hasMark ? "" : " (no mark)") { \(request.readable) }" }
+    var description: String {
+        let sender = credential.map { " as \($0)" } ?? ""
+        return "\(kind) on stream \(stream)\(hasMark ? "" : " (no mark)")\(sender) { \(request.readable) }"
+    }
 
     func play(on session: Session) async throws -> Answer {
         let watched = try await open(session)
         guard !watched.isHalfClosed, try request.watchID == 0 || !watched.isCompacted(request.watchID) else {
             return Answer(status: "not sent")
         }
+        // Normalisation "idle tokens": the stream has kept one.
+        guard session.isAuthOn || watched.credential == nil else { return Answer(status: "not sent") }
         var message = request
         message.rename(session.renaming(.toServer))
         guard let answer = try await watched.create(message, start: request.startRevision) else {
@@ -106,9 +113,27 @@ struct WatchCreate: Call {
         return Answer(body: answer.readable)
     }
 
+    /// What a server says that refuses the watch because of its sender.
+    func refused(with refusal: Answer, on session: Session) async throws -> Answer {
+        // The stream is there afterwards.
+        _ = try await open(session)
+        var nothing = Etcdserverpb_RangeRequest()
+        nothing.key = Data([0])
+        let bytes = try await session.ask("KV/Range", nothing)
+        var response = Etcdserverpb_WatchResponse()
+        response.header = try session.comparable(Etcdserverpb_RangeResponse.self, bytes).header
+        response.watchID = -1
+        response.created = true
+        response.canceled = true
+        response.cancelReason = "rpc error: code = \(refusal.codeName) desc = \(refusal.text)"
+        return Answer(body: response.readable)
+    }
+
     private func open(_ session: Session) async throws -> WatchedStream {
         if let watched = session.stream(stream) { return watched }
-        let watched = WatchedStream(session.open("/etcdserverpb.Watch/Watch"), hasMark: hasMark) { [weak session] in
+        let sender = session.held(credential, as: "(stream \(stream))")
+        let recorded = session.open("/etcdserverpb.Watch/Watch", credential: sender)
+        let watched = WatchedStream(recorded, hasMark: hasMark, credential: sender) { [weak session] in
             guard let session else { throw TestFailure("the session is over") }
             return try session.comparable(Etcdserverpb_WatchResponse.self, $0)
         }
