@@ -50,9 +50,10 @@ struct DurableModel {
         state = max(state, index)
     }
 
-    /// Whether the entry is durable here, in the log or in the state below it.
+    /// Whether the entry is durable here, in the log or in the state. The state may be ahead: a full disk can hold up the
+    /// log's writes, and a start with such a state begins the log where it stands.
     func has(_ position: LogPosition) -> Bool {
-        position.index < log.base.index || log.contains(position)
+        position.index < log.base.index || position.index <= state || log.contains(position)
             || position.index < installed.index || position == installed
     }
 }
