@@ -79,6 +79,16 @@ package struct RegistryStore: Sendable {
         configuration = header.configuration
     }
 
+    /// What is wrong with a restored state, in words; nil when it can be used.
+    package static func objection(to state: RestoredState, made: inout RegistryStore?) -> String? {
+        do throws(RestoreFailure) {
+            made = try RegistryStore(restoring: state)
+            return nil
+        } catch {
+            return "the state contradicts itself: \(error)"
+        }
+    }
+
     private static func checkOrder(of state: RestoredState) throws(RestoreFailure) {
         for place in state.live.indices.dropFirst() where !(state.live[place - 1].key < state.live[place].key) {
             throw .keysUnsorted(state.live[place].key)

@@ -54,7 +54,10 @@ struct MemberFoundation {
             configuration.dataDirectory, on: files, cluster: identity.cluster, member: identity.member,
             options: MemberFoundation.storageOptions(configuration))
         do {
-            stores = try directory.openStores(founding: MemberFoundation.founding(configuration, identity))
+            // Made of the state to see whether it can be used: once is enough.
+            var made: RegistryStore?
+            let founding = MemberFoundation.founding(configuration, identity)
+            stores = try directory.openStores(founding: founding) { RegistryStore.objection(to: $0, made: &made) }
             MemberFoundation.logRecovery(stores, logger)
             let own = stores.restored.members.first { $0.id == identity.member }
             for warning in MemberFoundation.contradictions(configuration, identity, own) {
@@ -69,7 +72,7 @@ struct MemberFoundation {
                 configuration: MemberFoundation.replicaConfiguration(
                     configuration, cluster: identity.cluster, description: description,
                     incarnation: directory.incarnation),
-                log: stores.recovered.log, state: stores.restored, at: moment)
+                log: stores.recovered.log, state: stores.restored, made: made, at: moment)
         } catch {
             directory.close()
             throw error

@@ -117,9 +117,11 @@ package struct MemberReplica: Sendable {
     /// - Parameters:
     ///   - log: as recovered; nothing has been sent since.
     ///   - state: as restored from the state store, durable up to its header's position.
+    ///   - made: what was made of `state` already, with the configuration's limits; anything else is not used.
     /// - Throws: when state or log contradict themselves or each other.
     package init(
-        configuration: ReplicaConfiguration, log: RestoredLog, state: RestoredState, at moment: Moment
+        configuration: ReplicaConfiguration, log: RestoredLog, state: RestoredState, made: RegistryStore? = nil,
+        at moment: Moment
     ) throws {
         let applied = LogBase(
             position: state.header.applied, configuration: try Configuration.decode(state.header.configuration))
@@ -127,7 +129,11 @@ package struct MemberReplica: Sendable {
         self.configuration = configuration
         self.moment = moment
         generator = SeededGenerator(seed: configuration.seed, purpose: "replica")
-        store = try RegistryStore(restoring: state, limits: configuration.storeLimits)
+        if let made, made.header == state.header {
+            store = made
+        } else {
+            store = try RegistryStore(restoring: state, limits: configuration.storeLimits)
+        }
         raft = RaftNode(
             id: configuration.member, restored: log, applied: applied, timings: configuration.timings,
             limits: configuration.limits, seed: configuration.seed, now: moment.now)

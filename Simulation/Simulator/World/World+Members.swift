@@ -86,8 +86,11 @@ extension World {
             let directory = try MemberDirectory.open(
                 SimulatedMember.path, on: member.disk, cluster: cluster, member: member.id, options: storage)
             let stores: OpenedStores
+            var made: RegistryStore?
             do {
-                stores = try directory.openStores(founding: founding(member))
+                stores = try directory.openStores(founding: founding(member)) {
+                    RegistryStore.objection(to: $0, made: &made)
+                }
             } catch {
                 directory.close()
                 throw error

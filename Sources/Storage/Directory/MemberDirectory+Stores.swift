@@ -37,19 +37,24 @@ extension MemberDirectory {
     /// - Parameter founding: what the member began with; without it the state cannot be rebuilt from the log.
     /// - Parameter rebuilds: false for tools that look at a directory or save what is in it: a state that cannot be
     ///   used is then an error, and nothing is set aside for a leader that may never come.
+    /// - Parameter objection: what contradicts itself in a restored state; nil when nothing does. Pages may each be intact
+    ///   and yet not belong together, which only those who know their meaning can tell.
     /// - Throws: `damaged` when nobody could repair it; the text says what can be done.
-    package func openStores(founding: FoundingState? = nil, rebuilds: Bool = true) throws(StorageError) -> OpenedStores
-    {
+    package func openStores(
+        founding: FoundingState? = nil, rebuilds: Bool = true, objection: (RestoredState) -> String? = { _ in nil }
+    ) throws(StorageError) -> OpenedStores {
         do throws(StorageError) {
-            return try openOnce(founding, rebuilds)
+            return try openOnce(founding, rebuilds, objection)
         } catch {
             // Recovery may need a fresh segment; the reserve is for this.
             guard error.kind == .full, try releaseReserve() else { throw error }
-            return try openOnce(founding, rebuilds)
+            return try openOnce(founding, rebuilds, objection)
         }
     }
 
-    private func openOnce(_ founding: FoundingState?, _ rebuilds: Bool) throws(StorageError) -> OpenedStores {
+    private func openOnce(
+        _ founding: FoundingState?, _ rebuilds: Bool, _ objection: (RestoredState) -> String?
+    ) throws(StorageError) -> OpenedStores {
         guard rebuilds || !meta.wantsRebuild else {
             throw StorageError(
                 .damaged, "use", databasePath(meta.database),
@@ -62,6 +67,9 @@ extension MemberDirectory {
             let state = try openState()
             opened = state
             base = try logBase(of: state.1.header, path: databasePath(meta.database))
+            if let complaint = objection(state.1) {
+                throw StorageError(.damaged, "use", databasePath(meta.database), complaint)
+            }
         } catch {
             opened?.0.close()
             opened = nil

@@ -84,6 +84,24 @@ struct RebuildTests {
         #expect(rebuilt > 1)
     }
 
+    @Test("A state whose pages are intact and do not belong together is rebuilt, too")
+    func contradiction() throws {
+        let bench = try member("contradiction")
+        defer { bench.vfs.unregister() }
+        var asked: [RestoredState] = []
+        let directory = try bench.open()
+        let stores = try directory.openStores(founding: MemberBench.founding) { state in
+            asked.append(state)
+            return "a key of the future"
+        }
+        #expect(asked.map(\.header.applied.index) == [LogIndex(401)])
+        #expect(stores.restored.header.applied == MemberBench.base.position)
+        #expect(stores.recovered.log.entries.count == 400 && stores.recovered.log.recovery == nil)
+        #expect(stores.notices.count == 1 && stores.notices[0].contains("a key of the future"))
+        close(stores)
+        directory.close()
+    }
+
     @Test(
         "With a compacted log, or on demand, the state begins empty and waits for a leader", arguments: [true, false])
     func fromPeers(damaged: Bool) throws {
