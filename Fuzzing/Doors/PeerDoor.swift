@@ -84,7 +84,9 @@ enum PeerDoor: Door {
         let loop = EmbeddedEventLoop()
         var logger = Logger(label: "fuzz") { _ in SwiftLogNoOpLogHandler() }
         logger.logLevel = .critical
-        let link = AcceptedLink(host: host, helloTimeout: .seconds(5), logger: logger) { event in
+        let link = AcceptedLink(
+            host: host, helloTimeout: .seconds(5), pingInterval: .seconds(2), logger: logger
+        ) { event in
             guard case .frames(_, let frames) = event else { return true }
             return frames.allSatisfy { (try? PeerMessage.decode($0)) != nil }
         }
@@ -133,6 +135,7 @@ enum PeerDoor: Door {
     private final class Host: LinkHost, @unchecked Sendable {
         // `@unchecked Sendable` is safe: used on one thread.
         var ended = 0
+        private let counted = PeerTraffic()
 
         func admit(_ hello: Hello, over link: AcceptedLink) -> HelloAnswer {
             HelloAnswer(life: hello.life, refusal: hello.cluster == ClusterID(9) ? .none : .otherCluster, text: "no")
@@ -143,6 +146,8 @@ enum PeerDoor: Door {
         ) -> EventLoopFuture<IntroductionAnswer> {
             loop.makeSucceededFuture(introduction)
         }
+
+        func traffic(with member: MemberID) -> PeerTraffic? { counted }
 
         func ended(_ link: AcceptedLink) {
             ended += 1
