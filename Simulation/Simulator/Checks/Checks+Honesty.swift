@@ -175,9 +175,12 @@ extension Checks {
                 + "(\(facts[place(peer)].durable))", at: now)
     }
 
-    /// R14: who is told to campaign at once holds the whole log.
+    /// R14: who is told to campaign at once holds the whole log, as it was before this step: when its time is over in the
+    /// same step, the leader goes on leading and adds to it.
     private func checkTransfer(to peer: MemberID, by id: MemberID, at now: Instant) throws(Violation) {
-        let last = facts[place(id)].log.terms.lastPosition
+        let log = facts[place(id)].log.terms
+        let index = min(facts[place(id)].lastBeforeStep, log.last)
+        let last = log.term(at: index).map { LogPosition(index: index, term: $0) } ?? log.lastPosition
         if !facts.indices.contains(place(peer)) || isExcused(peer) || holds(peer, last) { return }
         throw Violation(
             .matches,

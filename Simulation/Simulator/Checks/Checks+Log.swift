@@ -49,21 +49,25 @@ extension Checks {
                 .nothingCommittedTruncated,
                 "m\(id.number) truncates from \(index.number), its commit index is \(before.commit.number)", at: now)
         }
-        try checkStillHeld(without: id, from: index, at: now)
+        try checkStillHeld(without: id, from: index, in: glance.term, at: now)
         facts[place].log.truncate(from: index)
         forgetAcknowledged(from: index, by: place)
     }
 
     /// R11: what a majority holds and is committed may lack on a follower that is behind; one that holds it never lets
-    /// go of it again.
-    private func checkStillHeld(without id: MemberID, from index: LogIndex, at now: Instant) throws(Violation) {
+    /// go of it again, unless it follows a leader of before the term in which it was committed, of which it has not heard.
+    private func checkStillHeld(
+        without id: MemberID, from index: LogIndex, in term: Term, at now: Instant
+    ) throws(Violation) {
         let log = facts[place(id)].log.terms
         var cut = index
         while cut <= log.last, cut <= committed.last {
-            if let term = log.term(at: cut), committed.term(at: cut) == term {
+            if let written = log.term(at: cut), committed.term(at: cut) == written {
+                guard let decided = committed.decided(at: cut), decided <= term else { return }
                 throw Violation(
                     .nothingCommittedTruncated,
-                    "m\(id.number) truncates entry \(cut.number) of term \(term.number), which is committed", at: now)
+                    "m\(id.number) truncates entry \(cut.number) of term \(written.number), which is committed", at: now
+                )
             }
             // What follows an entry that is not the committed one is not either.
             if log.term(at: cut) != nil { return }

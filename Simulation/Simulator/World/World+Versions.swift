@@ -25,12 +25,11 @@ extension World {
     /// The member stops, as for a downgrade, and is started on data that it must not understand.
     func claimNewer(_ member: SimulatedMember, _ place: NewerPlace, _ span: TimeSpan) throws(Violation) {
         guard member.process != nil, member.newerClaim == nil, !member.isAbsent else { return }
-        // Bytes that change by themselves may take the claim with them, such as the frame of SQLite's log that makes it.
-        guard rotten != member.id else { return }
         try die(member, powerLoss: false, restart: nil)
         let flips = flips(of: member, place, isBack: false)
         queue.add(.start(member.id), at: now + .milliseconds(10))
-        guard !flips.isEmpty else { return }
+        // Bytes that change by themselves may take the claim with them, such as the frame of SQLite's log that makes it.
+        guard !flips.isEmpty, rotten != member.id else { return }
         flip(flips, of: member)
         member.newerClaim = NewerClaim(place: place, flips: flips)
         trace.line(now, .member(member.id), .disk, "its \(place.rawValue) claims a newer format")

@@ -180,7 +180,10 @@ struct HAProxyControl: Sendable {
         }
         if isWriteDue, file.writing == nil { next = min(next, writeTime) }
         if case .confirming(_, let until) = reload { next = min(next, until) }
-        if case .idle = reload, isReloadReady { next = min(next, reloadNotBefore) }
+        // A socket that does not answer yet holds a reload up; its answer, or its end, comes as an event.
+        if case .idle = reload, isReloadReady, channels.allSatisfy({ $0.job == nil }) {
+            next = min(next, reloadNotBefore)
+        }
         return next
     }
 
