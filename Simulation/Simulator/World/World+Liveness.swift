@@ -287,8 +287,10 @@ extension World {
             if other.pausedUntil > now { other.pausedUntil = .distantFuture }
             if other.hangsUntil > now { other.hangsUntil = .distantFuture }
         }
-        let voters = coreConfigurations.map { $0.voters.count }.min() ?? 1
         var others = members.filter { !liveness.favours($0.id) && $0.process != nil && !$0.isAbsent }
+        // What one of the others goes by may ask for fewer than all that the core knows: it must not lead with that.
+        let theirs = others.compactMap { $0.process?.replica.raft.configuration }
+        let voters = (coreConfigurations + theirs).map { $0.voters.count }.min() ?? 1
         let quorum = voters / 2 + 1
         let linksKept = max(0, quorum - 1 - others.count)
         liveness.draws.shuffle(&others)
