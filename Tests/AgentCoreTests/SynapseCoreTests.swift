@@ -367,6 +367,24 @@ import Testing
         #expect(harness.reloads.count == 2)
     }
 
+    @Test("A reload that is due while the socket owes an answer waits for it, without a timer that is due at once")
+    func reloadBehindSlowSocket() {
+        var (harness, registry) = started()
+        harness.run(for: .seconds(60))
+        harness.isSocketSlow = true
+        harness.send(registry.events(WatchID(0), [registry.put("/svc/web/i3", payload("10.0.0.3", 80))]))
+        #expect(harness.owed.count == 1)
+        harness.send(.configurationRead(synapse([web(backend: ["balance leastconn"])])))
+        harness.run(for: .milliseconds(100))
+        #expect(!harness.core.control.reloadReasons.isEmpty && harness.reloads.count == 1)
+        #expect(harness.core.nextDeadline > harness.now)
+        harness.isSocketSlow = false
+        for answer in harness.owed { harness.send(answer) }
+        harness.run(for: .seconds(5))
+        #expect(harness.reloads.count == 2)
+        #expect(harness.world.haproxy.active("web").count == 3)
+    }
+
     @Test("With do_reloads off nothing is reloaded, the need is shown, and a reload by hand settles it")
     func reloadByHand() {
         var configuration = synapse([web()])

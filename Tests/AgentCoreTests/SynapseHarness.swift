@@ -71,6 +71,9 @@ struct SynapseHarness<World: Proxy> {
     var savedState: [UInt8]?
     var isFinished = false
     var queue: [SynapseEvent] = []
+    /// Answers of the socket are on their way for as long as this is true.
+    var isSocketSlow = false
+    var owed: [SynapseEvent] = []
 
     init(
         _ configuration: SynapseConfiguration, _ world: World, state: [UInt8]? = nil, text: String? = nil,
@@ -105,6 +108,7 @@ struct SynapseHarness<World: Proxy> {
                 }
                 replies.append(reply)
             }
+            if isSocketSlow { return owed.append(.socketReplies(job, replies)) }
             queue.append(.socketReplies(job, replies))
         case .writeConfiguration(let job, let text, _, _, _):
             queue.append(.configurationWritten(job, world.install(text)))
