@@ -247,6 +247,11 @@ let package = Package(
             name: "simulate", dependencies: ["Simulator", "Primitives", arguments], path: "Simulation/simulate",
             swiftSettings: strict, linkerSettings: programLinking),
 
+        // Measuring
+        .executableTarget(
+            name: "etcdload", dependencies: ["GRPC", arguments, nio, nioPosix, deque], path: "Benchmarks/Load",
+            swiftSettings: strict, linkerSettings: programLinking),
+
         // The house itself
         .testTarget(name: "TidyTests", swiftSettings: strict),
         .testTarget(
