@@ -23,6 +23,10 @@ package final class StateWork {
     private let directory: MemberDirectory
     /// Jobs for which there was no room, in order; nothing overtakes them.
     private var waiting: [StateJob] = []
+    /// A lane that is never quiet measures its store after so many entries, too.
+    private static let measureInterval: UInt64 = 500
+    /// Up to which entry the store was written when a batch was last measured.
+    private var measuredAt: LogIndex?
 
     package init(store: StateStore, directory: MemberDirectory) {
         self.store = store
@@ -116,8 +120,13 @@ package final class StateWork {
     private func apply(_ batches: inout [StateBatch], _ results: inout Results) throws(StorageError) {
         guard let last = batches.last else { return }
         try store.apply(batches)
-        results.events.append(.stateWritten(last.header.applied.index))
+        let index = last.header.applied.index
+        results.events.append(.stateWritten(index))
         batches.removeAll(keepingCapacity: true)
+        if let measuredAt, index.number - measuredAt.number < StateWork.measureInterval { return }
+        measuredAt = index
+        // Behind the word of what was written, which is in these sizes.
+        try reportSizes(&results)
     }
 
     private func activate(_ install: PreparedInstall, _ results: inout Results) throws(StorageError) {

@@ -56,6 +56,10 @@ final class Lanes: Sendable {
         stores: OpenedStores, directory: MemberDirectory, inbox: Mailbox<ReplicaEvent>, metrics: MemberMetrics,
         logger: Logger, failed: @escaping @Sendable (String) -> Void
     ) {
+        // What the disk holds is known before the first write is judged by it.
+        if let sizes = try? stores.state.sizes() {
+            inbox.put(.stateSizes(bytes: sizes.bytes, inUse: sizes.inUse))
+        }
         let logWork = Confined(work: LogWork(log: stores.log))
         let stateWork = Confined(work: StateWork(store: stores.state, directory: directory))
         let readWork = Confined(work: ReadWork(directory: directory))
