@@ -14,6 +14,10 @@ enum ReadJobOwner: Sendable {
 
 /// Reads: confirmed by a round where they are linearizable, answered here or in the reader lane.
 extension MemberReplica {
+    /// Checksums over the history at a time: each takes a look at every version there is, and a client that has gone
+    /// away stops none of them.
+    private static let hashJobsMax = 2
+
     /// Everything that arrived in this step shares one round.
     mutating func startReadRound(into effects: inout ReplicaEffects) {
         guard !reads.fresh.isEmpty else { return }
@@ -101,6 +105,9 @@ extension MemberReplica {
         guard wanted <= store.revision else {
             return reply(.failure(Rejection(.futureRevision)), to: token, into: &effects)
         }
+        guard reads.hashJobs.count < MemberReplica.hashJobsMax else {
+            return reply(.failure(Rejection(.tooManyRequests)), to: token, into: &effects)
+        }
         let through = wanted <= .zero ? store.revision : wanted
         order(.hashOfHistory(through: through), for: token, by: identity, into: &effects)
     }
@@ -130,6 +137,7 @@ extension MemberReplica {
         lastReadJob += 1
         let id = ReadJobID(lastReadJob)
         readJobs[id] = owner
+        if case .hashOfHistory = work { reads.hashJobs.append(id) }
         effects.reads.append(ReadJob(id: id, work: work, minimum: store.applied.index))
     }
 
@@ -148,6 +156,7 @@ extension MemberReplica {
 
     mutating func readFinished(_ job: ReadJobID, _ outcome: ReadOutcome, into effects: inout ReplicaEffects) {
         guard let owner = readJobs.removeValue(forKey: job) else { return }
+        reads.hashJobs.removeAll { $0 == job }
         switch owner {
         case .watches(let watchJob):
             watchHistoryRead(watchJob, outcome)

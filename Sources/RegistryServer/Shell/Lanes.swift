@@ -7,11 +7,12 @@ import Replica
 import Storage
 import Synchronization
 
-/// The member's four working threads. Each owns its part of the storage; they talk by orders only.
+/// The member's five working threads. Each owns its part of the storage; they talk by orders only.
 final class Lanes: Sendable {
     private let log: Lane<LogJob>
     private let state: Lane<StateJob>
     private let reads: Lane<ReadOrder>
+    private let hashes: Lane<ReadOrder>
     private let snapshots: Lane<SnapshotJob>
     private let upkeep: Upkeep
     private let closing: @Sendable () -> Void
@@ -63,6 +64,7 @@ final class Lanes: Sendable {
         let logWork = Confined(work: LogWork(log: stores.log))
         let stateWork = Confined(work: StateWork(store: stores.state, directory: directory))
         let readWork = Confined(work: ReadWork(directory: directory))
+        let hashWork = Confined(work: ReadWork(directory: directory))
         let snapshotWork = Confined(work: SnapshotWork(directory: directory))
 
         let waiting = Waiting()
@@ -72,22 +74,12 @@ final class Lanes: Sendable {
         // snapshot to the snapshot lane.
         let stateLane = LateLane<StateJob>()
         let snapshotsLane = LateLane<SnapshotJob>()
-        let reads = Lane<ReadOrder>(name: "reader") { orders in
-            for order in orders {
-                switch order {
-                case .read(let job):
-                    let started = MonotonicClock.now()
-                    inbox.put(.readFinished(job.id, readWork.work.perform(job.work)))
-                    if case .hashOfHistory = job.work {
-                        metrics.record(.historyHash, took: MonotonicClock.now() - started)
-                    }
-                    if let damage = readWork.work.damage { stateLane.put(.damaged(damage)) }
-                case .reopen:
-                    readWork.work.reopen()
-                    snapshotsLane.put(.tidy)
-                }
-            }
-        }
+        let damaged: @Sendable (StorageError) -> Void = { stateLane.put(.damaged($0)) }
+        // What a replaced database leaves goes once neither of the two has it open.
+        let hashes = Lanes.hashLane(
+            hashWork, inbox: inbox, metrics: metrics, damaged: damaged, reopened: { snapshotsLane.put(.tidy) })
+        self.hashes = hashes
+        let reads = Lanes.readLane(readWork, inbox: inbox, damaged: damaged, reopened: { hashes.put(.reopen) })
         self.reads = reads
         let snapshotLane = Lane<SnapshotJob>(name: "snapshots", mayLag: true) { jobs in
             for job in jobs {
@@ -114,7 +106,7 @@ final class Lanes: Sendable {
         let forward: @Sendable (StateWork.Results) -> Void = { results in
             if results.replaced { reads.put(.reopen) }
             inbox.put(contentsOf: results.events)
-            for job in results.reads { reads.put(.read(job)) }
+            for job in results.reads { (job.work.isHash ? hashes : reads).put(.read(job)) }
             snapshotLane.put(contentsOf: results.snapshots.map { .perform($0) })
         }
         let state = Lanes.stateLane(
@@ -134,6 +126,7 @@ final class Lanes: Sendable {
             logWork.work.close()
             try? stateWork.work.close()
             readWork.work.close()
+            hashWork.work.close()
             snapshotWork.work.close()
         }
     }
@@ -157,7 +150,48 @@ final class Lanes: Sendable {
         snapshots.finish()
         state.finish()
         reads.finish()
+        hashes.finish()
         closing()
+    }
+
+    private static func readLane(
+        _ reader: Confined<ReadWork>, inbox: Mailbox<ReplicaEvent>,
+        damaged: @escaping @Sendable (StorageError) -> Void, reopened: @escaping @Sendable () -> Void
+    ) -> Lane<ReadOrder> {
+        Lane(name: "reader") { orders in
+            for order in orders {
+                switch order {
+                case .read(let job):
+                    inbox.put(.readFinished(job.id, reader.work.perform(job.work)))
+                    if let damage = reader.work.damage { damaged(damage) }
+                case .reopen:
+                    reader.work.reopen()
+                    reopened()
+                }
+            }
+        }
+    }
+
+    /// Checksums over the history have their own lane: each may take minutes, and ranges and watches do not wait for it.
+    private static func hashLane(
+        _ reader: Confined<ReadWork>, inbox: Mailbox<ReplicaEvent>, metrics: MemberMetrics,
+        damaged: @escaping @Sendable (StorageError) -> Void, reopened: @escaping @Sendable () -> Void
+    ) -> Lane<ReadOrder> {
+        Lane(name: "hashes", mayLag: true) { orders in
+            for order in orders {
+                switch order {
+                case .read(let job):
+                    let started = MonotonicClock.now()
+                    inbox.put(.readFinished(job.id, reader.work.perform(job.work)))
+                    metrics.record(.historyHash, took: MonotonicClock.now() - started)
+                    if let damage = reader.work.damage { damaged(damage) }
+                    // They are rare: the next one opens the database that is in use then.
+                    reader.work.reopen()
+                case .reopen:
+                    reopened()
+                }
+            }
+        }
     }
 
     private static func logLane(
@@ -224,6 +258,10 @@ extension StateWork.Results {
             }
         }
     }
+}
+
+extension ReadJob.Work {
+    fileprivate var isHash: Bool { if case .hashOfHistory = self { true } else { false } }
 }
 
 extension SnapshotOrder {
