@@ -100,6 +100,7 @@ final class Lanes: Sendable {
                     failed("snapshot: \(error)")
                 }
             }
+            return false
         }
         snapshots = snapshotLane
         snapshotsLane.set(snapshotLane)
@@ -169,6 +170,7 @@ final class Lanes: Sendable {
                     reopened()
                 }
             }
+            return false
         }
     }
 
@@ -191,6 +193,7 @@ final class Lanes: Sendable {
                     reopened()
                 }
             }
+            return false
         }
     }
 
@@ -201,9 +204,12 @@ final class Lanes: Sendable {
         let broken = Mutex(false)
         // Quiet for 50 ms: the log records how far it is durable.
         return Lane(name: "log", idle: .milliseconds(50)) { jobs in
-            guard !broken.withLock({ $0 }) else { return }
+            guard !broken.withLock({ $0 }) else { return false }
             do throws(StorageError) {
-                if jobs.isEmpty { return try log.work.quiet() }
+                guard !jobs.isEmpty else {
+                    try log.work.quiet()
+                    return false
+                }
                 let started = MonotonicClock.now()
                 if let durable = try log.work.perform(jobs) {
                     inbox.put(.logDurable(durable))
@@ -214,6 +220,7 @@ final class Lanes: Sendable {
                 broken.withLock { $0 = true }
                 failed("log: \(error)")
             }
+            return false
         }
     }
 
@@ -225,24 +232,24 @@ final class Lanes: Sendable {
         let broken = Mutex(false)
         // The log holds everything that this lane has not written yet: answers and heartbeats come first.
         return Lane(name: "state", idle: .milliseconds(200), mayLag: true) { jobs in
-            guard !broken.withLock({ $0 }) else { return }
+            guard !broken.withLock({ $0 }) else { return false }
             do throws(StorageError) {
                 if !jobs.isEmpty {
                     let started = MonotonicClock.now()
                     let results = try state.work.perform(jobs)
                     if results.hasCommitted { metrics.record(.stateCommit, took: MonotonicClock.now() - started) }
                     forward(results)
-                    return waiting.note(state: state.work.isFull)
+                    waiting.note(state: state.work.isFull)
+                    return false
                 }
-                var more = true
-                while more {
-                    let quiet = try state.work.quiet()
-                    forward(quiet.results)
-                    more = quiet.more
-                }
+                // A piece at a time: what comes in goes first.
+                let quiet = try state.work.quiet()
+                forward(quiet.results)
+                return quiet.more
             } catch {
                 broken.withLock { $0 = true }
                 failed("state: \(error)")
+                return false
             }
         }
     }
