@@ -115,6 +115,22 @@ struct QuotaTests {
         }
     }
 
+    @Test("A follower whose alarm was lost on its way raises it again with the next write that it refuses")
+    func lostAlarm() throws {
+        var cluster = try ready(3) { $0.quotaBytes = 16_000 }
+        let (leader, follower) = (try #require(cluster.leader), cluster.follower)
+        for id in cluster.ids { cluster.tell(id, .stateSizes(bytes: 20_000, inUse: 15_900)) }
+        _ = cluster.run(for: .milliseconds(100))
+        cluster.cut = [[follower, leader]]
+        #expect(cluster.call(.write(put("x", bytes: 700)), at: follower)?.rejection?.code == .noSpace)
+        _ = cluster.run(for: .seconds(8))
+        #expect(cluster.leader == leader && cluster[leader].replica.store.alarms.isEmpty)
+        cluster.cut = []
+        #expect(cluster.call(.write(put("x", bytes: 700)), at: follower)?.rejection?.code == .noSpace)
+        _ = cluster.run(for: .seconds(3))
+        #expect(cluster[leader].replica.store.alarms == [Alarm(member: follower, kind: .noSpace)])
+    }
+
     @Test("A new leader raises its own alarm, and clears the old leader's with it")
     func newLeader() throws {
         var cluster = try ready(3) { $0.quotaBytes = 16_000 }
