@@ -108,8 +108,8 @@ extension MemberReplica {
         guard reads.hashJobs.count < MemberReplica.hashJobsMax else {
             return reply(.failure(Rejection(.tooManyRequests)), to: token, into: &effects)
         }
-        let through = wanted <= .zero ? store.revision : wanted
-        order(.hashOfHistory(through: through), for: token, by: identity, into: &effects)
+        // The newest is what the state store holds by then: what is the newest now may be compacted when the lane gets to it.
+        order(.hashOfHistory(through: max(wanted, .zero)), for: token, by: identity, into: &effects)
     }
 
     /// Whoever may read the key may know its past.
@@ -166,6 +166,8 @@ extension MemberReplica {
             if authRevision != 0, store.isAuthEnabled, authRevision < store.authRevision {
                 return reply(.failure(Rejection(.authRevisionOld)), to: token, into: &effects)
             }
+            var revision = revision
+            if case .hash(let hash) = outcome { revision = max(revision, hash.revision) }
             reply(outcome.body, to: token, revision: revision, into: &effects)
         case .filling(let token, var result, var missing, let revision):
             guard case .range(.success(let range)) = outcome, let last = missing.popLast() else {

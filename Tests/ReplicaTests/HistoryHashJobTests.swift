@@ -30,6 +30,12 @@ struct HistoryHashJobTests {
                     .historyHash(.zero), RequestToken(sink: 1, serial: lastSerial), RequestContext(credential: .root))
             }
             let effects = step(requests)
+            for job in effects.reads {
+                guard case .hashOfHistory(through: .zero) = job.work else {
+                    Issue.record("what is the newest revision is not for the replica to say")
+                    continue
+                }
+            }
             return (effects.reads.map(\.id), replies(effects).compactMap { $0.rejection?.code })
         }
 
@@ -57,6 +63,13 @@ struct HistoryHashJobTests {
         _ = member.finish(first.jobs[1], through: Revision(1))
         let second = member.ask(2)
         #expect(second.jobs.count == 1 && second.refused == [.tooManyRequests])
+    }
+
+    @Test("The answer's header is not behind what was counted")
+    func header() throws {
+        var member = try Member(requestsMax: 100)
+        let job = try #require(member.ask(1).jobs.first)
+        #expect(member.finish(job, through: Revision(99)).map(\.revision) == [Revision(99)])
     }
 
     @Test("What the reader lane has to do counts among the requests under way")
