@@ -148,6 +148,33 @@ struct QuotaTests {
         #expect(cluster[second].replica.store.alarms.isEmpty)
     }
 
+    @Test("What an installed state replaces counts no more, though it was never written")
+    func installed() throws {
+        let cluster = try ready(1) { $0.quotaBytes = 1_000_000 }
+        var replica = cluster[cluster.ids[0]].replica
+        func step(_ event: ReplicaEvent) -> ReplicaEffects {
+            var effects = ReplicaEffects()
+            replica.step([event], at: Moment(now: cluster.now, wallMilliseconds: 0), into: &effects)
+            return effects
+        }
+        let request = ReplicaEvent.request(
+            .write(put("k", bytes: 700)), RequestToken(sink: 1, serial: 99), RequestContext())
+        let batch = try #require(step(request).logBatches.last)
+        #expect(!step(.logDurable(batch.number)).stateBatches.isEmpty)
+        _ = step(.stateSizes(bytes: 2_000, inUse: 1_000))
+        #expect(replica.space.estimate == 1_957, "not written yet")
+        let base = LogBase(
+            position: replica.store.applied, configuration: Configuration(voters: cluster.ids))
+        var state = RestoredState(header: .initial, live: [], leases: [], members: replica.store.members)
+        state.header.configuration = base.configuration.encoded()
+        state.header = try RegistryStore(restoring: state).header
+        state.header.applied = base.position
+        let identity = SnapshotIdentity(position: base.position, digest: Digest128(), bytes: 1)
+        _ = step(.snapshotInstalled(identity, state, base, sender: MemberID(2)))
+        _ = step(.stateSizes(bytes: 2_000, inUse: 1_000))
+        #expect(replica.space.estimate == 1_000)
+    }
+
     @Test("History that outgrows its bound is compacted by half, live data is not counted")
     func history() throws {
         var cluster = try ready(3) {
