@@ -23,7 +23,8 @@ struct LaneTests {
         func place(of job: Int) -> Int? { counted.withLock { $0.jobs[job] } }
     }
 
-    @Test("Work that has more to do is called again at once, and new jobs need not wait for its end, nor does the lane's")
+    @Test(
+        "Work that has more to do is called again at once, and new jobs need not wait for its end, nor does the lane's")
     func asksForMore() async throws {
         let calls = Calls()
         let lane = Lane<Int>(name: "test", idle: .milliseconds(1)) { jobs in
