@@ -169,6 +169,7 @@ struct QuotaTests {
         state.header.configuration = base.configuration.encoded()
         state.header = try RegistryStore(restoring: state).header
         state.header.applied = base.position
+        state.header.revision = replica.store.revision
         let identity = SnapshotIdentity(position: base.position, digest: Digest128(), bytes: 1)
         _ = step(.snapshotInstalled(identity, state, base, sender: MemberID(2)))
         _ = step(.stateSizes(bytes: 2_000, inUse: 1_000))
