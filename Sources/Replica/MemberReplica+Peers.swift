@@ -123,6 +123,7 @@ extension MemberReplica {
         }
         stateWritten = store.applied.index
         stateDurable = store.applied.index
+        space.stateWritten(store.applied.index)
         durableOrdered = nil
         hub.reset(
             revision: store.revision, compactRevision: store.compactRevision, into: &watchDeliveries)

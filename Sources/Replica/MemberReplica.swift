@@ -108,6 +108,8 @@ package struct MemberReplica: Sendable {
     var hasStarted = false
     var sizes: (bytes: Int64, inUse: Int64) = (0, 0)
     var space: SpaceGauge
+    /// A follower's own alarm about its quota may be lost on its way: not proposed again before this.
+    var quotaAlarmAgainAt = Instant.zero
     var fatal: String?
     var counters = ReplicaCounters()
 
