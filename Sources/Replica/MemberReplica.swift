@@ -61,6 +61,8 @@ package struct MemberReplica: Sendable {
     var ageSearchFrom: LogIndex?
     /// Entries about overdue leases that this leader proposed and has not seen applied.
     var expiriesInFlight = 0
+    /// When this leader last proposed what clients want; nil before that.
+    var foregroundAt: Instant?
     /// The log took no more expiries: not before this.
     var expireAgainAt = Instant.zero
     /// When this leader's first entry was committed.
@@ -187,6 +189,9 @@ package struct MemberReplica: Sendable {
         applyBudget = store.applied.index < replayThrough ? .max : MemberReplica.applyBudgetMax
         applyCommitted(into: &effects)
         serveReads(into: &effects)
+        flushWrites(into: &effects)
+        // Behind this step's puts.
+        expireLeases()
         repeat {
             flushWrites(into: &effects)
             flushLeaseCalls(into: &effects)
@@ -271,7 +276,6 @@ package struct MemberReplica: Sendable {
         retryLeaseCalls()
         retryHints(into: &effects)
         lookAtBrakes()
-        expireLeases()
         publishSelf()
         compactHistory()
         markDigest()

@@ -47,6 +47,10 @@ struct LeaseTable: Sendable {
         tree[id]?.keys.sorted
     }
 
+    func keyCount(of id: LeaseID) -> Int {
+        tree[id]?.keys.count ?? 0
+    }
+
     mutating func insert(_ row: LeaseRow) {
         tree.put(row.id, LeaseState(ttlMilliseconds: row.ttlMilliseconds))
     }
@@ -105,6 +109,13 @@ private struct KeySet: Sendable {
         switch form {
         case .few(let keys): return keys
         case .many(let tree): return tree.indexes
+        }
+    }
+
+    var count: Int {
+        switch form {
+        case .few(let keys): return keys.count
+        case .many(let tree): return tree.count
         }
     }
 
