@@ -16,6 +16,8 @@ package struct MemberReplica: Sendable {
     var hub: WatchHub
     var leaseClock = LeaseClock()
     var leaseBrake = LeaseBrake()
+    /// nil when the settings have to be read anew.
+    var brakeTableMemo: BrakeSettingsTable?
     /// For the shell's log; handed over with the step's effects.
     var brakeNotices: [BrakeNotice] = []
     /// Reports of an earlier leader, which nobody takes back but the present one.

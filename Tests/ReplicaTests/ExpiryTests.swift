@@ -69,4 +69,46 @@ struct ExpiryTests {
         let entries = cluster[leader].replica.raft.lastIndex - before
         #expect((10...14).contains(entries), "\(entries) entries")
     }
+
+    /// The leader of a cluster whose leases are below a prefix that is braked, just before they are over, and a moment
+    /// at which they are.
+    private func braked(_ leases: Int) throws -> (MemberReplica, Moment) {
+        var cluster = try #require(crowd(leases: leases, below: "/s/i"))
+        let put = PutRequest(key: BrakeKeys.key(BrakeKeys.settings, of: Key("/s/")), value: [])
+        #expect(cluster.call(.write(.put(put)), at: cluster.follower)?.body != nil)
+        let leader = try #require(cluster.leader)
+        let isClose = cluster.run(for: .seconds(3)) {
+            $0[leader].replica.leaseClock.nextDeadline < $0.now + .milliseconds(20)
+        }
+        #expect(isClose)
+        let over = cluster.now + .milliseconds(25)
+        return (cluster[leader].replica, Moment(now: over, wallMilliseconds: over.nanoseconds / 1_000_000))
+    }
+
+    @Test("One step looks at so many and no more, held ones included; the rest is due at once")
+    func manyHeld() throws {
+        var (replica, moment) = try braked(3_000)
+        for turn in 1...3 {
+            var effects = ReplicaEffects()
+            replica.step([], at: moment, into: &effects)
+            #expect(replica.gauges.heldLeases == 1_000 * turn)
+            #expect((replica.nextDeadline <= moment.now) == (turn < 3))
+        }
+        #expect(replica.store.leaseCount == 3_000)
+    }
+
+    @Test("A new leader decides about none while it finds out about its leases, though not for ever")
+    func findingAges() throws {
+        for (age, isDecided) in [(29, false), (31, true)] as [(Int64, Bool)] {
+            var (replica, moment) = try braked(200)
+            replica.establishedAt = moment.now - .seconds(age)
+            replica.brakeReportsCheckedAt = moment.now
+            replica.ageSearch = LeaseAgeSearch(
+                minimum: replica.store.applied.index, range: replica.store.leases, at: moment.now)
+            var effects = ReplicaEffects()
+            replica.step([], at: moment, into: &effects)
+            #expect(replica.leaseBrake.isIdle == !isDecided)
+            #expect(replica.leaseClock.isHeld(LeaseID(7)) && replica.expiriesInFlight == 0)
+        }
+    }
 }

@@ -69,7 +69,7 @@ struct LeaseTable: Sendable {
         tree.update(id) { $0.keys.remove(key) }
     }
 
-    /// The host that last attached a key; empty when nobody knows.
+    /// The host that last put a key; empty when nobody knows.
     func origin(of id: LeaseID) -> String {
         tree[id]?.origin ?? ""
     }
