@@ -106,6 +106,7 @@ extension MemberReplica {
             fatal = "the installed snapshot contradicts itself: \(error)"
             return
         }
+        forgetBrakeTable()
         snapshots.endInstalling()
         snapshots.received(from: sender, isUsed: true)
         // Whose password was changed, or who was deleted, in between is not known.
