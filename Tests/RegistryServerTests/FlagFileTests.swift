@@ -47,6 +47,7 @@ struct FlagFileTests {
         initial-cluster: one=http://127.0.0.1:2380
         initial-cluster-state: 'new'
         strict-reconfig-check: no
+        enable-v2: true
         enable-pprof: true
         proxy: 'off'
         proxy-failure-wait: 5000
@@ -78,7 +79,7 @@ struct FlagFileTests {
         #expect(flags.logging.outputs == [.standardError, .standardOutput])
         #expect(flags.logging.level == "debug")
         let about = flags.warnings.compactMap { $0.split(separator: " ").first.map(String.init) }
-        #expect(about == ["--max-snapshots", "--enable-pprof", "--proxy-failure-wait"])
+        #expect(about == ["--max-snapshots", "--enable-v2", "--enable-pprof", "--proxy-failure-wait"])
         try configuration.validate()
     }
 
