@@ -77,6 +77,16 @@ struct FlagTests {
         #expect(refusal([]) == "accepted")
     }
 
+    @Test("Own peer URLs must agree with the list of members only where the cluster is founded")
+    func ownPeerURLs() throws {
+        let arguments = ["--name=a", "--initial-cluster=a=http://h:1", "--initial-advertise-peer-urls=http://h:2"]
+        #expect(refusal(arguments).contains("http://h:1, but --initial-advertise-peer-urls says http://h:2"))
+        #expect(refusal(arguments + ["--initial-cluster-state=existing"]) == "accepted")
+        // Which is all that a member with data is asked.
+        try flags(arguments).configuration.validate()
+        #expect(refusal(["--initial-advertise-peer-urls=h"]).contains("--initial-advertise-peer-urls: h is not"))
+    }
+
     @Test("Switches are read as Go reads them")
     func toggles() throws {
         for text in ["1", "t", "T", "true", "TRUE", "True"] {

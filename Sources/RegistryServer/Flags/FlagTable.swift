@@ -86,7 +86,8 @@ extension MemberFlags {
     private static let clusterFlags: [Flag] = [
         Flag(
             "initial-advertise-peer-urls", .list("URLS"), standard: "those in --initial-cluster",
-            etcd: "http://localhost:2380", help: "This member's peer URLs; must equal those in --initial-cluster"
+            etcd: "http://localhost:2380",
+            help: "This member's peer URLs; must equal those in --initial-cluster when it founds the cluster"
         ) { $0.configuration.initialAdvertisePeerURLs = $1.list },
         Flag(
             "advertise-client-urls", .list("URLS"), standard: "http://localhost:2379",
