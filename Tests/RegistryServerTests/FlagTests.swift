@@ -87,6 +87,19 @@ struct FlagTests {
         #expect(refusal(["--initial-advertise-peer-urls=h"]).contains("--initial-advertise-peer-urls: h is not"))
     }
 
+    @Test("Without an election timeout it is ten heartbeats, at least 500 ms")
+    func electionTimeout() throws {
+        for (heartbeat, election) in [(50, 500), (10, 500), (150, 1_500), (200, 2_000), (5_001, 50_000)]
+            as [(Int, Int64)]
+        {
+            let arguments = ["--heartbeat-interval=\(heartbeat)"]
+            #expect(try flags(arguments).configuration.electionMilliseconds == election)
+            #expect(refusal(arguments) == "accepted")
+        }
+        #expect(try flags([], ["ETCD_HEARTBEAT_INTERVAL": "200"]).configuration.electionMilliseconds == 2_000)
+        #expect(try flags(["--election-timeout=700"]).configuration.electionMilliseconds == 700)
+    }
+
     @Test("Switches are read as Go reads them")
     func toggles() throws {
         for text in ["1", "t", "T", "true", "TRUE", "True"] {

@@ -55,7 +55,7 @@ extension MemberFlags {
             help: "Milliseconds between heartbeats"
         ) { $0.configuration.heartbeatMilliseconds = $1.number },
         Flag(
-            "election-timeout", .number("MS", 1...50_000), standard: "500", etcd: "1000",
+            "election-timeout", .number("MS", 1...50_000), standard: "ten heartbeats, at least 500", etcd: "1000",
             help: "Milliseconds without a leader before an election; at least five heartbeats"
         ) { $0.configuration.electionMilliseconds = $1.number },
         Flag(

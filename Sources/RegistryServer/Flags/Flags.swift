@@ -125,6 +125,10 @@ public struct MemberFlags: Sendable {
             let urls = own.isEmpty ? ["http://localhost:2380"] : own
             configuration.initialCluster = urls.map { (configuration.name, $0) }
         }
+        if !settings.contains(where: { $0.flag.name == "election-timeout" }) {
+            // The default ratio. Ours needs five heartbeats, so that etcd's other default would not do for slow ones.
+            configuration.electionMilliseconds = min(50_000, max(500, 10 * configuration.heartbeatMilliseconds))
+        }
         if !hasDataDirectory { configuration.dataDirectory = "\(configuration.name).etcd" }
         warnings += configuration.securityWarnings
         let listen = settings.first { $0.flag.name == "listen-client-urls" }
