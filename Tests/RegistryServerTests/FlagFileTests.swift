@@ -151,6 +151,9 @@ struct FlagFileTests {
         #expect(try failure("config-file: a\n").contains("unknown setting 'config-file'"))
         #expect(try failure("version: true\n").contains("unknown setting 'version'"))
         #expect(try failure("max-learners: many\n").contains("etcd.conf.yml:1: --max-learners 'many'"))
+        #expect(
+            try failure("auto-compaction-retention: soon\nname: a\n")
+                .contains("etcd.conf.yml:1: --auto-compaction-retention 'soon'"))
         #expect(try failure("wal-dir: /x\n").contains("etcd.conf.yml:1: --wal-dir /x is not taken"))
         #expect(try failure("name: a\nname: b\n").contains("etcd.conf.yml:2:1: 'name' is given twice"))
         #expect(try failure("socket-options:\n  reuse: true\n").contains("unknown setting 'reuse' in 'socket-options'"))

@@ -146,6 +146,20 @@ struct FlagTests {
         ] {
             #expect(try flags(order).configuration.autoCompaction == .revisions(500))
         }
+        // As hours it would be out of range.
+        for order in [
+            ["--auto-compaction-mode=revision", "--auto-compaction-retention=1000000"],
+            ["--auto-compaction-retention=1000000", "--auto-compaction-mode=revision"],
+        ] {
+            #expect(try flags(order).configuration.autoCompaction == .revisions(1_000_000))
+        }
+        #expect(
+            try flags(["--auto-compaction-retention=1000000"], ["ETCD_AUTO_COMPACTION_MODE": "revision"])
+                .configuration.autoCompaction == .revisions(1_000_000))
+        #expect(
+            refusal([], ["ETCD_AUTO_COMPACTION_RETENTION": "3 days"])
+                .hasPrefix("ETCD_AUTO_COMPACTION_RETENTION: --auto-compaction-retention '3 days'"))
+        #expect(refusal(["--auto-compaction-mode=revision", "--auto-compaction-retention=9h"]).contains("'9h'"))
     }
 
     @Test("How a member comes to its cluster and what it keeps free is read from flags and variables")

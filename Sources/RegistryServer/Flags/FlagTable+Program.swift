@@ -66,6 +66,7 @@ extension MemberFlags {
 
     // MARK: Values of several parts
 
+    /// Once both flags are known, in whichever order they came.
     mutating func resolveCompaction() throws(ConfigurationError) {
         guard let retention = compactionRetention, !retention.isEmpty else { return }
         configuration.historyBytesMax = nil

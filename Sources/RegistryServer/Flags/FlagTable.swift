@@ -128,17 +128,11 @@ extension MemberFlags {
         Flag(
             "auto-compaction-mode", .choice(["periodic", "revision"]), standard: "periodic",
             help: "How --auto-compaction-retention is read"
-        ) { (flags, value) throws(ConfigurationError) in
-            flags.compactionMode = value.text
-            try flags.resolveCompaction()
-        },
+        ) { $0.compactionMode = $1.text },
         Flag(
             "auto-compaction-retention", .text("TIME|COUNT"), standard: "1h and 10000 revisions, at most 1 GiB",
             etcd: "0", help: "History kept: 30m, 10h, a bare number of hours, or of revisions; 0 keeps all"
-        ) { (flags, value) throws(ConfigurationError) in
-            flags.compactionRetention = value.text
-            try flags.resolveCompaction()
-        },
+        ) { $0.compactionRetention = $1.text },
         Flag(
             "quota-backend-bytes", .number("BYTES", Int64.min...Int64.max), standard: "0",
             help: "Live data and history, at most; then writes that add are refused and the alarm NOSPACE is up until "

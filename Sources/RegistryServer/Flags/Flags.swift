@@ -74,11 +74,7 @@ public struct MemberFlags: Sendable {
                 preconditionFailure("--\(flag.name) was to be replaced by the flag it stands for")
             }
         } catch {
-            switch setting.source {
-            case .commandLine: throw error
-            case .variable: throw ConfigurationError("\(setting.flag.variable): \(error)")
-            case .file(let place): throw ConfigurationError("\(place): \(error)")
-            }
+            throw setting.located(error)
         }
     }
 
@@ -125,6 +121,11 @@ public struct MemberFlags: Sendable {
             let urls = own.isEmpty ? ["http://localhost:2380"] : own
             configuration.initialCluster = urls.map { (configuration.name, $0) }
         }
+        do throws(ConfigurationError) {
+            try resolveCompaction()
+        } catch {
+            throw settings.last { $0.flag.name == "auto-compaction-retention" }?.located(error) ?? error
+        }
         if !settings.contains(where: { $0.flag.name == "election-timeout" }) {
             // The default ratio. Ours needs five heartbeats, so that etcd's other default would not do for slow ones.
             configuration.electionMilliseconds = min(50_000, max(500, 10 * configuration.heartbeatMilliseconds))
@@ -159,6 +160,15 @@ struct FlagSetting: Sendable {
         case .commandLine: "--\(flag.name)"
         case .variable: flag.variable
         case .file: flag.name
+        }
+    }
+
+    /// An error about the setting, with the place where the user gave it.
+    func located(_ error: ConfigurationError) -> ConfigurationError {
+        switch source {
+        case .commandLine: error
+        case .variable: ConfigurationError("\(flag.variable): \(error)")
+        case .file(let place): ConfigurationError("\(place): \(error)")
         }
     }
 
