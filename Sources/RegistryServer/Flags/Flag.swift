@@ -6,6 +6,8 @@ struct Flag: Sendable {
         case text(String)
         /// `--flag`, `--flag=true`, `--flag=false`.
         case toggle
+        /// As a toggle it needs no value, and it takes any.
+        case anything
         /// A whole number within bounds.
         case number(String, ClosedRange<Int64>)
         /// A span in Go's notation: `90s`, `1h30m`, `1.5h`, `100ms`; not below zero.
@@ -78,10 +80,13 @@ struct Flag: Sendable {
         "ETCD_" + name.uppercased().map { $0 == "-" ? "_" : String($0) }.joined()
     }
 
-    /// What stands behind the name in the help; nil for toggles.
+    /// Whether a command line may name the flag alone.
+    var standsAlone: Bool { form == .toggle || form == .anything }
+
+    /// What stands behind the name in the help; nil for those that stand alone.
     var placeholder: String? {
         switch form {
-        case .toggle: nil
+        case .toggle, .anything: nil
         case .text(let word), .number(let word, _), .list(let word): word
         case .time: "TIME"
         case .choice(let words): words.joined(separator: "|")
@@ -110,7 +115,7 @@ extension Flag.Form {
     func parse(_ text: String, flag: String) throws(ConfigurationError) -> FlagValue {
         var value = FlagValue(flag: flag, text: text)
         switch self {
-        case .text: break
+        case .text, .anything: break
         case .toggle:
             guard let isOn = Flag.Form.truth(of: text) else {
                 throw ConfigurationError("--\(flag) '\(text)' is neither true nor false")

@@ -115,7 +115,7 @@ extension MemberFlags {
             "cluster-active-size", "cluster-remove-delay", "cluster-sync-interval", "config", "force",
             "max-result-buffer", "max-retry-attempts", "peer-heartbeat-interval", "peer-election-timeout",
             "retry-interval", "snapshot", "v", "vv",
-        ].map { ignored($0, .toggle, nil, .until("3.5"), why: "etcd itself has ignored it since version 2") }
+        ].map { ignored($0, .anything, nil, .until("3.5"), why: "etcd itself has ignored it since version 2") }
         + [
             ("proxy-failure-wait", "5000"), ("proxy-refresh-interval", "30000"), ("proxy-dial-timeout", "1000"),
             ("proxy-write-timeout", "5000"), ("proxy-read-timeout", "0"),

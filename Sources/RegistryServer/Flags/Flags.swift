@@ -180,7 +180,7 @@ struct FlagSetting: Sendable {
             let text: String
             if let inline {
                 text = inline
-            } else if flag.form == .toggle {
+            } else if flag.standsAlone {
                 text = "true"
             } else if let next = rest.popFirst() {
                 text = next
