@@ -111,6 +111,25 @@ struct FlagFileTests {
         #expect(configuration.tlsMinimumVersion == "TLS1.2")
     }
 
+    @Test("Names that only files have, or had, are read; those that are gone may stand there without a value")
+    func formerKeys() throws {
+        let flags = try parsed("experimental-snapshot-catch-up-entries: 7\n")
+        #expect(flags.configuration.snapshotCatchupEntries == 7)
+        let block = "peer-transport-security:\n  ca-file:\n  trusted-ca-file: ca.pem\n  peer-client-cert-auth: true\n"
+        #expect(try parsed(block).configuration.peerSecurity.demandsCertificates)
+        #expect(
+            try parsed("client-transport-security: {ca-file: '', peer-client-cert-auth: true}\n")
+                .configuration.clientSecurity.demandsCertificates)
+        #expect(try failure(block + "  client-cert-auth: true\n") == "accepted")
+        #expect(
+            try failure(block + "  client-cert-auth: false\n")
+                .hasSuffix(
+                    "etcd.conf.yml:5: 'client-cert-auth' says 'false', another name of it 'true': give one of them"))
+        #expect(
+            try failure("client-transport-security:\n  ca-file: ca.pem\n")
+                .contains("unknown setting 'ca-file' in 'client-transport-security'"))
+    }
+
     @Test("JSON is read as well")
     func json() throws {
         let flags = try parsed(#"{"name": "two", "max-learners": 3, "log-outputs": ["stdout"], "pre-vote": true}"#)
