@@ -54,7 +54,7 @@ struct FlagFateTests {
         case .toggle: flag.standard == "true" ? "false" : "true"
         case .number(_, let bounds): String(max(bounds.lowerBound, 6))
         case .time: "37s"
-        case .choice(let words): words.first { $0 != flag.standard } ?? words[0]
+        case .choice(let words, _): words.first { $0 != flag.standard } ?? words[0]
         }
     }
 

@@ -218,6 +218,9 @@ struct FlagTests {
         #expect(logging.outputs == [.standardOutput, .file("/tmp/x.log")])
         #expect(logging.isJSON)
         #expect(logging.loggingLevel == .debug)
+        #expect(try flags([], ["ETCD_LOG_LEVEL": "INFO"]).logging.level == "info")
+        #expect(refusal(["--log-level=LOUD"]).contains("--log-level 'LOUD' is not"))
+        #expect(refusal(["--initial-cluster-state=NEW"]).contains("'NEW' is not new or existing"))
         #expect(try flags(["--log-level=dpanic"]).logging.loggingLevel == .critical)
     }
 

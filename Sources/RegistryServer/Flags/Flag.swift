@@ -12,8 +12,8 @@ struct Flag: Sendable {
         case number(String, ClosedRange<Int64>)
         /// A span in Go's notation: `90s`, `1h30m`, `1.5h`, `100ms`; not below zero.
         case time
-        /// One of these.
-        case choice([String])
+        /// One of these; in any case of letters only where etcd takes that.
+        case choice([String], anyCase: Bool = false)
         /// Texts separated by commas.
         case list(String)
     }
@@ -89,7 +89,7 @@ struct Flag: Sendable {
         case .toggle, .anything: nil
         case .text(let word), .number(let word, _), .list(let word): word
         case .time: "TIME"
-        case .choice(let words): words.joined(separator: "|")
+        case .choice(let words, _): words.joined(separator: "|")
         }
     }
 }
@@ -97,7 +97,7 @@ struct Flag: Sendable {
 /// A flag's value as its form reads it.
 struct FlagValue: Sendable {
     var flag: String
-    /// As given.
+    /// As given; of a choice, the word.
     var text: String
     /// Of a number; of a time, its nanoseconds.
     var number: Int64 = 0
@@ -131,8 +131,9 @@ extension Flag.Form {
                 throw ConfigurationError("--\(flag) '\(text)' is not a time like 90s, 30m or 10h")
             }
             value.number = nanoseconds
-        case .choice(let words):
-            guard words.contains(text) else {
+        case .choice(let words, let anyCase):
+            value.text = anyCase ? text.lowercased() : text
+            guard words.contains(value.text) else {
                 let list = words.dropLast().joined(separator: ", ") + " or \(words[words.count - 1])"
                 throw ConfigurationError("--\(flag) '\(text)' is not \(list)")
             }

@@ -17,7 +17,8 @@ extension MemberFlags {
             help: "A call that takes longer is logged; 0: none is"
         ) { $0.configuration.warningUnaryMilliseconds = $1.milliseconds },
         Flag(
-            "log-level", .choice(LogSettings.levelNames), standard: "info", help: "The least that is logged"
+            "log-level", .choice(LogSettings.levelNames, anyCase: true), standard: "info",
+            help: "The least that is logged"
         ) { $0.logging.level = $1.text },
         Flag(
             "log-format", .choice(["console", "json"]), standard: "console", etcd: "json", .since("3.5"),
