@@ -181,6 +181,17 @@ struct FlagTests {
         #expect(try flags(["--quota-backend-bytes=-1"]).configuration.quotaBytes == nil)
     }
 
+    @Test("A snapshot count of 0 is the default, and the help tells the bound of requests")
+    func bounds() throws {
+        #expect(try flags(["--snapshot-count=0"]).configuration.snapshotCount == 10_000)
+        #expect(try flags(["--snapshot-count=1"]).configuration.snapshotCount == 1)
+        #expect(refusal(["--snapshot-count=-1"]).contains("--snapshot-count '-1'"))
+        #expect(try flags(["--max-request-bytes=8388608"]).configuration.maxRequestBytes == 8_388_608)
+        #expect(refusal(["--max-request-bytes=8388609"]).contains("in 1...8388608"))
+        let help = MemberFlags.flag(named: "max-request-bytes")?.help ?? ""
+        #expect(help.contains("8388608"))
+    }
+
     @Test("Settings of the client side arrive where they act")
     func clientSide() throws {
         let configuration = try flags([

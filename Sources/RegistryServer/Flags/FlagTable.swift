@@ -139,16 +139,16 @@ extension MemberFlags {
                 + "there is room again. 0: 2 GiB; below 0: no quota"
         ) { $0.configuration.quotaBackendBytes = $1.number },
         Flag(
-            "snapshot-count", .number("N", 1...Int64.max), standard: "10000", etcd: "100000 until 3.5",
-            help: "Applied entries between two points at which the log may be compacted"
-        ) { $0.configuration.snapshotCount = $1.number },
+            "snapshot-count", .number("N", 0...Int64.max), standard: "10000", etcd: "100000 until 3.5",
+            help: "Applied entries between two points at which the log may be compacted; 0: the default"
+        ) { if $1.number > 0 { $0.configuration.snapshotCount = $1.number } },
         Flag(
             "snapshot-catchup-entries", .number("N", 0...10_000_000), standard: "5000", .since("3.6"),
             help: "Entries kept behind such a point, at most 64 MiB, so that slow members need no snapshot"
         ) { $0.configuration.snapshotCatchupEntries = Int($1.number) },
         Flag(
             "max-request-bytes", .number("BYTES", 1...8_388_608), standard: "1572864",
-            help: "Largest request"
+            help: "Largest request, at most 8388608"
         ) { $0.configuration.maxRequestBytes = Int($1.number) },
         Flag(
             "max-txn-ops", .number("N", 1...1_000_000), standard: "128", help: "Operations in one transaction"
