@@ -33,11 +33,14 @@ extension TLSCredentials {
     package func secure(dialed channel: any Channel, host: String) -> EventLoopFuture<Void> {
         let name = settings.serverName ?? host
         return material(on: channel.eventLoop).flatMapThrowing { material in
-            // An address goes without a name: it is then compared with the addresses in the certificate.
+            // An address is never sent as the server's name (RFC 6066 §3).
             let isAddress = PeerCertificate.canonical(name) != nil
-            try channel.pipeline.syncOperations.addHandler(
+            let pipeline = channel.pipeline.syncOperations
+            try pipeline.addHandler(
                 NIOSSLClientHandler(
                     context: material.context, serverHostname: isAddress ? nil : name, configuration: .bounded))
+            // The library has compared no name: see TLSMaterial.
+            if !self.settings.skipsVerification { try pipeline.addHandler(HostCheck(name)) }
         }
     }
 }
