@@ -1,3 +1,4 @@
+import Glibc
 package import NIOCore
 import NIOSSL
 import NIOTLS
@@ -122,7 +123,7 @@ private final class Admission: ChannelInboundHandler, RemovableChannelHandler {
             return refuse("no client certificate was shown", context)
         }
         let peer = PeerCertificate(certificate)
-        if let obstacle = rules.obstacle(to: peer) {
+        if let obstacle = rules.obstacle(to: peer, at: Int64(time(nil))) {
             refuse(obstacle, context)
         } else {
             admit(peer, context)

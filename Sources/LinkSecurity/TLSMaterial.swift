@@ -73,7 +73,7 @@ struct TLSMaterial: Sendable {
         return configuration
     }
 
-    private static func chain(_ settings: TLSSettings) throws(TLSSetupError) -> [NIOSSLCertificate] {
+    static func chain(_ settings: TLSSettings) throws(TLSSetupError) -> [NIOSSLCertificate] {
         guard let file = settings.certificate else { return [] }
         return try certificates(file)
     }

@@ -62,6 +62,19 @@ struct CredentialTests {
         for host in others { #expect(!certificate.isFor(host), "\(host)") }
     }
 
+    @Test("A certificate is refused from the second after its last on, whatever else is asked of it")
+    func expiry() throws {
+        var certificate = PeerCertificate()
+        certificate.expiry = 10
+        #expect(AdmissionRules().obstacle(to: certificate, at: 10) == nil)
+        #expect(AdmissionRules().obstacle(to: certificate, at: 11) == "the certificate has expired")
+        // Issued for two days, a moment ago.
+        let authority = try TestAuthority()
+        let issued = try TLSMaterial.chain(try authority.issue("client"))
+        let left = PeerCertificate(issued[0]).expiry - Int64(Date().timeIntervalSince1970)
+        #expect(abs(left - 172_800) < 120, "\(left)")
+    }
+
     @Test("A revocation list is read as PEM and as DER; cut or damaged it is refused")
     func revocationLists() throws {
         let authority = try TestAuthority()
