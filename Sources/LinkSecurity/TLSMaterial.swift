@@ -22,7 +22,8 @@ struct TLSMaterial: Sendable {
             case .server: try TLSMaterial.server(settings, chain, key)
             case .client: try TLSMaterial.client(settings, chain, key)
             }
-        configuration.minimumTLSVersion = settings.minimumVersion == .tls13 ? .tlsv13 : .tlsv12
+        let isTLS13Only = settings.minimumVersion == .tls13 || CipherSuites.excludeTLS12(settings.cipherSuites)
+        configuration.minimumTLSVersion = isTLS13Only ? .tlsv13 : .tlsv12
         configuration.maximumTLSVersion = settings.maximumVersion.map { $0 == .tls13 ? .tlsv13 : .tlsv12 }
         configuration.cipherSuites = CipherSuites.chosen(settings.cipherSuites)
         configuration.applicationProtocols = settings.applicationProtocols

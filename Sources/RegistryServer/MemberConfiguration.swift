@@ -84,6 +84,7 @@ public struct MemberConfiguration: Sendable {
     /// `TLS1.2` or `TLS1.3`; nil is the newest.
     public var tlsMaximumVersion: String?
     /// Cipher suites of TLS 1.2 by their IANA names; empty takes those with forward secrecy and authenticated encryption.
+    /// Those of TLS 1.3 may be named and are always on; without any other there is no TLS 1.2.
     public var cipherSuites: [String] = []
     /// Bytes kept free on the data directory's disk, given up when it is full so that the member can go on; 0 keeps
     /// none. nil: 5 % of what is free, at most 128 MiB. (Ours, not etcd's.)

@@ -126,6 +126,16 @@ struct CredentialTests {
         let authority = try TestAuthority()
         var settings = try authority.issue("server")
         #expect(CipherSuites.unknown(["TLS_RSA_WITH_AES_128_GCM_SHA256", "TLS_NULL"]) == ["TLS_NULL"])
+        let always = ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"]
+        #expect(CipherSuites.unknown(always).isEmpty)
+        #expect(CipherSuites.excludeTLS12(always) && !CipherSuites.excludeTLS12([]))
+        let mixed = always + ["TLS_RSA_WITH_AES_128_CBC_SHA"]
+        #expect(!CipherSuites.excludeTLS12(mixed))
+        #expect(CipherSuites.chosen(mixed) == "AES128-SHA")
+        for suites in [always, mixed] {
+            settings.cipherSuites = suites
+            #expect(complaint(settings) == "loaded")
+        }
         for suite in [
             "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305", "TLS_RSA_WITH_AES_256_CBC_SHA",
             "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",

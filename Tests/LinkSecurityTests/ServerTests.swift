@@ -205,6 +205,19 @@ struct ServerTests {
         await server.stop()
     }
 
+    @Test("Suites of TLS 1.3 alone leave no TLS 1.2")
+    func newSuites() async throws {
+        let authority = try TestAuthority()
+        var settings = try authority.issue("server")
+        settings.cipherSuites = ["TLS_AES_128_GCM_SHA256"]
+        let server = try await SecureServer(settings)
+        var old = trusting(authority)
+        old.maximumVersion = .tls12
+        #expect(await server.ask(old).contains("no version of TLS in common"))
+        #expect(await server.ask(trusting(authority)) == "secure")
+        await server.stop()
+    }
+
     @Test("New certificates serve new connections, also those of another CA; running ones stay")
     func rotation() async throws {
         let authority = try TestAuthority()
