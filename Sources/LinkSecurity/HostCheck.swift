@@ -6,7 +6,7 @@ import NIOTLS
 ///
 /// The TLS library's own comparison takes the CommonName of a certificate without other names, and compares an address
 /// with the socket's instead of the one that was asked for. Until the certificate is known to be right nothing passes:
-/// what is written waits here, for the library would still send it on the way to closing.
+/// what is written waits here, whatever the library does with it between the handshake and the end of a channel.
 final class HostCheck: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
