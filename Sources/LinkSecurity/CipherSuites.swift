@@ -1,4 +1,4 @@
-/// The cipher suites of TLS 1.2 that can be chosen. Those of TLS 1.3 cannot: all of them are good.
+/// The cipher suites of TLS 1.2 that can be chosen. Those of TLS 1.3 can be named, and are on either way: all are good.
 package enum CipherSuites {
     /// IANA's names and the TLS library's.
     private static let known: [(name: String, libraryName: String)] = [
@@ -20,15 +20,22 @@ package enum CipherSuites {
         ("TLS_RSA_WITH_AES_256_CBC_SHA", "AES256-SHA"),
     ]
 
+    private static let alwaysOn = ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"]
+
     /// Those used when none is chosen: forward secrecy and authenticated encryption.
     static let standard = libraryList(known.prefix(6).map(\.libraryName))
 
     /// - Returns: the names that are unknown here, in the given order.
     package static func unknown(_ names: [String]) -> [String] {
-        names.filter { name in !known.contains { $0.name == name } }
+        names.filter { name in !alwaysOn.contains(name) && !known.contains { $0.name == name } }
     }
 
-    /// In the library's notation; unknown names are left out.
+    /// Whether suites were chosen and none of them is for TLS 1.2.
+    package static func excludeTLS12(_ names: [String]) -> Bool {
+        !names.isEmpty && !names.contains { name in known.contains { $0.name == name } }
+    }
+
+    /// Those of TLS 1.2 in the library's notation; other names are left out.
     static func chosen(_ names: [String]) -> String {
         let library = names.compactMap { name in known.first { $0.name == name }?.libraryName }
         return library.isEmpty ? standard : libraryList(library)

@@ -11,12 +11,15 @@ package struct PeerCertificate: Hashable, Sendable {
     package var ipAddresses: [String] = []
     /// Big-endian, without leading zeros.
     package var serialNumber: [UInt8] = []
+    /// The last second in which it is valid, since 1970.
+    var expiry = Int64.max
 
     package init() {}
 
     init(_ certificate: NIOSSLCertificate) {
         commonName = certificate.subjectName.last { $0.type == .commonName }?.value
         serialNumber = Array(certificate.serialNumber.drop { $0 == 0 })
+        expiry = Int64(certificate.notValidAfter)
         for name in certificate._subjectAlternativeNames() {
             let bytes = Array(name.contents)
             if name.nameType == .dnsName {
@@ -73,10 +76,11 @@ struct AdmissionRules: Hashable, Sendable {
     var hostnames: [String] = []
     var revoked: RevocationList?
 
-    var isEmpty: Bool { commonNames.isEmpty && hostnames.isEmpty && revoked == nil }
-
+    /// - Parameter now: seconds since 1970.
     /// - Returns: why the certificate is refused; nil when it is not.
-    func obstacle(to certificate: PeerCertificate) -> String? {
+    func obstacle(to certificate: PeerCertificate, at now: Int64) -> String? {
+        // The handshake has looked at that, unless it resumed an earlier one.
+        if now > certificate.expiry { return "the certificate has expired" }
         if let revoked, revoked.contains(certificate.serialNumber) {
             return "certificate serial \(hex(certificate.serialNumber)) revoked"
         }

@@ -1,3 +1,4 @@
+import Glibc
 package import NIOCore
 import NIOSSL
 import NIOTLS
@@ -33,11 +34,14 @@ extension TLSCredentials {
     package func secure(dialed channel: any Channel, host: String) -> EventLoopFuture<Void> {
         let name = settings.serverName ?? host
         return material(on: channel.eventLoop).flatMapThrowing { material in
-            // An address goes without a name: it is then compared with the addresses in the certificate.
+            // An address is never sent as the server's name (RFC 6066 §3).
             let isAddress = PeerCertificate.canonical(name) != nil
-            try channel.pipeline.syncOperations.addHandler(
+            let pipeline = channel.pipeline.syncOperations
+            try pipeline.addHandler(
                 NIOSSLClientHandler(
                     context: material.context, serverHostname: isAddress ? nil : name, configuration: .bounded))
+            // The library has compared no name: see TLSMaterial.
+            if !self.settings.skipsVerification { try pipeline.addHandler(HostCheck(name)) }
         }
     }
 }
@@ -119,7 +123,7 @@ private final class Admission: ChannelInboundHandler, RemovableChannelHandler {
             return refuse("no client certificate was shown", context)
         }
         let peer = PeerCertificate(certificate)
-        if let obstacle = rules.obstacle(to: peer) {
+        if let obstacle = rules.obstacle(to: peer, at: Int64(time(nil))) {
             refuse(obstacle, context)
         } else {
             admit(peer, context)

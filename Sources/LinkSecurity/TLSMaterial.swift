@@ -22,7 +22,8 @@ struct TLSMaterial: Sendable {
             case .server: try TLSMaterial.server(settings, chain, key)
             case .client: try TLSMaterial.client(settings, chain, key)
             }
-        configuration.minimumTLSVersion = settings.minimumVersion == .tls13 ? .tlsv13 : .tlsv12
+        let isTLS13Only = settings.minimumVersion == .tls13 || CipherSuites.excludeTLS12(settings.cipherSuites)
+        configuration.minimumTLSVersion = isTLS13Only ? .tlsv13 : .tlsv12
         configuration.maximumTLSVersion = settings.maximumVersion.map { $0 == .tls13 ? .tlsv13 : .tlsv12 }
         configuration.cipherSuites = CipherSuites.chosen(settings.cipherSuites)
         configuration.applicationProtocols = settings.applicationProtocols
@@ -65,13 +66,15 @@ struct TLSMaterial: Sendable {
         configuration.privateKey = key.map { .privateKey($0) }
         if settings.skipsVerification {
             configuration.certificateVerification = .none
-        } else if let file = settings.trustedCA {
-            configuration.trustRoots = .certificates(try certificates(file))
+            return configuration
         }
+        // Whose certificate it is, is HostCheck's business: no channel of a client may be without one or the other.
+        configuration.certificateVerification = .noHostnameVerification
+        if let file = settings.trustedCA { configuration.trustRoots = .certificates(try certificates(file)) }
         return configuration
     }
 
-    private static func chain(_ settings: TLSSettings) throws(TLSSetupError) -> [NIOSSLCertificate] {
+    static func chain(_ settings: TLSSettings) throws(TLSSetupError) -> [NIOSSLCertificate] {
         guard let file = settings.certificate else { return [] }
         return try certificates(file)
     }

@@ -32,7 +32,8 @@ package struct TLSSettings: Hashable, Sendable {
     package var allowedHostnames: [String] = []
     package var minimumVersion = TLSVersion.tls12
     package var maximumVersion: TLSVersion?
-    /// Names of the IANA registry, for TLS 1.2 only; empty takes the safe ones. See `CipherSuites`.
+    /// Names of the IANA registry; empty takes the safe ones. Without any for TLS 1.2 there is no TLS 1.2. See
+    /// `CipherSuites`.
     package var cipherSuites: [String] = []
     /// A client takes any certificate.
     package var skipsVerification = false

@@ -41,7 +41,8 @@ public struct MemberConfiguration: Sendable {
     public var listenClientHTTPURLs: [String] = []
     /// More listeners, for metrics, health and version only.
     public var listenMetricsURLs: [String] = []
-    /// This member's own peer URLs; empty takes those of `initialCluster`. Must equal them.
+    /// This member's own peer URLs; empty takes those of `initialCluster`. Must equal them when
+    /// the member founds its cluster; counts for nothing else.
     public var initialAdvertisePeerURLs: [String] = []
     /// What clients are told by member lists.
     public var advertiseClientURLs = ["http://localhost:2379"]
@@ -83,6 +84,7 @@ public struct MemberConfiguration: Sendable {
     /// `TLS1.2` or `TLS1.3`; nil is the newest.
     public var tlsMaximumVersion: String?
     /// Cipher suites of TLS 1.2 by their IANA names; empty takes those with forward secrecy and authenticated encryption.
+    /// Those of TLS 1.3 may be named and are always on; without any other there is no TLS 1.2.
     public var cipherSuites: [String] = []
     /// Bytes kept free on the data directory's disk, given up when it is full so that the member can go on; 0 keeps
     /// none. nil: 5 % of what is free, at most 128 MiB. (Ours, not etcd's.)
@@ -165,16 +167,10 @@ public struct MemberConfiguration: Sendable {
         for url in listenClientHTTPURLs { _ = try Endpoint(url: url, setting: "--listen-client-http-urls") }
         for url in listenMetricsURLs { _ = try Endpoint(url: url, setting: "--listen-metrics-urls") }
         for url in advertiseClientURLs { _ = try Endpoint(url: url, setting: "--advertise-client-urls") }
+        for url in initialAdvertisePeerURLs { _ = try Endpoint(url: url, setting: "--initial-advertise-peer-urls") }
         for (_, url) in initialCluster { _ = try Endpoint(url: url, setting: "--initial-cluster") }
         guard !listenPeerURLs.isEmpty || initialCluster.count == 1 else {
             throw ConfigurationError("--listen-peer-urls is empty, but --initial-cluster names other members")
-        }
-        let own = ownPeerURLs
-        guard initialAdvertisePeerURLs.isEmpty || own.isEmpty || initialAdvertisePeerURLs.sorted() == own.sorted()
-        else {
-            throw ConfigurationError(
-                "--initial-cluster gives \(name) the peer URLs \(own.sorted().joined(separator: ",")), but "
-                    + "--initial-advertise-peer-urls says \(initialAdvertisePeerURLs.joined(separator: ","))")
         }
         try validateSecurity()
         _ = try TokenOptions(authToken)
@@ -215,7 +211,15 @@ public struct MemberConfiguration: Sendable {
 
     /// Checks what founding or joining a cluster needs beyond `validate`; a directory with data needs none of it.
     func validateCluster() throws(ConfigurationError) {
-        guard !ownPeerURLs.isEmpty else { throw missingOwnName }
+        let own = ownPeerURLs
+        guard !own.isEmpty else { throw missingOwnName }
+        // A member that joins has told its URLs already, when it was added.
+        guard initialClusterState == .new, !initialAdvertisePeerURLs.isEmpty,
+            initialAdvertisePeerURLs.sorted() != own.sorted()
+        else { return }
+        throw ConfigurationError(
+            "--initial-cluster gives \(name) the peer URLs \(own.sorted().joined(separator: ",")), but "
+                + "--initial-advertise-peer-urls says \(initialAdvertisePeerURLs.joined(separator: ","))")
     }
 
     /// As `initialCluster` has them.

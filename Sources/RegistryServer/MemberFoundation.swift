@@ -97,7 +97,8 @@ struct MemberFoundation {
                         + ignored)
             }
         }
-        let urls = configuration.ownPeerURLs.sorted()
+        let advertised = configuration.initialAdvertisePeerURLs
+        let urls = (advertised.isEmpty ? configuration.ownPeerURLs : advertised).sorted()
         if let own, !urls.isEmpty, own.peerURLs.sorted() != urls {
             warnings.append(
                 "the flags give this member the peer URLs \(urls.joined(separator: ",")), but the cluster knows "

@@ -50,6 +50,9 @@ extension MemberConfiguration {
         guard unknown.isEmpty else {
             throw ConfigurationError("--cipher-suites: unexpected TLS cipher suite \"\(unknown[0])\"")
         }
+        guard tlsMaximumVersion != TLSVersion.tls12.rawValue || !CipherSuites.excludeTLS12(cipherSuites) else {
+            throw ConfigurationError("--cipher-suites names none for --tls-max-version TLS1.2")
+        }
     }
 
     fileprivate func settings(_ security: Security, prefix: String, revocations: String) -> TLSSettings {

@@ -109,6 +109,9 @@ extension MemberReplica {
             return reply(.failure(refusal), to: token, into: &effects)
         }
         if refusesByQuota(operation) { return reply(.failure(Rejection(.noSpace)), to: token, into: &effects) }
+        if let refusal = refusalOfNobody(operation, identity) {
+            return reply(.failure(refusal), to: token, into: &effects)
+        }
         var operation = operation
         if case .memberAdd(let member) = operation { operation = .memberAdd(completed(member)) }
         if case .leaseGrant(let id, let ttl) = operation {
@@ -119,6 +122,15 @@ extension MemberReplica {
         writes.enqueue(
             QueuedWrite(
                 operation: operation, token: token, context: context, deadline: deadline, identity: identity))
+    }
+
+    /// Why a write without a user is refused when it is carried out: said here, so that those whom nobody knows cost no
+    /// entries. Only a member that has applied all it knows of can tell.
+    private mutating func refusalOfNobody(_ operation: Command.Operation, _ identity: Identity) -> Rejection? {
+        guard identity.authRevision == 0, store.isAuthEnabled, store.applied.index == raft.commitIndex else {
+            return nil
+        }
+        return store.authRefusal(of: operation, by: identity)
     }
 
     private mutating func moveLeader(to target: MemberID, token: RequestToken, into effects: inout ReplicaEffects) {

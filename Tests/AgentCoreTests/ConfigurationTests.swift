@@ -65,6 +65,10 @@ import Testing
             (#""check_mocked":"yes""#, "services.s.check_mocked: expected true or false"),
             (#""reporter_type":"serf""#, "services.s.reporter_type: \"serf\" is not supported"),
             (#""zk_hosts":[]"#, "services.s.zk_hosts: is required"),
+            (
+                #""reporter_type":"registry","registry_path":"/p","registry_hosts":["http://h:2379"]"#,
+                "services.s.registry_hosts: \"http://h:2379\" is not host:port"
+            ),
             (#""zk_hosts":["nohost"]"#, "services.s.zk_hosts: \"nohost\" is not host:port"),
             (#""rate_limiting":{"average_rate":-1}"#, "services.s.rate_limiting.average_rate: cannot be negative"),
             (#""port":"http""#, "services.s.port: expected a port number"),
@@ -241,6 +245,10 @@ import Testing
             (
                 #""discovery":{"method":"base"},"default_servers":[{"host":"a b","port":1}]"#,
                 "services.s.default_servers[0]: "
+            ),
+            (
+                #""discovery":{"method":"registry","hosts":["http://h:2379"],"path":"/x"}"#,
+                "services.s.discovery.hosts: \"http://h:2379\" is not host:port"
             ),
             (#""default_servers":[]"#, "services.s.discovery: is required"),
             (

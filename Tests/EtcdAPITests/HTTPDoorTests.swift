@@ -233,6 +233,21 @@ import Testing
         }
     }
 
+    private final class FailingSource: MetricsSource {
+        func renderMetrics(on eventLoop: any EventLoop) -> EventLoopFuture<String> {
+            eventLoop.makeFailedFuture(ChannelError.eof)
+        }
+    }
+
+    @Test("Metrics that cannot be had are answered all the same")
+    func noMetrics() async throws {
+        try await LoopbackDoor.with(metricsSource: FailingSource()) { door async throws in
+            let answer = try await door.http.request("GET", "/metrics")
+            #expect(answer.status == 503)
+            #expect(answer.body.hasPrefix("no metrics now: "))
+        }
+    }
+
     @Test("Metrics count calls over all doors by method and code, every method from the start")
     func metrics() async throws {
         try await LoopbackDoor.with(metricsSource: Source()) { door async throws in

@@ -62,6 +62,19 @@ struct CredentialTests {
         for host in others { #expect(!certificate.isFor(host), "\(host)") }
     }
 
+    @Test("A certificate is refused from the second after its last on, whatever else is asked of it")
+    func expiry() throws {
+        var certificate = PeerCertificate()
+        certificate.expiry = 10
+        #expect(AdmissionRules().obstacle(to: certificate, at: 10) == nil)
+        #expect(AdmissionRules().obstacle(to: certificate, at: 11) == "the certificate has expired")
+        // Issued for two days, a moment ago.
+        let authority = try TestAuthority()
+        let issued = try TLSMaterial.chain(try authority.issue("client"))
+        let left = PeerCertificate(issued[0]).expiry - Int64(Date().timeIntervalSince1970)
+        #expect(abs(left - 172_800) < 120, "\(left)")
+    }
+
     @Test("A revocation list is read as PEM and as DER; cut or damaged it is refused")
     func revocationLists() throws {
         let authority = try TestAuthority()
@@ -113,6 +126,16 @@ struct CredentialTests {
         let authority = try TestAuthority()
         var settings = try authority.issue("server")
         #expect(CipherSuites.unknown(["TLS_RSA_WITH_AES_128_GCM_SHA256", "TLS_NULL"]) == ["TLS_NULL"])
+        let always = ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"]
+        #expect(CipherSuites.unknown(always).isEmpty)
+        #expect(CipherSuites.excludeTLS12(always) && !CipherSuites.excludeTLS12([]))
+        let mixed = always + ["TLS_RSA_WITH_AES_128_CBC_SHA"]
+        #expect(!CipherSuites.excludeTLS12(mixed))
+        #expect(CipherSuites.chosen(mixed) == "AES128-SHA")
+        for suites in [always, mixed] {
+            settings.cipherSuites = suites
+            #expect(complaint(settings) == "loaded")
+        }
         for suite in [
             "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305", "TLS_RSA_WITH_AES_256_CBC_SHA",
             "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",

@@ -80,6 +80,56 @@ struct ServerTests {
         await server.stop()
     }
 
+    @Test("The name that counts is the one that was asked for, among the alternative names and nowhere else")
+    func namesAndAddresses() async throws {
+        let authority = try TestAuthority()
+        func answer(_ certificate: TLSSettings, to name: String?, host: String = "127.0.0.1") async throws -> String {
+            let server = try await SecureServer(certificate)
+            var settings = trusting(authority)
+            settings.serverName = name
+            let answer = await server.ask(settings, host: host)
+            await server.stop()
+            return answer
+        }
+        let refusal = "the certificate shown is for another host"
+        let bare = try authority.issue("bare", common: "registry.example", hosts: "")
+        let byCommonName = try await answer(bare, to: "registry.example")
+        #expect(byCommonName.contains(refusal), "\(byCommonName)")
+        let bareHost = try authority.issue("host", common: "localhost", hosts: "")
+        let dialed = try await answer(bareHost, to: nil, host: "localhost")
+        #expect(dialed.contains(refusal), "\(dialed)")
+        let elsewhere = try authority.issue("elsewhere", hosts: "IP:10.0.0.5")
+        #expect(try await answer(elsewhere, to: "10.0.0.5") == "secure")
+        let here = try authority.issue("here", hosts: "IP:127.0.0.1")
+        let socket = try await answer(here, to: "10.0.0.5")
+        #expect(socket.contains(refusal), "\(socket)")
+        #expect(try await answer(here, to: nil) == "secure")
+    }
+
+    @Test("What is written before the server's certificate is known never reaches a wrong server")
+    func earlyWrites() async throws {
+        let authority = try TestAuthority()
+        let server = try await SecureServer(try authority.issue("server"))
+        for (name, isRight) in [("localhost", true), ("registry.example", false)] {
+            var settings = trusting(authority)
+            settings.serverName = name
+            let credentials = TLSCredentials.client(settings)
+            let channel = ClientBootstrap(group: SecureServer.group)
+                .channelInitializer { credentials.secure(dialed: $0, host: "127.0.0.1") }
+                .connect(host: "127.0.0.1", port: server.port)
+            // The handshake begins when this does, and takes its rounds.
+            let write = channel.flatMap { $0.writeAndFlush(ByteBuffer(string: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")) }
+            do {
+                try await write.get()
+                #expect(isRight, "it was sent")
+            } catch {
+                #expect(!isRight && TLSFailure.text(error).contains("another host"), "\(error)")
+            }
+            try? await channel.get().close()
+        }
+        await server.stop()
+    }
+
     @Test("Plaintext on a TLS port and TLS on a plaintext port are told so and end")
     func mixedUp() async throws {
         let authority = try TestAuthority()
@@ -152,6 +202,19 @@ struct ServerTests {
         old.cipherSuites = ["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"]
         let none = await server.ask(old)
         #expect(none.contains("TLS: "), "\(none)")
+        await server.stop()
+    }
+
+    @Test("Suites of TLS 1.3 alone leave no TLS 1.2")
+    func newSuites() async throws {
+        let authority = try TestAuthority()
+        var settings = try authority.issue("server")
+        settings.cipherSuites = ["TLS_AES_128_GCM_SHA256"]
+        let server = try await SecureServer(settings)
+        var old = trusting(authority)
+        old.maximumVersion = .tls12
+        #expect(await server.ask(old).contains("no version of TLS in common"))
+        #expect(await server.ask(trusting(authority)) == "secure")
         await server.stop()
     }
 

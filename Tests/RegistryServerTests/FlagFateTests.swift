@@ -50,11 +50,11 @@ struct FlagFateTests {
     /// A value that the flag's form takes and that is not its default.
     private func value(for flag: Flag) -> String {
         switch flag.form {
-        case .text, .list: "x"
+        case .text, .list, .anything: "x"
         case .toggle: flag.standard == "true" ? "false" : "true"
         case .number(_, let bounds): String(max(bounds.lowerBound, 6))
         case .time: "37s"
-        case .choice(let words): words.first { $0 != flag.standard } ?? words[0]
+        case .choice(let words, _): words.first { $0 != flag.standard } ?? words[0]
         }
     }
 
@@ -80,6 +80,13 @@ struct FlagFateTests {
             }
         }
         #expect(count > 40)
+    }
+
+    @Test("What etcd has long ignored takes any value, or none")
+    func antiques() throws {
+        #expect(try flags([], ["ETCD_CONFIG": "/x"]).warnings.count == 1)
+        #expect(try flags(["--v=3", "--vv", "--name=a"]).configuration.name == "a")
+        #expect(refusal(["--vv", "3"]).contains("unexpected argument '3'"))
     }
 
     @Test("A flag that is refused says why; values that ask for nothing pass")
@@ -162,7 +169,7 @@ extension Flag.Form {
     /// Whether any text is a value.
     fileprivate var placeholderOnly: Bool {
         switch self {
-        case .text, .list: true
+        case .text, .list, .anything: true
         default: false
         }
     }

@@ -47,6 +47,7 @@ struct FlagFileTests {
         initial-cluster: one=http://127.0.0.1:2380
         initial-cluster-state: 'new'
         strict-reconfig-check: no
+        enable-v2: true
         enable-pprof: true
         proxy: 'off'
         proxy-failure-wait: 5000
@@ -78,7 +79,7 @@ struct FlagFileTests {
         #expect(flags.logging.outputs == [.standardError, .standardOutput])
         #expect(flags.logging.level == "debug")
         let about = flags.warnings.compactMap { $0.split(separator: " ").first.map(String.init) }
-        #expect(about == ["--max-snapshots", "--enable-pprof", "--proxy-failure-wait"])
+        #expect(about == ["--max-snapshots", "--enable-v2", "--enable-pprof", "--proxy-failure-wait"])
         try configuration.validate()
     }
 
@@ -108,6 +109,25 @@ struct FlagFileTests {
         #expect(configuration.peerSecurity.trustedCAFile == nil)
         #expect(configuration.cipherSuites == ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"])
         #expect(configuration.tlsMinimumVersion == "TLS1.2")
+    }
+
+    @Test("Names that only files have, or had, are read; those that are gone may stand there without a value")
+    func formerKeys() throws {
+        let flags = try parsed("experimental-snapshot-catch-up-entries: 7\n")
+        #expect(flags.configuration.snapshotCatchupEntries == 7)
+        let block = "peer-transport-security:\n  ca-file:\n  trusted-ca-file: ca.pem\n  peer-client-cert-auth: true\n"
+        #expect(try parsed(block).configuration.peerSecurity.demandsCertificates)
+        #expect(
+            try parsed("client-transport-security: {ca-file: '', peer-client-cert-auth: true}\n")
+                .configuration.clientSecurity.demandsCertificates)
+        #expect(try failure(block + "  client-cert-auth: true\n") == "accepted")
+        #expect(
+            try failure(block + "  client-cert-auth: false\n")
+                .hasSuffix(
+                    "etcd.conf.yml:5: 'client-cert-auth' says 'false', another name of it 'true': give one of them"))
+        #expect(
+            try failure("client-transport-security:\n  ca-file: ca.pem\n")
+                .contains("unknown setting 'ca-file' in 'client-transport-security'"))
     }
 
     @Test("JSON is read as well")
@@ -150,6 +170,9 @@ struct FlagFileTests {
         #expect(try failure("config-file: a\n").contains("unknown setting 'config-file'"))
         #expect(try failure("version: true\n").contains("unknown setting 'version'"))
         #expect(try failure("max-learners: many\n").contains("etcd.conf.yml:1: --max-learners 'many'"))
+        #expect(
+            try failure("auto-compaction-retention: soon\nname: a\n")
+                .contains("etcd.conf.yml:1: --auto-compaction-retention 'soon'"))
         #expect(try failure("wal-dir: /x\n").contains("etcd.conf.yml:1: --wal-dir /x is not taken"))
         #expect(try failure("name: a\nname: b\n").contains("etcd.conf.yml:2:1: 'name' is given twice"))
         #expect(try failure("socket-options:\n  reuse: true\n").contains("unknown setting 'reuse' in 'socket-options'"))

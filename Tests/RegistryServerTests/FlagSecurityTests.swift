@@ -28,6 +28,7 @@ struct FlagSecurityTests {
             (["--tls-min-version", "TLS1.1"], "unexpected TLS version \"TLS1.1\""),
             (["--tls-min-version", "TLS1.3", "--tls-max-version", "TLS1.2"], "is greater than --tls-max-version"),
             (["--tls-min-version", "TLS1.3", "--cipher-suites", "TLS_RSA_WITH_AES_128_GCM_SHA256"], "--cipher-suites"),
+            (["--tls-max-version", "TLS1.2", "--cipher-suites", "TLS_AES_128_GCM_SHA256"], "names none for"),
             (["--cipher-suites", "TLS_NULL"], "unexpected TLS cipher suite \"TLS_NULL\""),
             (["--auto-tls"], "registryctl certs"), (["--peer-auto-tls=true"], "registryctl certs"),
             (["--client-cert-auth=perhaps"], "neither true nor false"),
@@ -37,6 +38,7 @@ struct FlagSecurityTests {
             #expect(said.contains(text), "\(arguments): \(said)")
         }
         #expect(refusal(["--auto-tls=false", "--client-cert-auth=false"]) == "accepted")
+        #expect(refusal(["--cipher-suites=TLS_AES_128_GCM_SHA256,TLS_RSA_WITH_AES_128_GCM_SHA256"]) == "accepted")
         #expect(refusal(["--listen-client-http-urls", "https://h:4"] + certificate) == "accepted")
         let all =
             client + certificate + peer + [

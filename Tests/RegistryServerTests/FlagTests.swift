@@ -77,6 +77,29 @@ struct FlagTests {
         #expect(refusal([]) == "accepted")
     }
 
+    @Test("Own peer URLs must agree with the list of members only where the cluster is founded")
+    func ownPeerURLs() throws {
+        let arguments = ["--name=a", "--initial-cluster=a=http://h:1", "--initial-advertise-peer-urls=http://h:2"]
+        #expect(refusal(arguments).contains("http://h:1, but --initial-advertise-peer-urls says http://h:2"))
+        #expect(refusal(arguments + ["--initial-cluster-state=existing"]) == "accepted")
+        // Which is all that a member with data is asked.
+        try flags(arguments).configuration.validate()
+        #expect(refusal(["--initial-advertise-peer-urls=h"]).contains("--initial-advertise-peer-urls: h is not"))
+    }
+
+    @Test("Without an election timeout it is ten heartbeats, at least 500 ms")
+    func electionTimeout() throws {
+        for (heartbeat, election) in [(50, 500), (10, 500), (150, 1_500), (200, 2_000), (5_001, 50_000)]
+            as [(Int, Int64)]
+        {
+            let arguments = ["--heartbeat-interval=\(heartbeat)"]
+            #expect(try flags(arguments).configuration.electionMilliseconds == election)
+            #expect(refusal(arguments) == "accepted")
+        }
+        #expect(try flags([], ["ETCD_HEARTBEAT_INTERVAL": "200"]).configuration.electionMilliseconds == 2_000)
+        #expect(try flags(["--election-timeout=700"]).configuration.electionMilliseconds == 700)
+    }
+
     @Test("Switches are read as Go reads them")
     func toggles() throws {
         for text in ["1", "t", "T", "true", "TRUE", "True"] {
@@ -123,6 +146,20 @@ struct FlagTests {
         ] {
             #expect(try flags(order).configuration.autoCompaction == .revisions(500))
         }
+        // As hours it would be out of range.
+        for order in [
+            ["--auto-compaction-mode=revision", "--auto-compaction-retention=1000000"],
+            ["--auto-compaction-retention=1000000", "--auto-compaction-mode=revision"],
+        ] {
+            #expect(try flags(order).configuration.autoCompaction == .revisions(1_000_000))
+        }
+        #expect(
+            try flags(["--auto-compaction-retention=1000000"], ["ETCD_AUTO_COMPACTION_MODE": "revision"])
+                .configuration.autoCompaction == .revisions(1_000_000))
+        #expect(
+            refusal([], ["ETCD_AUTO_COMPACTION_RETENTION": "3 days"])
+                .hasPrefix("ETCD_AUTO_COMPACTION_RETENTION: --auto-compaction-retention '3 days'"))
+        #expect(refusal(["--auto-compaction-mode=revision", "--auto-compaction-retention=9h"]).contains("'9h'"))
     }
 
     @Test("How a member comes to its cluster and what it keeps free is read from flags and variables")
@@ -142,6 +179,17 @@ struct FlagTests {
         #expect(try flags(["--quota-backend-bytes", "0"]).configuration.quotaBytes == 2_147_483_648)
         #expect(try flags(["--quota-backend-bytes", "77"]).configuration.quotaBytes == 77)
         #expect(try flags(["--quota-backend-bytes=-1"]).configuration.quotaBytes == nil)
+    }
+
+    @Test("A snapshot count of 0 is the default, and the help tells the bound of requests")
+    func bounds() throws {
+        #expect(try flags(["--snapshot-count=0"]).configuration.snapshotCount == 10_000)
+        #expect(try flags(["--snapshot-count=1"]).configuration.snapshotCount == 1)
+        #expect(refusal(["--snapshot-count=-1"]).contains("--snapshot-count '-1'"))
+        #expect(try flags(["--max-request-bytes=8388608"]).configuration.maxRequestBytes == 8_388_608)
+        #expect(refusal(["--max-request-bytes=8388609"]).contains("in 1...8388608"))
+        let help = MemberFlags.flag(named: "max-request-bytes")?.help ?? ""
+        #expect(help.contains("8388608"))
     }
 
     @Test("Settings of the client side arrive where they act")
@@ -181,6 +229,9 @@ struct FlagTests {
         #expect(logging.outputs == [.standardOutput, .file("/tmp/x.log")])
         #expect(logging.isJSON)
         #expect(logging.loggingLevel == .debug)
+        #expect(try flags([], ["ETCD_LOG_LEVEL": "INFO"]).logging.level == "info")
+        #expect(refusal(["--log-level=LOUD"]).contains("--log-level 'LOUD' is not"))
+        #expect(refusal(["--initial-cluster-state=NEW"]).contains("'NEW' is not new or existing"))
         #expect(try flags(["--log-level=dpanic"]).logging.loggingLevel == .critical)
     }
 

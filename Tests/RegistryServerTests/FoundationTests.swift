@@ -127,6 +127,11 @@ struct FoundationTests {
         configuration.initialClusterState = .existing
         let moved = MemberFoundation.contradictions(configuration, identity, members[1])
         #expect(moved.count == 1 && moved[0].contains("http://h:9") && moved[0].contains("registryctl member update"))
+        configuration.initialAdvertisePeerURLs = ["http://h:2"]
+        #expect(MemberFoundation.contradictions(configuration, identity, members[1]).isEmpty)
+        configuration.initialAdvertisePeerURLs = ["http://h:8"]
+        let advertised = MemberFoundation.contradictions(configuration, identity, members[1])
+        #expect(advertised.count == 1 && advertised[0].contains("http://h:8"))
     }
 }
 

@@ -35,6 +35,26 @@ struct AuthTests {
         #expect(users == ["alice", "alice", "alice"], "who wrote is part of what is kept")
     }
 
+    @Test("What nobody asks for costs no entry, but for logging in")
+    func nobody() throws {
+        var auth = try AuthCluster()
+        let last = auth.cluster[try auth.leader].replica.raft.lastIndex
+        let requests: [Request] = [
+            AuthCluster.put("b/1"), .write(.leaseGrant(.none, ttlMilliseconds: 9_000)), .write(.compact(Revision(1))),
+            .write(.auth(.disable)),
+        ]
+        for id in auth.cluster.ids {
+            for request in requests {
+                let reply = auth.cluster.call(request, at: id, within: .zero)
+                #expect(reply?.rejection?.code == .userNameEmpty, "\(request)")
+            }
+        }
+        _ = auth.cluster.run(for: .seconds(1))
+        #expect(auth.cluster[try auth.leader].replica.raft.lastIndex == last)
+        _ = try auth.login("alice", at: auth.follower)
+        #expect(auth.cluster[try auth.leader].replica.raft.lastIndex == last.next)
+    }
+
     @Test("Without auth nobody looks at credentials")
     func off() throws {
         var auth = try AuthCluster()

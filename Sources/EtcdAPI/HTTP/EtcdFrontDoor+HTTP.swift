@@ -124,9 +124,13 @@ extension EtcdFrontDoor: HTTPRouter {
             exchange.respond(status: 503, text: "the member is shutting down\n")
             return
         }
-        doors.metricsText(on: eventLoop).assumeIsolated().whenSuccess { text in
-            exchange.respond(
-                status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8", body: Array(text.utf8))
+        doors.metricsText(on: eventLoop).assumeIsolated().whenComplete { result in
+            switch result {
+            case .success(let text):
+                exchange.respond(
+                    status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8", body: Array(text.utf8))
+            case .failure(let error): exchange.respond(status: 503, text: "no metrics now: \(error)\n")
+            }
         }
     }
 }

@@ -69,9 +69,9 @@ extension RegistryStore {
     package mutating func authRefusal(
         of kind: Permission.Kind, lease id: LeaseID, by identity: Identity
     ) -> Rejection? {
-        // Who may do it everywhere is not asked key by key: there may be very many.
-        guard isAuthEnabled, authRefusal(of: .root, by: identity) != nil, leaseTable.contains(id),
-            authRefusal(of: kind, .all, by: identity) != nil
+        // Who may do it to all that lies between the first and the last is not asked key by key: there may be very many.
+        guard isAuthEnabled, authRefusal(of: .root, by: identity) != nil, let span = leaseTable.span(of: id),
+            authRefusal(of: kind, span, by: identity) != nil
         else { return nil }
         return authRefusal(of: kind, keys: leaseTable.keys(of: id) ?? [], by: identity)
     }

@@ -19,6 +19,12 @@ struct LeaseTable: Sendable {
         tree[id] != nil
     }
 
+    /// From the first key of the lease to the last; nil without any. O(log n).
+    func span(of id: LeaseID) -> KeyRange? {
+        guard let (first, last) = tree[id]?.keys.ends else { return nil }
+        return KeyRange(start: first, end: .before(Key(last.bytes + [0])))
+    }
+
     /// In id order.
     var rows: [LeaseRow] {
         var rows: [LeaseRow] = []
@@ -104,6 +110,19 @@ private struct KeySet: Sendable {
     }
 
     private var form = Form.few([])
+
+    /// nil when it is empty.
+    var ends: (first: Key, last: Key)? {
+        switch form {
+        case .few(let keys):
+            guard let first = keys.first, let last = keys.last else { return nil }
+            return (first, last)
+        case .many(let tree):
+            var (low, high) = (tree.cursor(from: nil), tree.cursor(atRank: max(0, tree.count - 1)))
+            guard let first = low.next(), let last = high.next() else { return nil }
+            return (first.0, last.0)
+        }
+    }
 
     var sorted: [Key] {
         switch form {

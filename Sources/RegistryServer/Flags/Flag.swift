@@ -6,12 +6,14 @@ struct Flag: Sendable {
         case text(String)
         /// `--flag`, `--flag=true`, `--flag=false`.
         case toggle
+        /// As a toggle it needs no value, and it takes any.
+        case anything
         /// A whole number within bounds.
         case number(String, ClosedRange<Int64>)
         /// A span in Go's notation: `90s`, `1h30m`, `1.5h`, `100ms`; not below zero.
         case time
-        /// One of these.
-        case choice([String])
+        /// One of these; in any case of letters only where etcd takes that.
+        case choice([String], anyCase: Bool = false)
         /// Texts separated by commas.
         case list(String)
     }
@@ -78,13 +80,16 @@ struct Flag: Sendable {
         "ETCD_" + name.uppercased().map { $0 == "-" ? "_" : String($0) }.joined()
     }
 
-    /// What stands behind the name in the help; nil for toggles.
+    /// Whether a command line may name the flag alone.
+    var standsAlone: Bool { form == .toggle || form == .anything }
+
+    /// What stands behind the name in the help; nil for those that stand alone.
     var placeholder: String? {
         switch form {
-        case .toggle: nil
+        case .toggle, .anything: nil
         case .text(let word), .number(let word, _), .list(let word): word
         case .time: "TIME"
-        case .choice(let words): words.joined(separator: "|")
+        case .choice(let words, _): words.joined(separator: "|")
         }
     }
 }
@@ -92,7 +97,7 @@ struct Flag: Sendable {
 /// A flag's value as its form reads it.
 struct FlagValue: Sendable {
     var flag: String
-    /// As given.
+    /// As given; of a choice, the word.
     var text: String
     /// Of a number; of a time, its nanoseconds.
     var number: Int64 = 0
@@ -110,7 +115,7 @@ extension Flag.Form {
     func parse(_ text: String, flag: String) throws(ConfigurationError) -> FlagValue {
         var value = FlagValue(flag: flag, text: text)
         switch self {
-        case .text: break
+        case .text, .anything: break
         case .toggle:
             guard let isOn = Flag.Form.truth(of: text) else {
                 throw ConfigurationError("--\(flag) '\(text)' is neither true nor false")
@@ -126,8 +131,9 @@ extension Flag.Form {
                 throw ConfigurationError("--\(flag) '\(text)' is not a time like 90s, 30m or 10h")
             }
             value.number = nanoseconds
-        case .choice(let words):
-            guard words.contains(text) else {
+        case .choice(let words, let anyCase):
+            value.text = anyCase ? text.lowercased() : text
+            guard words.contains(value.text) else {
                 let list = words.dropLast().joined(separator: ", ") + " or \(words[words.count - 1])"
                 throw ConfigurationError("--\(flag) '\(text)' is not \(list)")
             }

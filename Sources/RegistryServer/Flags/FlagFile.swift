@@ -16,13 +16,18 @@ enum FlagFile {
                 settings += try self.settings(inBlock: entry, names: names, path: path)
             } else {
                 let place = "\(path):\(entry.line)"
-                guard let flag = MemberFlags.flag(named: entry.key), flag.isForFiles else {
+                guard let flag = MemberFlags.flag(named: flagName(entry.key)), flag.isForFiles else {
                     throw ConfigurationError("\(place): unknown setting '\(entry.key)'")
                 }
                 settings += try setting(flag, entry.value, place).map { [$0] } ?? []
             }
         }
         return settings
+    }
+
+    /// etcd's files have another name than its command line has.
+    private static func flagName(_ key: String) -> String {
+        key == "experimental-snapshot-catch-up-entries" ? "experimental-snapshot-catchup-entries" : key
     }
 
     // MARK: Blocks
@@ -34,6 +39,7 @@ enum FlagFile {
             [
                 "cert-file": "cert-file", "key-file": "key-file", "client-cert-file": "client-cert-file",
                 "client-key-file": "client-key-file", "client-cert-auth": "client-cert-auth",
+                "peer-client-cert-auth": "client-cert-auth",
                 "trusted-ca-file": "trusted-ca-file", "crl-file": "client-crl-file", "auto-tls": "auto-tls",
                 "allowed-hostname": "client-cert-allowed-hostname",
             ]
@@ -41,7 +47,8 @@ enum FlagFile {
             [
                 "cert-file": "peer-cert-file", "key-file": "peer-key-file",
                 "client-cert-file": "peer-client-cert-file", "client-key-file": "peer-client-key-file",
-                "client-cert-auth": "peer-client-cert-auth", "trusted-ca-file": "peer-trusted-ca-file",
+                "client-cert-auth": "peer-client-cert-auth", "peer-client-cert-auth": "peer-client-cert-auth",
+                "trusted-ca-file": "peer-trusted-ca-file",
                 "crl-file": "peer-crl-file", "auto-tls": "peer-auto-tls", "allowed-cn": "peer-cert-allowed-cn",
                 "allowed-hostname": "peer-cert-allowed-hostname",
                 "skip-client-san-verification": "peer-skip-client-san-verification",
@@ -63,9 +70,17 @@ enum FlagFile {
         for entry in entries {
             let place = "\(path):\(entry.line)"
             guard let flag = names[entry.key].flatMap(MemberFlags.flag(named:)) else {
+                // Samples of earlier versions list keys that are gone, without a value.
+                if entry.value.isEmpty { continue }
                 throw ConfigurationError("\(place): unknown setting '\(entry.key)' in '\(block.key)'")
             }
-            settings += try setting(flag, entry.value, place).map { [$0] } ?? []
+            guard let setting = try setting(flag, entry.value, place) else { continue }
+            if let other = settings.first(where: { $0.flag.name == flag.name }), other.text != setting.text {
+                throw ConfigurationError(
+                    "\(place): '\(entry.key)' says '\(setting.text)', another name of it '\(other.text)': give one of them"
+                )
+            }
+            settings.append(setting)
         }
         return settings
     }

@@ -17,7 +17,8 @@ extension MemberFlags {
             help: "A call that takes longer is logged; 0: none is"
         ) { $0.configuration.warningUnaryMilliseconds = $1.milliseconds },
         Flag(
-            "log-level", .choice(LogSettings.levelNames), standard: "info", help: "The least that is logged"
+            "log-level", .choice(LogSettings.levelNames, anyCase: true), standard: "info",
+            help: "The least that is logged"
         ) { $0.logging.level = $1.text },
         Flag(
             "log-format", .choice(["console", "json"]), standard: "console", etcd: "json", .since("3.5"),
@@ -66,6 +67,7 @@ extension MemberFlags {
 
     // MARK: Values of several parts
 
+    /// Once both flags are known, in whichever order they came.
     mutating func resolveCompaction() throws(ConfigurationError) {
         guard let retention = compactionRetention, !retention.isEmpty else { return }
         configuration.historyBytesMax = nil

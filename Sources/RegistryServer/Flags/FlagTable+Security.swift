@@ -48,8 +48,11 @@ extension MemberFlags {
         Flag("tls-max-version", .text("VERSION"), .since("3.5"), help: "TLS1.2 or TLS1.3; nothing: the newest") {
             $0.configuration.tlsMaximumVersion = $1.text.isEmpty ? nil : $1.text
         },
-        names("cipher-suites", "NAMES", "Cipher suites of TLS 1.2 by IANA's names; nothing: those with forward secrecy")
-        { $0.cipherSuites = $1 },
+        names(
+            "cipher-suites", "NAMES",
+            "Cipher suites of TLS 1.2 by IANA's names; nothing: those with forward secrecy. Those of TLS 1.3 are always on, "
+                + "and alone leave no TLS 1.2"
+        ) { $0.cipherSuites = $1 },
     ]
 
     /// Rows for the section of what has no effect.

@@ -1,7 +1,7 @@
 /// What etcd has and this member does not act on: with the reason, so that nobody looks for an effect.
 extension MemberFlags {
     static let ignoredFlags: [Flag] =
-        storageRemarks + checkRemarks + tracingRemarks + ignoredSecurityFlags + antiques
+        storageRemarks + checkRemarks + tracingRemarks + ignoredSecurityFlags + formerAPI + antiques
 
     private static let storageRemarks: [Flag] = [
         ignored("max-snapshots", count, "5", why: "snapshots are made for those who need one, and removed"),
@@ -102,13 +102,20 @@ extension MemberFlags {
             "distributed-tracing-sampling-rate", count, "0", .since("3.6"), why: "see --enable-distributed-tracing"),
     ]
 
+    /// etcd's sample of a configuration file switches it on.
+    private static let formerAPI = [
+        ignored(
+            "enable-v2", .toggle, "false", .until("3.5"), silentFor: falsehoods,
+            why: "API v2 is not served, as by etcd since 3.6: use API v3")
+    ]
+
     /// etcd has accepted and ignored them since 2015; the proxy's numbers since 3.6.
     private static let antiques: [Flag] =
         [
             "cluster-active-size", "cluster-remove-delay", "cluster-sync-interval", "config", "force",
             "max-result-buffer", "max-retry-attempts", "peer-heartbeat-interval", "peer-election-timeout",
             "retry-interval", "snapshot", "v", "vv",
-        ].map { ignored($0, .toggle, nil, .until("3.5"), why: "etcd itself has ignored it since version 2") }
+        ].map { ignored($0, .anything, nil, .until("3.5"), why: "etcd itself has ignored it since version 2") }
         + [
             ("proxy-failure-wait", "5000"), ("proxy-refresh-interval", "30000"), ("proxy-dial-timeout", "1000"),
             ("proxy-write-timeout", "5000"), ("proxy-read-timeout", "0"),
@@ -149,9 +156,6 @@ extension MemberFlags {
                     "members are not looked up in the DNS: name them by --initial-cluster; host names in it are resolved"
             ),
             refused("discovery-srv-name", .text("NAME"), nil, why: "see --discovery-srv"),
-            refused(
-                "enable-v2", .toggle, "false", .until("3.5"), except: falsehoods,
-                why: "API v2 is not served, as by etcd since 3.6: use API v3"),
             refused(
                 "experimental-enable-v2v3", .text("PREFIX"), nil, .until("3.5"),
                 why: "API v2 is not served, as by etcd since 3.6: use API v3"),

@@ -55,7 +55,7 @@ extension MemberFlags {
             help: "Milliseconds between heartbeats"
         ) { $0.configuration.heartbeatMilliseconds = $1.number },
         Flag(
-            "election-timeout", .number("MS", 1...50_000), standard: "500", etcd: "1000",
+            "election-timeout", .number("MS", 1...50_000), standard: "ten heartbeats, at least 500", etcd: "1000",
             help: "Milliseconds without a leader before an election; at least five heartbeats"
         ) { $0.configuration.electionMilliseconds = $1.number },
         Flag(
@@ -86,7 +86,8 @@ extension MemberFlags {
     private static let clusterFlags: [Flag] = [
         Flag(
             "initial-advertise-peer-urls", .list("URLS"), standard: "those in --initial-cluster",
-            etcd: "http://localhost:2380", help: "This member's peer URLs; must equal those in --initial-cluster"
+            etcd: "http://localhost:2380",
+            help: "This member's peer URLs; must equal those in --initial-cluster when it founds the cluster"
         ) { $0.configuration.initialAdvertisePeerURLs = $1.list },
         Flag(
             "advertise-client-urls", .list("URLS"), standard: "http://localhost:2379",
@@ -127,33 +128,27 @@ extension MemberFlags {
         Flag(
             "auto-compaction-mode", .choice(["periodic", "revision"]), standard: "periodic",
             help: "How --auto-compaction-retention is read"
-        ) { (flags, value) throws(ConfigurationError) in
-            flags.compactionMode = value.text
-            try flags.resolveCompaction()
-        },
+        ) { $0.compactionMode = $1.text },
         Flag(
             "auto-compaction-retention", .text("TIME|COUNT"), standard: "1h and 10000 revisions, at most 1 GiB",
             etcd: "0", help: "History kept: 30m, 10h, a bare number of hours, or of revisions; 0 keeps all"
-        ) { (flags, value) throws(ConfigurationError) in
-            flags.compactionRetention = value.text
-            try flags.resolveCompaction()
-        },
+        ) { $0.compactionRetention = $1.text },
         Flag(
             "quota-backend-bytes", .number("BYTES", Int64.min...Int64.max), standard: "0",
             help: "Live data and history, at most; then writes that add are refused and the alarm NOSPACE is up until "
                 + "there is room again. 0: 2 GiB; below 0: no quota"
         ) { $0.configuration.quotaBackendBytes = $1.number },
         Flag(
-            "snapshot-count", .number("N", 1...Int64.max), standard: "10000", etcd: "100000 until 3.5",
-            help: "Applied entries between two points at which the log may be compacted"
-        ) { $0.configuration.snapshotCount = $1.number },
+            "snapshot-count", .number("N", 0...Int64.max), standard: "10000", etcd: "100000 until 3.5",
+            help: "Applied entries between two points at which the log may be compacted; 0: the default"
+        ) { if $1.number > 0 { $0.configuration.snapshotCount = $1.number } },
         Flag(
             "snapshot-catchup-entries", .number("N", 0...10_000_000), standard: "5000", .since("3.6"),
             help: "Entries kept behind such a point, at most 64 MiB, so that slow members need no snapshot"
         ) { $0.configuration.snapshotCatchupEntries = Int($1.number) },
         Flag(
             "max-request-bytes", .number("BYTES", 1...8_388_608), standard: "1572864",
-            help: "Largest request"
+            help: "Largest request, at most 8388608"
         ) { $0.configuration.maxRequestBytes = Int($1.number) },
         Flag(
             "max-txn-ops", .number("N", 1...1_000_000), standard: "128", help: "Operations in one transaction"

@@ -74,11 +74,7 @@ public struct MemberFlags: Sendable {
                 preconditionFailure("--\(flag.name) was to be replaced by the flag it stands for")
             }
         } catch {
-            switch setting.source {
-            case .commandLine: throw error
-            case .variable: throw ConfigurationError("\(setting.flag.variable): \(error)")
-            case .file(let place): throw ConfigurationError("\(place): \(error)")
-            }
+            throw setting.located(error)
         }
     }
 
@@ -125,6 +121,15 @@ public struct MemberFlags: Sendable {
             let urls = own.isEmpty ? ["http://localhost:2380"] : own
             configuration.initialCluster = urls.map { (configuration.name, $0) }
         }
+        do throws(ConfigurationError) {
+            try resolveCompaction()
+        } catch {
+            throw settings.last { $0.flag.name == "auto-compaction-retention" }?.located(error) ?? error
+        }
+        if !settings.contains(where: { $0.flag.name == "election-timeout" }) {
+            // The default ratio. Ours needs five heartbeats, so that etcd's other default would not do for slow ones.
+            configuration.electionMilliseconds = min(50_000, max(500, 10 * configuration.heartbeatMilliseconds))
+        }
         if !hasDataDirectory { configuration.dataDirectory = "\(configuration.name).etcd" }
         warnings += configuration.securityWarnings
         let listen = settings.first { $0.flag.name == "listen-client-urls" }
@@ -158,6 +163,15 @@ struct FlagSetting: Sendable {
         }
     }
 
+    /// An error about the setting, with the place where the user gave it.
+    func located(_ error: ConfigurationError) -> ConfigurationError {
+        switch source {
+        case .commandLine: error
+        case .variable: ConfigurationError("\(flag.variable): \(error)")
+        case .file(let place): ConfigurationError("\(place): \(error)")
+        }
+    }
+
     static func settings(from arguments: [String]) throws(ConfigurationError) -> [FlagSetting] {
         var settings: [FlagSetting] = []
         var rest = arguments[...]
@@ -166,7 +180,7 @@ struct FlagSetting: Sendable {
             let text: String
             if let inline {
                 text = inline
-            } else if flag.form == .toggle {
+            } else if flag.standsAlone {
                 text = "true"
             } else if let next = rest.popFirst() {
                 text = next

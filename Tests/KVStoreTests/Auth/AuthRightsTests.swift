@@ -118,6 +118,36 @@ import Testing
             feeder.store.apply(expiry, at: position, into: &feeder.changes) == .success(.leasesExpired([LeaseID(1)])))
     }
 
+    @Test("The right to a lease is that to each of its keys, however many there are", arguments: 0..<24)
+    func leasesKeyByKey(_ seed: Int) {
+        var feeder = Feeder.withAuth()
+        var generator = SeededGenerator(seed: UInt64(seed))
+        func letter() -> String { String(UnicodeScalar(UInt8(97 + generator.next() % 6))) }
+        let leases = (1...8).map { LeaseID(Int64($0)) }
+        for (lease, count) in zip(leases, [0, 1, 2, 3, 8, 33, 60, 200]) {
+            _ = feeder.apply(.leaseGrant(lease, ttlMilliseconds: 9_000), as: .member)
+            // Many keys share what they begin with, as the keys of one client do.
+            let start = letter() + letter()
+            for number in 0..<count {
+                let other = generator.next() % 40 == 0
+                _ = feeder.apply(
+                    .put(Self.put("\(other ? letter() + letter() : start)\(number)", lease: lease.number)), as: .member)
+            }
+        }
+        for _ in 0..<4 {
+            let start = letter() + (generator.next() % 2 == 0 ? letter() : "")
+            feeder.auth(
+                .roleGrantPermission(role: "writer", Permission(kind: .readWrite, range: .prefix(Key(start)))))
+        }
+        for lease in leases {
+            for identity in [feeder.identity("alice"), feeder.identity("certified"), .none, .member] {
+                let naive = feeder.store.authRefusal(
+                    of: .write, keys: feeder.store.keys(of: lease) ?? [], by: identity)
+                #expect(feeder.store.authRefusal(of: .write, lease: lease, by: identity) == naive, "\(lease)")
+            }
+        }
+    }
+
     @Test("Compaction, alarms, members and users are root's")
     func root() {
         var feeder = Feeder.withAuth()
