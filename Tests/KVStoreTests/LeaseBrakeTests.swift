@@ -278,6 +278,15 @@ import Testing
             ("[::1]:9", "[::1]@7"), ("127.0.0.1:9", "127.0.0.1@7"), ("127.9.0.1:9", "127.9.0.1"), ("", ""),
             ("10.0.0.1:9", "10.0.0.1"),
         ] { #expect(Origin.source(of: peer, at: MemberID(7)) == source) }
+        // As what is stored tells it later: the last put, not only one that attaches.
+        var origin = Feeder.origin
+        origin.peer = "10.0.0.7:1"
+        var request = PutRequest(key: Key("/s/x"), value: [])
+        request.lease = LeaseID(1)
+        let command = Command(wallMilliseconds: 1_000, origin: origin, operation: .put(request))
+        let position = LogPosition(index: feeder.store.applied.index.next, term: feeder.term)
+        _ = feeder.store.apply(command, at: position, into: &feeder.changes)
+        #expect(feeder.store.origin(of: LeaseID(1)) == "10.0.0.7")
         var state = feeder.restored
         state.leaseOrigins = [LeaseOrigin(lease: LeaseID(1), host: "10.0.0.9")]
         let restored = try RegistryStore(restoring: state)

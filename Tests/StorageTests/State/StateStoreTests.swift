@@ -45,6 +45,33 @@ struct StateBench {
 
 @Suite("State store")
 struct StateStoreTests {
+    @Test("A lease comes from the host of its last put; on a member's own host the member is named")
+    func leaseOrigins() throws {
+        let bench = try StateBench("origins")
+        defer { bench.vfs.unregister() }
+        let store = try bench.store()
+        defer { store.close() }
+        var changes: [StateChange] = (1...4).map { .leaseGranted(LeaseRow(id: LeaseID($0), ttlMilliseconds: 1_000)) }
+        for (place, (key, lease, peer)) in [
+            ("a", 1, "10.0.0.1:5"), ("b", 1, "10.0.0.2:5"), ("c", 2, "127.0.0.1:6"), ("d", 3, "[::1]:7"),
+        ].enumerated() {
+            let revision = Revision(Int64(place) + 2)
+            let pair = KeyValue(
+                key: Key(key), value: [], createRevision: revision, modRevision: revision, version: 1,
+                lease: LeaseID(Int64(lease)))
+            let origin = Origin(member: MemberID(9), incarnation: Incarnation(1), serial: 1, peer: peer)
+            changes.append(
+                .row(RevisionRow(kind: .put, kv: pair, sub: 0, commitTimeMilliseconds: 0, origin: origin)))
+        }
+        var header = StateHeader.initial
+        header.revision = Revision(5)
+        header.applied = LogPosition(index: LogIndex(1), term: Term(1))
+        try store.apply([StateBatch(header: header, changes: changes)])
+        let origins = try store.restore().leaseOrigins
+        #expect(origins.map(\.lease.number) == [1, 2, 3])
+        #expect(origins.map(\.host) == ["10.0.0.2", "127.0.0.1@9", "[::1]@9"])
+    }
+
     @Test("Restored state, old revisions and history equal the model through compactions", arguments: 0..<12)
     func equalsModel(seed: Int) throws {
         var generator = SeededGenerator(seed: UInt64(seed))
