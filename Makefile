@@ -8,8 +8,9 @@ FILTER ?=
 KEEP ?=
 SECONDS_A_DOOR ?= 300
 DOORS ?=
+ROUNDS ?= 5
 
-.PHONY: help setup build test demo lint format fuzz sim sim-long sim-seed sim-hashes mutants protos check-deploy clean
+.PHONY: help setup build test bench demo lint format fuzz sim sim-long sim-seed sim-hashes mutants protos check-deploy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +26,9 @@ test: ## build once, then everything that proves the project; FILTER=regex for s
 
 demo: ## the whole stack on loopback, with failures and measured times; KEEP=1 leaves it running
 	@bin/demo $(if $(filter-out 0,$(KEEP)),--keep)
+
+bench: ## compare with Debian's etcd under the same load: ROUNDS=5; report in docs/benchmarks
+	@bin/bench --rounds '$(ROUNDS)' --out docs/benchmarks
 
 lint: ## formatting, warnings, purity and import walls
 	@bin/lint

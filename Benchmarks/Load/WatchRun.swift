@@ -35,6 +35,7 @@ final class WatchRun {
     private var delivered = 0
     private var lastSeen = NIODeadline.uptimeNanoseconds(0)
     private var isOver = false
+    private var isLookingAgain = false
     private let promise: EventLoopPromise<Summary>
 
     private init(_ fleet: Fleet, _ plan: Plan) {
@@ -166,9 +167,13 @@ final class WatchRun {
         let expected = acknowledged * plan.streams
         if latencies.count >= expected || now > measured.upperBound + plan.patience {
             finish(expected)
-        } else {
-            // Looked at again when something arrives, and now and then if nothing does.
-            fleet.loop.assumeIsolated().scheduleTask(in: .milliseconds(500)) { self.finishIfDone() }
+        } else if !isLookingAgain {
+            // Looked at when something arrives, and now and then if nothing does.
+            isLookingAgain = true
+            fleet.loop.assumeIsolated().scheduleTask(in: .milliseconds(500)) {
+                self.isLookingAgain = false
+                self.finishIfDone()
+            }
         }
     }
 

@@ -150,6 +150,11 @@ package struct RegistryStore: Sendable {
         leaseTable.keys(of: lease)
     }
 
+    /// 0 when there is no such lease.
+    package func keyCount(of lease: LeaseID) -> Int {
+        leaseTable.keyCount(of: lease)
+    }
+
     // MARK: - Reads
 
     /// What readers need, frozen: for another thread, or for later.

@@ -23,6 +23,12 @@ package final class StateWork {
     private let directory: MemberDirectory
     /// Jobs for which there was no room, in order; nothing overtakes them.
     private var waiting: [StateJob] = []
+    /// By the jobs under way.
+    private var rowsWritten = 0
+    /// A lane that is never quiet measures its store after so many entries, too.
+    private static let measureInterval: UInt64 = 500
+    /// Up to which entry the store was written when a batch was last measured.
+    private var measuredAt: LogIndex?
 
     package init(store: StateStore, directory: MemberDirectory) {
         self.store = store
@@ -41,6 +47,7 @@ package final class StateWork {
         var results = Results()
         var batches: [StateBatch] = []
         var done = 0
+        rowsWritten = 0
         do throws(StorageError) {
             for (place, job) in all.enumerated() {
                 if case .apply(let batch) = job {
@@ -57,7 +64,8 @@ package final class StateWork {
                 done = place + 1
             }
             try apply(&batches, &results)
-            _ = try store.compactSome(limit: 200)
+            // As many as were written: a lane that is never quiet does not fall behind.
+            _ = try store.compactSome(limit: max(200, rowsWritten))
         } catch {
             guard error.kind == .full else {
                 // Whatever it still says may be wrong: the next start takes the state from the others.
@@ -116,8 +124,14 @@ package final class StateWork {
     private func apply(_ batches: inout [StateBatch], _ results: inout Results) throws(StorageError) {
         guard let last = batches.last else { return }
         try store.apply(batches)
-        results.events.append(.stateWritten(last.header.applied.index))
+        for batch in batches { rowsWritten += batch.changes.count { if case .row = $0 { true } else { false } } }
+        let index = last.header.applied.index
+        results.events.append(.stateWritten(index))
         batches.removeAll(keepingCapacity: true)
+        if let measuredAt, index.number - measuredAt.number < StateWork.measureInterval { return }
+        measuredAt = index
+        // Behind the word of what was written, which is in these sizes.
+        try reportSizes(&results)
     }
 
     private func activate(_ install: PreparedInstall, _ results: inout Results) throws(StorageError) {

@@ -31,7 +31,9 @@ extension RaftNode {
             return false
         }
         if lead.transfer?.target == target { return true }
-        lead.transfer = Transfer(target: target, deadline: now + timings.election)
+        // Whoever must make room because its disk hangs is given no more time by being told another successor.
+        let latest = lead.isStallHandled ? lead.transfer?.deadline : nil
+        lead.transfer = Transfer(target: target, deadline: min(latest ?? .distantFuture, now + timings.election))
         orderElectionIfReady(into: &effects)
         return true
     }

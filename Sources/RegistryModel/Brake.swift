@@ -25,7 +25,7 @@ package enum BrakeKeys {
 /// When the brake of one prefix takes hold, and for how long: `on`, `off`, `share=50 window=30 hold=600 spread=600`.
 package struct BrakeSettings: Hashable, Sendable {
     package var isOn = true
-    /// Percent of the leases below the prefix: more than this must be about to end together.
+    /// Percent of the leases below the prefix, below 100: more than this must be about to end together.
     package var share: Int64 = 50
     /// Seconds that belong together.
     package var window: Int64 = 30
@@ -67,7 +67,7 @@ package struct BrakeSettings: Hashable, Sendable {
         named name: String
     ) -> (path: WritableKeyPath<BrakeSettings, Int64>, bounds: ClosedRange<Int64>)? {
         switch name {
-        case "share": (\.share, 1...100)
+        case "share": (\.share, 1...99)
         case "window": (\.window, 1...3_600)
         case "hold": (\.hold, 0...86_400)
         case "spread": (\.spread, 0...86_400)

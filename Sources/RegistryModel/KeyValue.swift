@@ -60,8 +60,15 @@ package struct Origin: Hashable, Sendable {
         self.reason = reason
     }
 
-    /// The peer without its port.
-    package var host: String { Origin.host(of: peer) }
+    /// The host that the peer is on, as `source(of:at:)` names it.
+    package var source: String { Origin.source(of: peer, at: member) }
+
+    /// The peer without its port. On a member's own host every peer is the same address, on every member's, so the
+    /// member is named there as well.
+    package static func source(of peer: String, at member: MemberID) -> String {
+        let host = host(of: peer)
+        return host == "127.0.0.1" || host == "[::1]" ? "\(host)@\(member.number)" : host
+    }
 
     /// An address without its port.
     package static func host(of peer: String) -> String {

@@ -123,7 +123,7 @@ package struct RestoredState: Sendable {
     /// In order of member and kind.
     package var alarms: [Alarm]
     package var auth: AuthRows
-    /// The host that last attached a key to a lease, where one did, in id order.
+    /// The host that last put a key with a lease, where one did, in id order.
     package var leaseOrigins: [LeaseOrigin] = []
 
     package init(

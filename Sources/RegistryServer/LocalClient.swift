@@ -79,7 +79,7 @@ public struct LocalError: Error, Hashable, Sendable, CustomStringConvertible {
 ///
 /// Reads are linearizable. An empty `rangeEnd` means one key, a single zero byte "no end", as in the etcd API.
 public final class LocalClient: Sendable {
-    private let line: LocalLine
+    let line: LocalLine
 
     init(service: any RegistryService) {
         line = LocalLine(service: service)

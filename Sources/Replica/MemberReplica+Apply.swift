@@ -110,8 +110,7 @@ extension MemberReplica {
                 hints.forget(id)
                 leaseClock.remove(id)
             case .member, .memberRemoved: arePeersStale = true
-            case .row(let row):
-                if leaseClock.isRunning, row.kind == .put { noteBrakeRelease(row.kv.key) }
+            case .row(let row): noteBrakeRow(row)
             default: break
             }
         }

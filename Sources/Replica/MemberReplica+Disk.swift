@@ -36,12 +36,13 @@ extension MemberReplica {
         return answer
     }
 
-    /// As in etcd, the member that finds the quota used up raises the alarm.
+    /// As in etcd, the member that finds the quota used up raises the alarm; a leader does so by itself.
     mutating func refusesByQuota(_ operation: Command.Operation) -> Bool {
-        let wasOver = space.isOver
         guard notingQuota({ $0.refuses(operation.addedBytes) }) else { return false }
-        if space.isOver, !wasOver, raft.role != .leader {
-            enqueueOwn(.alarm(AlarmChange(member: configuration.member, kind: .noSpace, isRaised: true)))
+        let alarm = Alarm(member: configuration.member, kind: .noSpace)
+        if space.isOver, raft.role != .leader, quotaAlarmAgainAt <= moment.now, !store.alarms.contains(alarm) {
+            quotaAlarmAgainAt = moment.now + MemberReplica.reportInterval
+            enqueueOwn(.alarm(AlarmChange(alarm, isRaised: true)))
         }
         return true
     }

@@ -6,9 +6,18 @@ import RegistryModel
 /// Renewals, remaining times and expiry. Deadlines live in the leader's clock only; a renewal counts when a read round
 /// that began after its arrival has proved that nobody else leads.
 extension MemberReplica {
-    /// Leases in one expiry entry, and how many such entries may be under way: foreground writes come between.
+    /// Leases in one expiry entry, and their keys: no budget can slice an entry.
     private static let expireBatch = 200
-    private static let expireEntriesInFlight = 6
+    private static let expireKeysMax = 500
+    /// Overdue leases looked at in one step, held ones included.
+    private static let expireLooksMax = 1_000
+
+    /// How many expiry entries may be under way. A write waits for those before it, so that there is but one as long as
+    /// somebody writes.
+    private var expireEntriesInFlight: Int {
+        guard let foregroundAt else { return 6 }
+        return moment.now - foregroundAt < .milliseconds(50) ? 1 : 6
+    }
 
     mutating func flushLeaseCalls(into effects: inout ReplicaEffects) {
         guard !leaseCalls.queue.isEmpty, leaseCalls.heldUntil <= moment.now else { return }
@@ -235,15 +244,34 @@ extension MemberReplica {
 
     /// Proposes the end of overdue leases, many an entry; never forwarded, and void in any other term.
     mutating func expireLeases() {
-        while mayExpireLeases, max(leaseClock.nextDeadline, expireAgainAt) <= moment.now {
-            let due = leaseClock.expired(at: moment.now, limit: MemberReplica.expireBatch)
+        var looks = 0
+        while looks < MemberReplica.expireLooksMax, mayExpireLeases,
+            max(leaseClock.nextDeadline, expireAgainAt) <= moment.now
+        {
+            let due = takeOverdue()
             guard !due.isEmpty else { return }
+            looks += due.count
             let going = brake(due)
             guard proposeExpiry(going.onTime, reason: .leaseExpired) else {
                 return leaseClock.unmark(going.late, at: expireAgainAt)
             }
             guard proposeExpiry(going.late, reason: .leaseHeld) else { return }
         }
+    }
+
+    /// As many as one entry takes; at least one, however many keys it has.
+    private mutating func takeOverdue() -> [LeaseID] {
+        var due: [LeaseID] = []
+        var keys = 0
+        while due.count < MemberReplica.expireBatch, let lease = leaseClock.expired(at: moment.now, limit: 1).first {
+            keys += store.keyCount(of: lease)
+            guard due.isEmpty || keys <= MemberReplica.expireKeysMax else {
+                leaseClock.unmark([lease], at: moment.now)
+                break
+            }
+            due.append(lease)
+        }
+        return due
     }
 
     /// False when the log takes no more; then the leases are due again a little later.
@@ -263,6 +291,6 @@ extension MemberReplica {
     /// Whether overdue leases can be ended now; else there is nothing to wake up for.
     var mayExpireLeases: Bool {
         leaseClock.isRunning && raft.isEstablishedLeader && !raft.isTransferring && !store.isRaised(.corrupt)
-            && expiriesInFlight < MemberReplica.expireEntriesInFlight
+            && expiriesInFlight < expireEntriesInFlight
     }
 }

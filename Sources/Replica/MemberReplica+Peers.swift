@@ -106,6 +106,7 @@ extension MemberReplica {
             fatal = "the installed snapshot contradicts itself: \(error)"
             return
         }
+        forgetBrakeTable()
         snapshots.endInstalling()
         snapshots.received(from: sender, isUsed: true)
         // Whose password was changed, or who was deleted, in between is not known.
@@ -123,6 +124,7 @@ extension MemberReplica {
         }
         stateWritten = store.applied.index
         stateDurable = store.applied.index
+        space.stateWritten(store.applied.index)
         durableOrdered = nil
         hub.reset(
             revision: store.revision, compactRevision: store.compactRevision, into: &watchDeliveries)

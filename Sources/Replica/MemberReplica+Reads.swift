@@ -14,6 +14,10 @@ enum ReadJobOwner: Sendable {
 
 /// Reads: confirmed by a round where they are linearizable, answered here or in the reader lane.
 extension MemberReplica {
+    /// Checksums over the history at a time: each takes a look at every version there is, and a client that has gone
+    /// away stops none of them.
+    private static let hashJobsMax = 2
+
     /// Everything that arrived in this step shares one round.
     mutating func startReadRound(into effects: inout ReplicaEffects) {
         guard !reads.fresh.isEmpty else { return }
@@ -101,8 +105,11 @@ extension MemberReplica {
         guard wanted <= store.revision else {
             return reply(.failure(Rejection(.futureRevision)), to: token, into: &effects)
         }
-        let through = wanted <= .zero ? store.revision : wanted
-        order(.hashOfHistory(through: through), for: token, by: identity, into: &effects)
+        guard reads.hashJobs.count < MemberReplica.hashJobsMax else {
+            return reply(.failure(Rejection(.tooManyRequests)), to: token, into: &effects)
+        }
+        // The newest is what the state store holds by then: what is the newest now may be compacted when the lane gets to it.
+        order(.hashOfHistory(through: max(wanted, .zero)), for: token, by: identity, into: &effects)
     }
 
     /// Whoever may read the key may know its past.
@@ -130,6 +137,7 @@ extension MemberReplica {
         lastReadJob += 1
         let id = ReadJobID(lastReadJob)
         readJobs[id] = owner
+        if case .hashOfHistory = work { reads.hashJobs.append(id) }
         effects.reads.append(ReadJob(id: id, work: work, minimum: store.applied.index))
     }
 
@@ -148,6 +156,7 @@ extension MemberReplica {
 
     mutating func readFinished(_ job: ReadJobID, _ outcome: ReadOutcome, into effects: inout ReplicaEffects) {
         guard let owner = readJobs.removeValue(forKey: job) else { return }
+        reads.hashJobs.removeAll { $0 == job }
         switch owner {
         case .watches(let watchJob):
             watchHistoryRead(watchJob, outcome)
@@ -157,6 +166,8 @@ extension MemberReplica {
             if authRevision != 0, store.isAuthEnabled, authRevision < store.authRevision {
                 return reply(.failure(Rejection(.authRevisionOld)), to: token, into: &effects)
             }
+            var revision = revision
+            if case .hash(let hash) = outcome { revision = max(revision, hash.revision) }
             reply(outcome.body, to: token, revision: revision, into: &effects)
         case .filling(let token, var result, var missing, let revision):
             guard case .range(.success(let range)) = outcome, let last = missing.popLast() else {

@@ -12,7 +12,8 @@ extension MemberReplica {
         if context.requiresLeader, knownLeader == nil, request.isAnswered {
             return reply(.failure(Rejection(.noLeader)), to: token, into: &effects)
         }
-        if request.isAnswered, writes.count + reads.count + leaseCalls.count + held.count >= configuration.requestsMax {
+        let pending = writes.count + reads.count + readJobs.count + leaseCalls.count + held.count
+        if request.isAnswered, pending >= configuration.requestsMax {
             return reply(.failure(Rejection(.tooManyRequests)), to: token, into: &effects)
         }
         let deadline = moment.now + configuration.requestTimeout

@@ -46,6 +46,7 @@ extension MemberReplica {
             payloads.append(command.encoded())
             serials.append(serial)
         }
+        if !payloads.isEmpty { foregroundAt = moment.now }
         guard case .failure(let refusal) = raft.propose(payloads, at: moment.now, into: &raftEffects) else { return }
         for serial in serials {
             if refusal == .overloaded {
@@ -128,6 +129,7 @@ extension MemberReplica {
         let wall = stamp()
         for position in fresh.indices { _ = Command.stamp(&fresh[position], wallMilliseconds: wall) }
         forwards.take(serials, of: member, incarnation)
+        foregroundAt = moment.now
         switch raft.propose(fresh, at: moment.now, into: &raftEffects) {
         case .success: break
         case .failure(let refusal):

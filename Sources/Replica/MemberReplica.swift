@@ -16,6 +16,8 @@ package struct MemberReplica: Sendable {
     var hub: WatchHub
     var leaseClock = LeaseClock()
     var leaseBrake = LeaseBrake()
+    /// nil when the settings have to be read anew.
+    var brakeTableMemo: BrakeSettingsTable?
     /// For the shell's log; handed over with the step's effects.
     var brakeNotices: [BrakeNotice] = []
     /// Reports of an earlier leader, which nobody takes back but the present one.
@@ -61,6 +63,8 @@ package struct MemberReplica: Sendable {
     var ageSearchFrom: LogIndex?
     /// Entries about overdue leases that this leader proposed and has not seen applied.
     var expiriesInFlight = 0
+    /// When this leader last proposed what clients want; nil before that.
+    var foregroundAt: Instant?
     /// The log took no more expiries: not before this.
     var expireAgainAt = Instant.zero
     /// When this leader's first entry was committed.
@@ -108,6 +112,8 @@ package struct MemberReplica: Sendable {
     var hasStarted = false
     var sizes: (bytes: Int64, inUse: Int64) = (0, 0)
     var space: SpaceGauge
+    /// A follower's own alarm about its quota may be lost on its way: not proposed again before this.
+    var quotaAlarmAgainAt = Instant.zero
     var fatal: String?
     var counters = ReplicaCounters()
 
@@ -187,6 +193,9 @@ package struct MemberReplica: Sendable {
         applyBudget = store.applied.index < replayThrough ? .max : MemberReplica.applyBudgetMax
         applyCommitted(into: &effects)
         serveReads(into: &effects)
+        flushWrites(into: &effects)
+        // Behind this step's puts.
+        expireLeases()
         repeat {
             flushWrites(into: &effects)
             flushLeaseCalls(into: &effects)
@@ -271,7 +280,6 @@ package struct MemberReplica: Sendable {
         retryLeaseCalls()
         retryHints(into: &effects)
         lookAtBrakes()
-        expireLeases()
         publishSelf()
         compactHistory()
         markDigest()

@@ -54,6 +54,8 @@ struct PendingRead: Sendable {
 struct PendingReads: Sendable {
     /// Joined into one round at the end of the step.
     var fresh: [PendingRead] = []
+    /// Checksums over the history that were ordered and have not come back: each reads all of it.
+    var hashJobs: [ReadJobID] = []
     private var rounds: [(id: ReadID, reads: [PendingRead])] = []
     private var confirmed = Deque<(index: LogIndex, reads: [PendingRead])>()
     private(set) var count = 0

@@ -40,6 +40,7 @@ package struct ReadJob: Sendable {
         /// The transaction's old-revision ranges in the state store, everything else on the copy.
         case txnInHistory(StoreReader, TxnRequest)
         case eventsInHistory(KeyRange, from: Revision, through: Revision, eventsMax: Int, bytesMax: Int)
+        /// Zero: through the newest that the state store holds.
         case hashOfHistory(through: Revision)
         case historyOfKey(KeyHistoryRequest)
     }

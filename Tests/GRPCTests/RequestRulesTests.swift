@@ -87,6 +87,43 @@ private enum Heads {
         await server.stop()
     }
 
+    @Test("A head over the limit is answered as such, whatever follows in it")
+    func tooLarge() async throws {
+        let server = try await TestServer.start { $0.http2.headerListBytesMax = 8000 }
+        let client = try await server.connect()
+        var metadata = Metadata()
+        for index in 0..<100 { metadata.add("x-\(index)", String(repeating: "v", count: 100)) }
+        metadata.add("connection", "close")
+        await #expect(throws: GRPCStatus(.resourceExhausted, "header list larger than max (8000 bytes)")) {
+            try await client.unary(path: "/test.Echo/Unary", message: [1], metadata: metadata)
+        }
+        #expect(try await client.unary(path: "/test.Echo/Unary", message: [1]) == [1])
+        client.close()
+        await server.stop()
+    }
+
+    @Test("A block of references that stand for hundreds of megabytes ends the connection", arguments: [false, true])
+    func references(inTrailers: Bool) async throws {
+        let server = try await TestServer.start()
+        let connection = try await RawConnection.open(port: server.port)
+        let head = RawConnection.head()
+        // A field of 4000 bytes for the table (RFC 7541 §6.2.1), and what refers to it from then on.
+        let large: [UInt8] = [0x40, 1, UInt8(ascii: "x"), 0x7F, 0xA1, 0x1E] + Array(repeating: 0x76, count: 4000)
+        let references = [UInt8](repeating: 0x80 | 62, count: 16_384)
+        var bytes = RawConnection.hello
+        if inTrailers { bytes += RawConnection.frame(type: 1, flags: 4, stream: 1, head) }
+        bytes += RawConnection.frame(
+            type: 1, flags: inTrailers ? 1 : 0, stream: 1, inTrailers ? large : head + large)
+        for place in 0..<8 {
+            bytes += RawConnection.frame(type: 9, flags: place == 7 ? 4 : 0, stream: 1, references)
+        }
+        connection.send(bytes)
+        #expect(await connection.receive(until: "too many control frames").contains("too many control frames"))
+        #expect(await connection.isClosed())
+        try await server.expectAlive()
+        await server.stop()
+    }
+
     @Test("Trailers end a request and have no pseudo fields", arguments: [false, true])
     func trailers(isEnd: Bool) async throws {
         let server = try await TestServer.start()

@@ -77,6 +77,19 @@ import Testing
         #expect(feeder.keys.isEmpty)
     }
 
+    @Test("The end of a lease counts as several puts for each of its keys, and as something without any")
+    func touches() {
+        var feeder = Feeder()
+        for lease in 1...200 as ClosedRange<Int64> {
+            feeder.grant(lease)
+            feeder.put("k\(lease)", lease: lease)
+        }
+        let leases = (1...200).map { LeaseID($0) }
+        #expect(feeder.store.estimatedTouches(of: .leaseExpire(leases, issuedTerm: feeder.term)) >= 1_000)
+        feeder.grant(201)
+        #expect(feeder.store.estimatedTouches(of: .leaseRevoke(LeaseID(201))) == 2)
+    }
+
     @Test("Many leases expire in one command, each with keys in a revision of its own")
     func many() {
         var feeder = Feeder()

@@ -298,6 +298,26 @@ struct MistakesTests {
         for _ in 0..<5 { #expect(subject.fireDeadline().messages.isEmpty) }
     }
 
+    @Test("B30: an order to hand over to somebody else gives a leader with a hanging disk no more time")
+    func hangingDiskAndOrders() {
+        let subject = Subject(timings: RaftTimings(heartbeat: .milliseconds(50), election: .milliseconds(500)))
+        subject.becomeEstablishedLeader()
+        subject.propose("x")
+        let start = subject.now
+        var target: UInt64 = 2
+        while subject.now - start < .seconds(5), subject.node.role == .leader {
+            subject.advance(.milliseconds(100))
+            _ = subject.step(.timer)
+            for peer in [2, 3] as [UInt64] {
+                subject.receive(from: peer, term: 1, .heartbeatResponse(readPosition: 0))
+            }
+            _ = subject.transfer(to: target)
+            target = 5 - target
+        }
+        #expect(subject.node.role == .follower)
+        #expect(subject.now - start <= .milliseconds(1_500))
+    }
+
     @Test("B30: without anybody to hand over to, it resigns at once")
     func hangingDiskAlone() {
         let subject = Subject(timings: RaftTimings(heartbeat: .milliseconds(50), election: .milliseconds(500)))

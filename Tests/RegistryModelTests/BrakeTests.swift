@@ -9,7 +9,7 @@ import Testing
         (settings.isOn, settings.share, settings.window, settings.hold, settings.spread) = (false, 70, 5, 60, 0)
         #expect(BrakeSettings.read(Array(settings.text.utf8)).settings == settings)
         for (text, part) in [
-            ("share=0", "share is \"0\""), ("share=101", "1 to 100"), ("hold=-1", "hold"), ("hold=x", "hold"),
+            ("share=0", "share is \"0\""), ("share=100", "1 to 99"), ("hold=-1", "hold"), ("hold=x", "hold"),
             ("shares=5", "shares"), ("of", "\"of\""), ("on=", "\"on\""), ("window=99999999999999999999", "window"),
             ("off =5", "\"\""),
         ] {

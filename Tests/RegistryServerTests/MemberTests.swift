@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import RegistryModel
 import Testing
 
 @testable import RegistryServer
@@ -60,6 +61,21 @@ struct MemberTests {
         #expect(try await member.client.get(Array("leased".utf8)) == nil)
         await member.stop()
         await #expect(throws: LocalError.self) { try await member.client.put([1], [1]) }
+    }
+
+    @Test("A member that has just started knows how large its state is")
+    func sizesAtStart() async throws {
+        let directory = try scratch()
+        defer { remove(directory) }
+        for _ in 0..<2 {
+            let member = try await RegistryMember.start(single(directory), logger: quiet)
+            guard case .status(let status) = try await member.client.line.call(.status).body else {
+                Issue.record("no status")
+                return
+            }
+            #expect(status.databaseBytes > 1 && status.databaseBytesInUse > 1)
+            await member.stop()
+        }
     }
 
     @Test("A directory with data counts, whatever the flags say about the cluster")

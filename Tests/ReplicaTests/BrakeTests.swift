@@ -184,6 +184,62 @@ struct BrakeTests {
         #expect(try #require(fleet.report).term > term)
     }
 
+    @Test("A release just after a change of leaders, before anything is held again, is not lost")
+    func releaseAfterElection() throws {
+        var fleet = try Fleet(hosts: 6)
+        fleet.live([0, 1], for: .seconds(10))
+        let old = try #require(fleet.cluster.leader)
+        fleet.cluster.kill(old)
+        #expect(fleet.cluster.run(for: .seconds(5)) { $0.leader != nil && $0.leader != old })
+        let leader = try #require(fleet.cluster.leader)
+        #expect(fleet.cluster[leader].replica.gauges.heldLeases == 0)
+        fleet.put(BrakeKeys.key(BrakeKeys.releases, of: Fleet.prefix), "rack 7 is dark")
+        fleet.live([0, 1], for: .seconds(8))
+        #expect(fleet.registered == 2 && fleet.cluster.leader == leader)
+    }
+
+    @Test("A release is still in force below the next leader, and not when it was long ago")
+    func releaseBeforeElection() throws {
+        for (pause, expected) in [(1, 2), (15, 6)] as [(Int64, Int)] {
+            var fleet = try Fleet(hosts: 6, settings: "window=5 hold=10")
+            fleet.live([0, 1, 2, 3, 4, 5], for: .seconds(1))
+            fleet.put(BrakeKeys.key(BrakeKeys.releases, of: Key("/s/")))
+            fleet.live([0, 1, 2, 3, 4, 5], for: .seconds(pause))
+            fleet.cluster.kill(try #require(fleet.cluster.leader))
+            fleet.live([0, 1], for: .seconds(6))
+            #expect(fleet.registered == expected)
+        }
+    }
+
+    @Test("Settings changed while something is held take effect on it; so does a longer prefix that is off")
+    func changedSettings() throws {
+        for (prefix, settings) in [(Fleet.prefix, "window=5 hold=1 spread=0"), (Key("/s/web/i"), "off")] {
+            var fleet = try Fleet(hosts: 6)
+            fleet.live([0, 1], for: .seconds(10))
+            #expect(fleet.registered == 6)
+            fleet.put(BrakeKeys.key(BrakeKeys.settings, of: prefix), settings)
+            fleet.live([0, 1], for: .seconds(2))
+            #expect(fleet.registered == 2)
+            #expect(fleet.reasons == [ReasonCode](repeating: .leaseHeld, count: 4))
+        }
+    }
+
+    @Test("What a longer prefix takes over while it is held is decided about there")
+    func takenOver() throws {
+        var fleet = try Fleet(hosts: 6)
+        fleet.live([0, 1], for: .seconds(10))
+        fleet.put(BrakeKeys.key(BrakeKeys.settings, of: Key("/s/web/i")), "on window=5")
+        fleet.live([0, 1], for: .seconds(3))
+        #expect(fleet.registered == 6)
+        let leader = try #require(fleet.cluster.leader)
+        let brake = fleet.cluster[leader].replica.leaseBrake
+        #expect(
+            brake.prefixes.contains(Key("/s/web/i"))
+                && brake.report(
+                    of: Key("/s/web/i"), term: Term(1), at: .zero, wallMilliseconds: 0)?.held == 4
+        )
+    }
+
     @Test("A report whose leader can no longer take it back is removed by the next one, once it has seen who is silent")
     func staleReport() throws {
         var fleet = try Fleet(hosts: 1)

@@ -115,6 +115,22 @@ struct QuotaTests {
         }
     }
 
+    @Test("A follower whose alarm was lost on its way raises it again with the next write that it refuses")
+    func lostAlarm() throws {
+        var cluster = try ready(3) { $0.quotaBytes = 16_000 }
+        let (leader, follower) = (try #require(cluster.leader), cluster.follower)
+        for id in cluster.ids { cluster.tell(id, .stateSizes(bytes: 20_000, inUse: 15_900)) }
+        _ = cluster.run(for: .milliseconds(100))
+        cluster.cut = [[follower, leader]]
+        #expect(cluster.call(.write(put("x", bytes: 700)), at: follower)?.rejection?.code == .noSpace)
+        _ = cluster.run(for: .seconds(8))
+        #expect(cluster.leader == leader && cluster[leader].replica.store.alarms.isEmpty)
+        cluster.cut = []
+        #expect(cluster.call(.write(put("x", bytes: 700)), at: follower)?.rejection?.code == .noSpace)
+        _ = cluster.run(for: .seconds(3))
+        #expect(cluster[leader].replica.store.alarms == [Alarm(member: follower, kind: .noSpace)])
+    }
+
     @Test("A new leader raises its own alarm, and clears the old leader's with it")
     func newLeader() throws {
         var cluster = try ready(3) { $0.quotaBytes = 16_000 }
@@ -130,6 +146,34 @@ struct QuotaTests {
         for id in cluster.ids { cluster.tell(id, .stateSizes(bytes: 20_000, inUse: 1_000)) }
         _ = cluster.run(for: .seconds(5))
         #expect(cluster[second].replica.store.alarms.isEmpty)
+    }
+
+    @Test("What an installed state replaces counts no more, though it was never written")
+    func installed() throws {
+        let cluster = try ready(1) { $0.quotaBytes = 1_000_000 }
+        var replica = cluster[cluster.ids[0]].replica
+        func step(_ event: ReplicaEvent) -> ReplicaEffects {
+            var effects = ReplicaEffects()
+            replica.step([event], at: Moment(now: cluster.now, wallMilliseconds: 0), into: &effects)
+            return effects
+        }
+        let request = ReplicaEvent.request(
+            .write(put("k", bytes: 700)), RequestToken(sink: 1, serial: 99), RequestContext())
+        let batch = try #require(step(request).logBatches.last)
+        #expect(!step(.logDurable(batch.number)).stateBatches.isEmpty)
+        _ = step(.stateSizes(bytes: 2_000, inUse: 1_000))
+        #expect(replica.space.estimate == 1_957, "not written yet")
+        let base = LogBase(
+            position: replica.store.applied, configuration: Configuration(voters: cluster.ids))
+        var state = RestoredState(header: .initial, live: [], leases: [], members: replica.store.members)
+        state.header.configuration = base.configuration.encoded()
+        state.header = try RegistryStore(restoring: state).header
+        state.header.applied = base.position
+        state.header.revision = replica.store.revision
+        let identity = SnapshotIdentity(position: base.position, digest: Digest128(), bytes: 1)
+        _ = step(.snapshotInstalled(identity, state, base, sender: MemberID(2)))
+        _ = step(.stateSizes(bytes: 2_000, inUse: 1_000))
+        #expect(replica.space.estimate == 1_000)
     }
 
     @Test("History that outgrows its bound is compacted by half, live data is not counted")

@@ -35,15 +35,19 @@ extension HTTP2Connection {
     }
 
     func headerReceived(name: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>) {
+        // One byte of a block may stand for kilobytes, so what is left out or refused counts as well.
+        receivedHead.listBytes += name.count + value.count + 32
+        if receivedHead.listBytes > options.headerListBytesMax {
+            receivedHead.isTooLarge = true
+            requestRules.isCut = true
+            if receivedHead.listBytes > 8 * options.headerListBytesMax { controlFrames += 1 }
+            // Who asked for what is still wanted, for the answer that it is too much.
+            guard name.first == UInt8(ascii: ":") else { return }
+        }
         if role == .server {
             guard requestRules.take(name: name, value: value) else { return }
         }
-        guard !ignoresHeaders else { return }
-        receivedHead.listBytes += name.count + value.count + 32
-        guard receivedHead.listBytes <= options.headerListBytesMax else {
-            receivedHead.isTooLarge = true
-            return
-        }
+        guard !ignoresHeaders, !receivedHead.isTooLarge else { return }
         if receivedHead.take(name: name, value: value, paths: &paths) {
             receivedHeaders.appendReceived(name: name, value: value)
         }

@@ -20,7 +20,8 @@ package struct HTTP2Options: Sendable {
     /// Stream resets accepted in one burst and per second after it; more end the connection.
     package var resetBurstMax = 2_000
     package var resetsPerSecondMax = 200
-    /// PING, SETTINGS, PRIORITY, empty DATA and invalid frames a second; more end the connection.
+    /// PING, SETTINGS, PRIORITY, empty DATA and invalid frames a second, and header fields beyond eight times the limit
+    /// of their list; more end the connection.
     package var controlFramesPerSecondMax = 20_000
     /// Time without a byte from the peer after which it is asked for a sign of life; nil: never.
     package var keepaliveInterval: TimeAmount? = .hours(2)

@@ -19,6 +19,8 @@ struct RequestRules {
 
     /// The fields end a request instead of beginning it.
     var areTrailers = false
+    /// The fields are too many: the rest of the regular ones is not looked at.
+    var isCut = false
     /// What `content-length` has announced; nil without one.
     private(set) var bodyBytes: Int?
     private var seen: Seen = []
@@ -27,12 +29,14 @@ struct RequestRules {
     /// Whether what came is a whole request's head, or may be its trailers.
     var isKept: Bool {
         guard !isBroken else { return false }
-        return areTrailers || (seen.isSuperset(of: .all) && !seen.isDisjoint(with: [.authority, .host]))
+        return areTrailers
+            || (seen.isSuperset(of: .all) && (isCut || !seen.isDisjoint(with: [.authority, .host])))
     }
 
     /// Looks at the next field; whether it is to be taken in. Like the library, it leaves out regular fields of letters
     /// that are not allowed.
     mutating func take(name: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard !isBroken else { return false }
         guard let first = name.first else { return refuse() }
         let isValid =
             nghttp2_check_header_name(name.baseAddress, name.count) != 0

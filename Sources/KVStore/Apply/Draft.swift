@@ -129,8 +129,9 @@ extension RegistryStore {
                     RevisionRow(
                         kind: event.kind, kv: event.kv, sub: event.sub, commitTimeMilliseconds: wallMilliseconds,
                         origin: origin)))
-            if event.kind == .put, event.kv.lease != .none, event.previous?.lease != event.kv.lease {
-                leaseTable.setOrigin(origin.host, of: event.kv.lease)
+            // Of every put, since what is stored tells no more when the state is restored.
+            if event.kind == .put, event.kv.lease != .none {
+                leaseTable.setOrigin(origin.source, of: event.kv.lease)
             }
         }
         view.revision = draft.revision

@@ -90,10 +90,13 @@ extension RegistryStore {
             return 1
         case .deleteRange(let request): return view.tree.totals(in: request.range).count
         case .txn(let request): return estimatedTouches(of: request)
-        case .leaseRevoke(let id): return keys(of: id)?.count ?? 0
-        case .leaseExpire(let ids, _): return ids.reduce(0) { $0 + (keys(of: $1)?.count ?? 0) }
+        case .leaseRevoke(let id): return touches(ofEnding: id)
+        case .leaseExpire(let ids, _): return ids.reduce(0) { $0 + touches(ofEnding: $1) }
         }
     }
+
+    /// A lease, its record, and for each key what three puts cost: a revision of its own, events, digests.
+    private func touches(ofEnding lease: LeaseID) -> Int { 2 + 3 * keyCount(of: lease) }
 
     private func estimatedTouches(of request: TxnRequest) -> Int {
         let compared = request.comparisons.reduce(0) { $0 + view.tree.totals(in: $1.range).count }
@@ -141,8 +144,10 @@ extension RegistryStore {
     private mutating func end(_ id: LeaseID, origin: Origin, into changes: inout AppliedChanges) {
         guard let lease = leaseTable[id] else { return }
         var draft = Draft(after: revision)
-        for key in leaseTable.keys(of: id) ?? [] { _ = erase(key, draft: &draft) }
+        let keys = leaseTable.keys(of: id) ?? []
+        // First, so that no key has to be taken out of the lease's set.
         leaseTable.remove(id)
+        for key in keys { _ = erase(key, draft: &draft) }
         liveDigest.remove(RecordDigest.lease(lease))
         commit(draft, origin: origin, into: &changes)
         changes.changes.append(.leaseRemoved(id))

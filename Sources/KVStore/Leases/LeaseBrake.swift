@@ -54,59 +54,38 @@ package struct LeaseBrake: Sendable {
         package var notices: [Notice] = []
         /// Held leases that are to end now.
         package var freed: [LeaseID] = []
+        /// Held leases that other prefixes are to decide about.
+        package var rejudged: [LeaseID] = []
 
         package init() {}
     }
 
-    private struct Gone: Sendable {
-        var holder: Holder
-        var at: Instant
-    }
-
-    private struct Hold: Sendable {
-        var prefix: Key
-        var settings: BrakeSettings
-        var since: Instant
-        var holdUntil: Instant
-        var spreadUntil: Instant
-        var nextLook: Instant
-        var calmSince: Instant?
-        /// In the order of being held; some may have been renewed since.
-        var held: [LeaseID]
-        var silent: Int
-        var leases: Int
-        var origins: Int
-        var isSpreading = false
-        /// How many were held when spreading began.
-        var toSpread = 0
-        var freed = 0
-        /// What was said last: leases are held between two looks as well.
-        var reported = Numbers()
-        var numbers: Numbers {
-            Numbers(held: held.count, silent: silent, leases: leases, isSpreading: isSpreading)
-        }
-    }
-
-    private struct Numbers: Hashable, Sendable {
-        var held = 0
-        var silent = 0
-        var leases = 0
-        var isSpreading = false
+    /// What a held lease has to do with the prefix below which it is held.
+    package enum Standing: Sendable {
+        case below
+        /// Its keys lie below other prefixes that are braked.
+        case elsewhere
+        /// The brake must not touch it any more.
+        case unbraked
     }
 
     /// As few: what one host can bring about alone, or a pair of them, is no reason to doubt.
     package static let leasesMin = 3
     package static let originsMin = 3
-    /// A verdict that nothing is wrong holds for this long: whoever fell silent together shows within half a TTL.
-    static let verdictLife = TimeSpan.milliseconds(100)
+    /// `look` counts about this many leases.
+    static let looksMax = 5_000
     static let goneMax = 100_000
+    /// No `hold` is longer.
+    package static let releaseLife = TimeSpan.seconds(86_400)
+    static let releasesMax = 1_000
 
-    /// In order of their prefixes.
     private var holds: [Hold] = []
-    private var gone: [(prefix: Key, leases: [Gone])] = []
+    private var gone: [GoneLeases] = []
     private var pruneAt = Instant.zero
-    /// No brake before then: found harmless a moment ago, or released by hand.
-    private var exempt: [(prefix: Key, until: Instant)] = []
+    private var verdicts: [Verdict] = []
+    private var releases: [Release] = []
+    /// Increased by the owner whenever settings change: only then can a held lease belong to another prefix.
+    package var settingsVersion: UInt64 = 0
 
     package init() {}
 
@@ -127,18 +106,17 @@ package struct LeaseBrake: Sendable {
         _ holder: Holder, below prefix: Key, _ settings: BrakeSettings, at now: Instant, into outcome: inout Outcome,
         census: () -> Census
     ) -> Instant? {
-        if let place = place(of: prefix) {
+        if let place = holds.place(of: prefix) {
             holds[place].held.append(holder.lease)
             return max(holds[place].spreadUntil, holds[place].nextLook)
         }
-        if let free = exempt.first(where: { $0.prefix == prefix }), now < free.until {
+        if isReleased(prefix, settings, at: now) || isHarmless(prefix, at: now) {
             note(holder, below: prefix, settings, at: now)
             return nil
         }
-        exempt.removeAll { $0.prefix == prefix || $0.until <= now }
         let counted = weigh(census(), below: prefix, settings, at: now)
         guard LeaseBrake.isMassExpiry(counted, settings) else {
-            exempt.append((prefix, now + LeaseBrake.verdictLife))
+            verdicts.put(Verdict(prefix: prefix, leases: counted.leases, at: now))
             note(holder, below: prefix, settings, at: now)
             return nil
         }
@@ -146,23 +124,30 @@ package struct LeaseBrake: Sendable {
         let hold = Hold(
             prefix: prefix, settings: settings, since: now, holdUntil: holdUntil,
             spreadUntil: holdUntil + .seconds(settings.spread), nextLook: now + LeaseBrake.interval(counted.leases),
-            held: [holder.lease], silent: counted.silent, leases: counted.leases, origins: counted.origins)
-        holds.insert(hold, at: holds.firstIndex { prefix < $0.prefix } ?? holds.count)
+            held: [holder.lease], silent: counted.silent, leases: counted.leases, origins: counted.origins,
+            settingsVersion: settingsVersion)
+        holds.put(hold)
         outcome.notices.append(.engaged(prefix))
         return max(hold.spreadUntil, hold.nextLook)
     }
 
-    /// Looks again at what is held, where it is time.
+    /// Looks again at what is held, where it is time, and as far as counting does not take too long: the rest is due
+    /// still.
     ///
     /// - Parameters:
     ///   - settings: of a prefix as they are now; nil when it has none any more.
     ///   - isHeld: false for leases that were renewed or removed meanwhile.
+    ///   - standing: of a held lease with a prefix, after settings have changed.
     package mutating func look(
         at now: Instant, into outcome: inout Outcome, settings: (Key) -> BrakeSettings?, census: (Key) -> Census,
-        isHeld: (LeaseID) -> Bool
+        isHeld: (LeaseID) -> Bool, standing: (LeaseID, Key) -> Standing = { _, _ in .below }
     ) {
-        for place in holds.indices.reversed() where holds[place].nextLook <= now {
-            let prefix = holds[place].prefix
+        let due = holds.indices.filter { holds[$0].nextLook <= now }
+            .sorted { (holds[$0].nextLook, $0) < (holds[$1].nextLook, $1) }
+            .map { holds[$0].prefix }
+        var leases = 0
+        for prefix in due where leases < LeaseBrake.looksMax {
+            guard let place = holds.place(of: prefix) else { continue }
             // Whoever was renewed and fell silent again since the last look stands there twice.
             var seen: Set<LeaseID> = []
             holds[place].held.removeAll { !isHeld($0) || !seen.insert($0).inserted }
@@ -170,11 +155,29 @@ package struct LeaseBrake: Sendable {
                 end(place, .off, into: &outcome)
                 continue
             }
-            holds[place].settings = present
+            holds[place].adopt(present, at: now)
+            if holds[place].settingsVersion != settingsVersion { sortOut(place, standing, into: &outcome) }
             let counted = census(prefix)
+            leases += counted.leases
             let origins = Set(counted.silent.map(\.origin)).count
             let numbers = Counted(leases: counted.leases, silent: counted.silent.count, origins: origins)
             advance(place, numbers, at: now, into: &outcome)
+        }
+    }
+
+    /// Lets go what a longer prefix has taken over.
+    private mutating func sortOut(
+        _ place: Int, _ standing: (LeaseID, Key) -> Standing, into outcome: inout Outcome
+    ) {
+        holds[place].settingsVersion = settingsVersion
+        let prefix = holds[place].prefix
+        holds[place].held.removeAll { lease in
+            switch standing(lease, prefix) {
+            case .below: return false
+            case .elsewhere: outcome.rejudged.append(lease)
+            case .unbraked: outcome.freed.append(lease)
+            }
+            return true
         }
     }
 
@@ -210,33 +213,46 @@ package struct LeaseBrake: Sendable {
         }
     }
 
-    /// Lets go what is held below a prefix, and does not hold anything there again before `hold` seconds are over: what
-    /// fell silent together ends together.
+    /// Lets go what is held below a prefix, and below longer ones; remembers it as `noteRelease` does.
     ///
     /// - Returns: whether something was held.
     @discardableResult
     package mutating func release(
-        _ prefix: Key, at now: Instant, into outcome: inout Outcome, isHeld: (LeaseID) -> Bool
+        _ prefix: Key, at then: Instant, into outcome: inout Outcome, isHeld: (LeaseID) -> Bool
     ) -> Bool {
-        guard let place = place(of: prefix) else { return false }
-        let settings = holds[place].settings
-        holds[place].held.removeAll { !isHeld($0) }
-        end(place, .released, into: &outcome)
-        exempt.removeAll { $0.prefix == prefix }
-        exempt.append((prefix, now + .seconds(max(settings.hold, settings.window))))
-        return true
+        noteRelease(prefix, at: then)
+        let places = holds.indices.filter { holds[$0].prefix.bytes.starts(with: prefix.bytes) }
+        for place in places.reversed() {
+            holds[place].held.removeAll { !isHeld($0) }
+            end(place, .released, into: &outcome)
+        }
+        return !places.isEmpty
     }
 
-    /// Leadership is gone: others decide.
+    /// Somebody released a prefix: before `hold` seconds are over nothing is held below it, whoever leads then. What
+    /// fell silent together ends together.
+    package mutating func noteRelease(_ prefix: Key, at then: Instant) {
+        releases.removeAll { $0.at + LeaseBrake.releaseLife <= then }
+        if releases.count >= LeaseBrake.releasesMax,
+            let oldest = releases.indices.min(by: { releases[$0].at < releases[$1].at })
+        {
+            releases.remove(at: oldest)
+        }
+        releases.put(Release(prefix: prefix, at: then))
+    }
+
+    /// Leadership is gone: others decide. What was released stays so.
     package mutating func demote() {
+        let (releases, version) = (releases, settingsVersion)
         self = LeaseBrake()
+        (self.releases, settingsVersion) = (releases, version)
     }
 
     /// For people: nil when nothing is held below the prefix.
     ///
     /// - Parameter wallMilliseconds: the wall clock at `now`.
     package func report(of prefix: Key, term: Term, at now: Instant, wallMilliseconds: Int64) -> BrakeReport? {
-        guard let place = place(of: prefix) else { return nil }
+        guard let place = holds.place(of: prefix) else { return nil }
         let hold = holds[place]
         let until = hold.isSpreading ? hold.spreadUntil : hold.holdUntil
         return BrakeReport(
@@ -266,7 +282,7 @@ package struct LeaseBrake: Sendable {
         var seen = Set(census.silent.map(\.lease))
         var origins = Set(census.silent.map(\.origin))
         var added = 0
-        if let place = gone.firstIndex(where: { $0.prefix == prefix }) {
+        if let place = gone.place(of: prefix) {
             gone[place].leases.removeAll { $0.at + .seconds(settings.window) <= now }
             for entry in gone[place].leases where seen.insert(entry.holder.lease).inserted {
                 origins.insert(entry.holder.origin)
@@ -280,13 +296,14 @@ package struct LeaseBrake: Sendable {
         if pruneAt <= now {
             pruneAt = now + .seconds(1)
             let longest = TimeSpan.seconds(3_600)
+            verdicts.removeAll { $0.until <= now }
             gone.removeAll { ($0.leases.last?.at ?? .zero) + longest <= now }
         }
-        if let place = gone.firstIndex(where: { $0.prefix == prefix }) {
+        if let place = gone.place(of: prefix) {
             guard gone[place].leases.count < LeaseBrake.goneMax else { return }
             gone[place].leases.append(Gone(holder: holder, at: now))
         } else {
-            gone.append((prefix, [Gone(holder: holder, at: now)]))
+            gone.put(GoneLeases(prefix: prefix, leases: [Gone(holder: holder, at: now)]))
         }
     }
 
@@ -295,8 +312,21 @@ package struct LeaseBrake: Sendable {
         .seconds(leases > 10_000 ? 10 : 1)
     }
 
-    private func place(of prefix: Key) -> Int? {
-        holds.firstIndex { $0.prefix == prefix }
+    private func isReleased(_ prefix: Key, _ settings: BrakeSettings, at now: Instant) -> Bool {
+        let span = TimeSpan.seconds(max(settings.hold, settings.window))
+        return releases.containsPrefix(of: prefix) { now < $0.at + span }
+    }
+
+    /// Whether that was found a moment ago.
+    private mutating func isHarmless(_ prefix: Key, at now: Instant) -> Bool {
+        guard let place = verdicts.place(of: prefix) else { return false }
+        let verdict = verdicts[place]
+        guard now < verdict.until, now < verdict.firmUntil || verdict.endings > 0 else {
+            verdicts.remove(at: place)
+            return false
+        }
+        verdicts[place].endings -= 1
+        return true
     }
 
     private mutating func end(_ place: Int, _ ending: Ending, into outcome: inout Outcome) {

@@ -146,6 +146,14 @@ package struct LeaseClock: Sendable {
         }
     }
 
+    /// Held leases are looked at now, unless they have been renewed; they stay held until that is done.
+    package mutating func recheck(_ ids: [LeaseID], at now: Instant) {
+        for id in ids {
+            guard let slot = slots[id], entries[slot].brake == .held else { continue }
+            wheel?.schedule(slot, at: now)
+        }
+    }
+
     package func isHeld(_ id: LeaseID) -> Bool {
         slots[id].map { entries[$0].brake == .held } ?? false
     }

@@ -53,6 +53,10 @@ struct LeaseTable: Sendable {
         tree[id]?.keys.sorted
     }
 
+    func keyCount(of id: LeaseID) -> Int {
+        tree[id]?.keys.count ?? 0
+    }
+
     mutating func insert(_ row: LeaseRow) {
         tree.put(row.id, LeaseState(ttlMilliseconds: row.ttlMilliseconds))
     }
@@ -71,7 +75,7 @@ struct LeaseTable: Sendable {
         tree.update(id) { $0.keys.remove(key) }
     }
 
-    /// The host that last attached a key; empty when nobody knows.
+    /// The host that last put a key; empty when nobody knows.
     func origin(of id: LeaseID) -> String {
         tree[id]?.origin ?? ""
     }
@@ -124,6 +128,13 @@ private struct KeySet: Sendable {
         switch form {
         case .few(let keys): return keys
         case .many(let tree): return tree.indexes
+        }
+    }
+
+    var count: Int {
+        switch form {
+        case .few(let keys): return keys.count
+        case .many(let tree): return tree.count
         }
     }
 

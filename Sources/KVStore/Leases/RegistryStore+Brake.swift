@@ -9,7 +9,7 @@ extension RegistryStore {
         guard view.tree.totals(in: range).count > 0 else { return table }
         view.tree.forEachPair(in: range) { key, record in
             if let prefix = BrakeKeys.prefix(of: key, below: BrakeKeys.settings) {
-                table.rows.append((prefix, BrakeSettings.read(record.value).settings))
+                table.rows.append(BrakeSettingsTable.Row(prefix, BrakeSettings.read(record.value).settings))
             }
             return true
         }
@@ -36,23 +36,36 @@ extension RegistryStore {
     /// Whoever has more keys under one lease than this does not register services.
     private static let registrationsMax = 1_000
 
-    /// The leases with a key below `prefix`, locks and elections left out.
-    /// - Complexity: O(n log n) in the keys below it.
-    package func brakeCensus(of prefix: Key, isSilent: (LeaseID) -> Bool) -> LeaseBrake.Census {
+    /// The leases with a key that belongs to `prefix` and to no longer one of the table, locks and elections left out.
+    /// - Complexity: O(n log n) in those keys.
+    package func brakeCensus(
+        of prefix: Key, in table: BrakeSettingsTable, isSilent: (LeaseID) -> Bool
+    ) -> LeaseBrake.Census {
         var seen: Set<LeaseID> = []
         var silent: [LeaseBrake.Holder] = []
-        view.tree.forEachPair(in: .prefix(prefix)) { key, record in
-            let lease = record.lease
-            guard lease != .none, !key.isContender(lease), seen.insert(lease).inserted else { return true }
-            if isSilent(lease) {
-                silent.append(LeaseBrake.Holder(lease: lease, origin: leaseTable.origin(of: lease)))
+        for range in table.ownRanges(of: prefix) {
+            view.tree.forEachPair(in: range) { key, record in
+                let lease = record.lease
+                guard lease != .none, !key.isContender(lease), seen.insert(lease).inserted else { return true }
+                if isSilent(lease) {
+                    silent.append(LeaseBrake.Holder(lease: lease, origin: leaseTable.origin(of: lease)))
+                }
+                return true
             }
-            return true
         }
         return LeaseBrake.Census(leases: seen.count, silent: silent)
     }
 
-    /// The host that last attached a key to the lease; empty when nobody knows.
+    /// What a lease held below `prefix` has to do with it.
+    package func brakeStanding(
+        of lease: LeaseID, below prefix: Key, in table: BrakeSettingsTable
+    ) -> LeaseBrake.Standing {
+        let places = brakedPrefixes(of: lease, in: table)
+        if places.isEmpty { return .unbraked }
+        return places.contains { table.rows[$0].prefix == prefix } ? .below : .elsewhere
+    }
+
+    /// The host that last put a key with the lease; empty when nobody knows.
     package func origin(of lease: LeaseID) -> String {
         leaseTable.origin(of: lease)
     }
@@ -60,37 +73,46 @@ extension RegistryStore {
 
 /// Prefixes and what they want, in key order.
 package struct BrakeSettingsTable: Sendable {
-    package var rows: [(prefix: Key, settings: BrakeSettings)] = []
+    package struct Row: PrefixRow, Sendable {
+        package var prefix: Key
+        package var settings: BrakeSettings
+
+        package init(_ prefix: Key, _ settings: BrakeSettings) {
+            self.prefix = prefix
+            self.settings = settings
+        }
+    }
+
+    package var rows: [Row] = []
 
     package init() {}
 
     package subscript(prefix: Key) -> BrakeSettings? {
-        let place = upperBound(of: prefix) - 1
-        return place >= 0 && rows[place].prefix == prefix ? rows[place].settings : nil
+        rows.place(of: prefix).map { rows[$0].settings }
     }
 
     /// The longest prefix of a key.
     package func place(of key: Key) -> Int? {
-        var probe = key
-        while true {
-            let place = upperBound(of: probe) - 1
-            guard place >= 0 else { return nil }
-            let candidate = rows[place].prefix
-            let common = zip(candidate.bytes, probe.bytes).prefix { $0 == $1 }.count
-            if common == candidate.bytes.count { return place }
-            // Every prefix of the key that is left is also one of the candidate.
-            probe = Key(Array(probe.bytes.prefix(common)))
-        }
+        rows.longestPrefix(of: key)
     }
 
-    private func upperBound(of key: Key) -> Int {
-        var low = 0
-        var high = rows.count
-        while low < high {
-            let middle = (low + high) / 2
-            if key < rows[middle].prefix { high = middle } else { low = middle + 1 }
+    /// The keys below `prefix` that are below no longer one of the table.
+    package func ownRanges(of prefix: Key) -> [KeyRange] {
+        let whole = KeyRange.prefix(prefix)
+        var ranges: [KeyRange] = []
+        var start = prefix
+        var place = rows.upperBound(of: prefix)
+        while place < rows.count, whole.contains(rows[place].prefix) {
+            let nested = KeyRange.prefix(rows[place].prefix)
+            let before = KeyRange(start: start, end: .before(nested.start))
+            if !before.isEmpty { ranges.append(before) }
+            guard case .before(let bound) = nested.end else { return ranges }
+            start = bound
+            repeat { place += 1 } while place < rows.count && rows[place].prefix < bound
         }
-        return low
+        let rest = KeyRange(start: start, end: whole.end)
+        if !rest.isEmpty { ranges.append(rest) }
+        return ranges
     }
 }
 

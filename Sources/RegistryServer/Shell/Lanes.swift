@@ -7,11 +7,12 @@ import Replica
 import Storage
 import Synchronization
 
-/// The member's four working threads. Each owns its part of the storage; they talk by orders only.
+/// The member's five working threads. Each owns its part of the storage; they talk by orders only.
 final class Lanes: Sendable {
     private let log: Lane<LogJob>
     private let state: Lane<StateJob>
     private let reads: Lane<ReadOrder>
+    private let hashes: Lane<ReadOrder>
     private let snapshots: Lane<SnapshotJob>
     private let upkeep: Upkeep
     private let closing: @Sendable () -> Void
@@ -56,9 +57,14 @@ final class Lanes: Sendable {
         stores: OpenedStores, directory: MemberDirectory, inbox: Mailbox<ReplicaEvent>, metrics: MemberMetrics,
         logger: Logger, failed: @escaping @Sendable (String) -> Void
     ) {
+        // What the disk holds is known before the first write is judged by it.
+        if let sizes = try? stores.state.sizes() {
+            inbox.put(.stateSizes(bytes: sizes.bytes, inUse: sizes.inUse))
+        }
         let logWork = Confined(work: LogWork(log: stores.log))
         let stateWork = Confined(work: StateWork(store: stores.state, directory: directory))
         let readWork = Confined(work: ReadWork(directory: directory))
+        let hashWork = Confined(work: ReadWork(directory: directory))
         let snapshotWork = Confined(work: SnapshotWork(directory: directory))
 
         let waiting = Waiting()
@@ -68,22 +74,12 @@ final class Lanes: Sendable {
         // snapshot to the snapshot lane.
         let stateLane = LateLane<StateJob>()
         let snapshotsLane = LateLane<SnapshotJob>()
-        let reads = Lane<ReadOrder>(name: "reader") { orders in
-            for order in orders {
-                switch order {
-                case .read(let job):
-                    let started = MonotonicClock.now()
-                    inbox.put(.readFinished(job.id, readWork.work.perform(job.work)))
-                    if case .hashOfHistory = job.work {
-                        metrics.record(.historyHash, took: MonotonicClock.now() - started)
-                    }
-                    if let damage = readWork.work.damage { stateLane.put(.damaged(damage)) }
-                case .reopen:
-                    readWork.work.reopen()
-                    snapshotsLane.put(.tidy)
-                }
-            }
-        }
+        let damaged: @Sendable (StorageError) -> Void = { stateLane.put(.damaged($0)) }
+        // What a replaced database leaves goes once neither of the two has it open.
+        let hashes = Lanes.hashLane(
+            hashWork, inbox: inbox, metrics: metrics, damaged: damaged, reopened: { snapshotsLane.put(.tidy) })
+        self.hashes = hashes
+        let reads = Lanes.readLane(readWork, inbox: inbox, damaged: damaged, reopened: { hashes.put(.reopen) })
         self.reads = reads
         let snapshotLane = Lane<SnapshotJob>(name: "snapshots", mayLag: true) { jobs in
             for job in jobs {
@@ -104,13 +100,14 @@ final class Lanes: Sendable {
                     failed("snapshot: \(error)")
                 }
             }
+            return false
         }
         snapshots = snapshotLane
         snapshotsLane.set(snapshotLane)
         let forward: @Sendable (StateWork.Results) -> Void = { results in
             if results.replaced { reads.put(.reopen) }
             inbox.put(contentsOf: results.events)
-            for job in results.reads { reads.put(.read(job)) }
+            for job in results.reads { (job.work.isHash ? hashes : reads).put(.read(job)) }
             snapshotLane.put(contentsOf: results.snapshots.map { .perform($0) })
         }
         let state = Lanes.stateLane(
@@ -130,6 +127,7 @@ final class Lanes: Sendable {
             logWork.work.close()
             try? stateWork.work.close()
             readWork.work.close()
+            hashWork.work.close()
             snapshotWork.work.close()
         }
     }
@@ -153,7 +151,50 @@ final class Lanes: Sendable {
         snapshots.finish()
         state.finish()
         reads.finish()
+        hashes.finish()
         closing()
+    }
+
+    private static func readLane(
+        _ reader: Confined<ReadWork>, inbox: Mailbox<ReplicaEvent>,
+        damaged: @escaping @Sendable (StorageError) -> Void, reopened: @escaping @Sendable () -> Void
+    ) -> Lane<ReadOrder> {
+        Lane(name: "reader") { orders in
+            for order in orders {
+                switch order {
+                case .read(let job):
+                    inbox.put(.readFinished(job.id, reader.work.perform(job.work)))
+                    if let damage = reader.work.damage { damaged(damage) }
+                case .reopen:
+                    reader.work.reopen()
+                    reopened()
+                }
+            }
+            return false
+        }
+    }
+
+    /// Checksums over the history have their own lane: each may take minutes, and ranges and watches do not wait for it.
+    private static func hashLane(
+        _ reader: Confined<ReadWork>, inbox: Mailbox<ReplicaEvent>, metrics: MemberMetrics,
+        damaged: @escaping @Sendable (StorageError) -> Void, reopened: @escaping @Sendable () -> Void
+    ) -> Lane<ReadOrder> {
+        Lane(name: "hashes", mayLag: true) { orders in
+            for order in orders {
+                switch order {
+                case .read(let job):
+                    let started = MonotonicClock.now()
+                    inbox.put(.readFinished(job.id, reader.work.perform(job.work)))
+                    metrics.record(.historyHash, took: MonotonicClock.now() - started)
+                    if let damage = reader.work.damage { damaged(damage) }
+                    // They are rare: the next one opens the database that is in use then.
+                    reader.work.reopen()
+                case .reopen:
+                    reopened()
+                }
+            }
+            return false
+        }
     }
 
     private static func logLane(
@@ -163,9 +204,12 @@ final class Lanes: Sendable {
         let broken = Mutex(false)
         // Quiet for 50 ms: the log records how far it is durable.
         return Lane(name: "log", idle: .milliseconds(50)) { jobs in
-            guard !broken.withLock({ $0 }) else { return }
+            guard !broken.withLock({ $0 }) else { return false }
             do throws(StorageError) {
-                if jobs.isEmpty { return try log.work.quiet() }
+                guard !jobs.isEmpty else {
+                    try log.work.quiet()
+                    return false
+                }
                 let started = MonotonicClock.now()
                 if let durable = try log.work.perform(jobs) {
                     inbox.put(.logDurable(durable))
@@ -176,6 +220,7 @@ final class Lanes: Sendable {
                 broken.withLock { $0 = true }
                 failed("log: \(error)")
             }
+            return false
         }
     }
 
@@ -187,24 +232,24 @@ final class Lanes: Sendable {
         let broken = Mutex(false)
         // The log holds everything that this lane has not written yet: answers and heartbeats come first.
         return Lane(name: "state", idle: .milliseconds(200), mayLag: true) { jobs in
-            guard !broken.withLock({ $0 }) else { return }
+            guard !broken.withLock({ $0 }) else { return false }
             do throws(StorageError) {
                 if !jobs.isEmpty {
                     let started = MonotonicClock.now()
                     let results = try state.work.perform(jobs)
                     if results.hasCommitted { metrics.record(.stateCommit, took: MonotonicClock.now() - started) }
                     forward(results)
-                    return waiting.note(state: state.work.isFull)
+                    waiting.note(state: state.work.isFull)
+                    return false
                 }
-                var more = true
-                while more {
-                    let quiet = try state.work.quiet()
-                    forward(quiet.results)
-                    more = quiet.more
-                }
+                // A piece at a time: what comes in goes first.
+                let quiet = try state.work.quiet()
+                forward(quiet.results)
+                return quiet.more
             } catch {
                 broken.withLock { $0 = true }
                 failed("state: \(error)")
+                return false
             }
         }
     }
@@ -220,6 +265,10 @@ extension StateWork.Results {
             }
         }
     }
+}
+
+extension ReadJob.Work {
+    fileprivate var isHash: Bool { if case .hashOfHistory = self { true } else { false } }
 }
 
 extension SnapshotOrder {

@@ -132,17 +132,19 @@ final class Lane<Job: Sendable>: Sendable {
     /// - Parameters:
     ///   - idle: when set, `work` is also called with no jobs after this much quiet following some work.
     ///   - mayLag: others go first while the machine is busy.
-    ///   - work: called on the lane's thread only.
+    ///   - work: called on the lane's thread only; returns whether it wants to be called again at once, with what has come
+    ///     meanwhile or with nothing.
     init(
-        name: String, idle: TimeSpan? = nil, mayLag: Bool = false, _ work: @escaping @Sendable ([Job]) -> Void
+        name: String, idle: TimeSpan? = nil, mayLag: Bool = false, _ work: @escaping @Sendable ([Job]) -> Bool
     ) {
         let mailbox = mailbox
         thread = NamedThread(name: name, niceness: mayLag ? 5 : 0) {
             var batch: [Job] = []
             var quietAt = Instant.distantFuture
             while mailbox.take(into: &batch, until: quietAt) {
-                work(batch)
-                if batch.isEmpty {
+                if work(batch) {
+                    quietAt = .zero
+                } else if batch.isEmpty {
                     quietAt = .distantFuture
                 } else if let idle {
                     quietAt = MonotonicClock.now() + idle

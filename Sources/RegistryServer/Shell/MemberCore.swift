@@ -12,7 +12,7 @@ import Transport
 /// One member's loop: drains the inbox in batches, steps the replica, hands its effects to the lanes. Front doors talk
 /// to it through `RegistryService`.
 ///
-/// The loop has its own thread; log, state, reads and snapshots have one each. Nothing on the request path waits for
+/// The loop has its own thread; log, state, reads, checksums and snapshots have one each. Nothing on the request path waits for
 /// a task, a continuation or a lock of its own: one lock a batch at the inbox and at each lane.
 final class MemberCore: RegistryService, @unchecked Sendable {
     // Safe: `replica`, `effects` and the slow steps are touched by the core's thread only; everything else is immutable or a Mutex.

@@ -112,7 +112,9 @@ final class RowFinder {
             }
             if row.int64(3) == Int64(KVEvent.Kind.put.rawValue) {
                 let pair = KeyValue(revisionRow: row)
-                if pair.lease != .none { hosts[pair.lease] = Origin.host(of: row.text(13)) }
+                if pair.lease != .none {
+                    hosts[pair.lease] = Origin.source(of: row.text(13), at: MemberID(row.uint64(8)))
+                }
                 pairs[place] = pair
             }
             row.reset()

@@ -6,12 +6,14 @@ extension StateReader {
     /// The checksum of every version that the last compaction left and whose revision is not above `revision`, in apply
     /// order: what was removed from the table already, and what has been replaced by a snapshot, makes no difference.
     ///
-    /// - Parameter revision: at least the compact revision, else `compacted`; at most the database's, else `future`.
+    /// - Parameter revision: at least the compact revision, else `compacted`; at most the database's, else `future`; zero
+    ///   for the database's.
     /// - Complexity: O(n) in all versions; those at or below the compact revision cost a look-up each while their
     ///   removal is under way.
     package func historyHash(through revision: Revision) throws(StateReadFailure) -> HistoryHash {
         try reading { (header) throws(StateReadFailure) in
             let state = header.state
+            let revision = revision == .zero ? state.revision : revision
             if revision > state.revision { throw .future(current: state.revision) }
             if revision < state.compactRevision { throw .compacted(state.compactRevision) }
             do throws(StorageError) {

@@ -40,15 +40,20 @@ struct BrakeCommand: AsyncParsableCommand {
             usage: "registryctl brake release <prefix> [--reason <text>]")
         @Option(help: "Why, for the history.")
         var reason = ""
-        @Argument(help: "The prefix, as brake status shows it.")
+        @Argument(help: "The prefix, as brake status shows it, or the beginning of several.")
         var words: [String] = []
         @OptionGroup var globals: GlobalOptions
 
         func run() async throws {
             guard words.count == 1 else { throw CtlError.arguments("brake release command needs 1 argument") }
             let request = BrakeReleaseRequest(prefix: Array(words[0].utf8), reason: reason)
-            _ = try await globals.withRegistry { try await $0.releaseBrake(request) }
+            let isHeld = try await globals.withRegistry { registry in
+                let brakes = try await registry.brakes()
+                _ = try await registry.releaseBrake(request)
+                return brakes.contains { $0.held != nil && $0.prefix.starts(with: request.prefix) }
+            }
             Terminal.output("brake released below \(words[0])\n")
+            if !isHeld { Terminal.error("nothing was held below \(words[0]); nothing will be for a while") }
         }
     }
 

@@ -91,6 +91,29 @@ struct StateWorkTests {
         }
     }
 
+    @Test("The store is measured with its first batch and every 500 entries, however busy the lane is")
+    func measures() throws {
+        let member = try Prepared("measures")
+        defer { member.bench.vfs.unregister() }
+        var header = member.header
+        func events(after entries: UInt64) throws -> [String] {
+            header.applied.index = LogIndex(header.applied.index.number + entries)
+            return try member.work.perform([.apply(StateBatch(header: header, changes: []))]).events.map { event in
+                switch event {
+                case .stateWritten(header.applied.index): "written"
+                case .stateSizes(let bytes, let inUse) where bytes >= inUse && inUse > 0: "sizes"
+                default: "\(event)"
+                }
+            }
+        }
+        #expect(try events(after: 1) == ["written", "sizes"])
+        #expect(try events(after: 1) == ["written"])
+        #expect(try events(after: 498) == ["written"])
+        #expect(try events(after: 1) == ["written", "sizes"])
+        #expect(try events(after: 1) == ["written"])
+        try member.work.close()
+    }
+
     @Test("A store that is closed says so, whatever it is asked")
     func closed() throws {
         let member = try Prepared("closed")

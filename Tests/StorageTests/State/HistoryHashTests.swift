@@ -149,4 +149,20 @@ struct HistoryHashTests {
         }
         #expect(try member.hash(through: compacted).revision == compacted)
     }
+
+    @Test("Zero stands for the newest revision, also where all before it is compacted")
+    func newest() throws {
+        var generator = SeededGenerator(seed: 5)
+        var model = StateModel()
+        let member = try Member("hash-newest")
+        defer { member.finish() }
+        while model.header.revision.number < 5 { try member.store.apply([model.batch(&generator)]) }
+        var header = model.header
+        header.applied.index = header.applied.index.next
+        header.compactRevision = header.revision
+        try member.store.apply([StateBatch(header: header, changes: [.compacted(header.revision)])])
+        let newest = try member.hash(through: .zero)
+        #expect(newest == (try member.hash(through: header.revision)))
+        #expect(newest.revision == header.revision && newest.compactRevision == header.revision)
+    }
 }
