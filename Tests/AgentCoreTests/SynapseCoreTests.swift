@@ -385,6 +385,23 @@ import Testing
         #expect(harness.world.haproxy.active("web").count == 3)
     }
 
+    @Test("A registration that returns under another key while HAProxy is being read is never taken away")
+    func returnsWhileReading() {
+        var (harness, registry) = started(synapse([web(usePrevious: false)]), servers: 1)
+        harness.run(for: .seconds(60))
+        harness.isSocketSlow = true
+        harness.send(registry.events(WatchID(0), [registry.delete("/svc/web/i1")]))
+        #expect(harness.owed.count == 1)
+        harness.send(
+            registry.events(WatchID(0), [registry.put("/svc/web/again", payload("10.0.0.1", 80, name: "i1"))]))
+        harness.now = harness.now + .milliseconds(60)
+        harness.isSocketSlow = false
+        for answer in harness.owed { harness.send(answer) }
+        harness.run(for: .seconds(5))
+        #expect(harness.commands.isEmpty, "\(harness.commands)")
+        #expect(harness.world.haproxy.active("web") == ["10.0.0.1:80 1"])
+    }
+
     @Test("With do_reloads off nothing is reloaded, the need is shown, and a reload by hand settles it")
     func reloadByHand() {
         var configuration = synapse([web()])

@@ -29,7 +29,10 @@ extension SynapseCore {
     /// While HAProxy is being told of earlier changes, later ones gather, so that a thousand of them cost a few runs.
     mutating func recomputeStale(at now: Instant) {
         let isReady = control.canTakeChanges || staleDeadline <= now
-        guard isReady else { return }
+        if isReady { recomputeAll(at: now) }
+    }
+
+    mutating func recomputeAll(at now: Instant) {
         for place in slots.indices where slots[place].staleSince != nil { recompute(place, at: now) }
     }
 

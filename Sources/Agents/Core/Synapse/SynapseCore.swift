@@ -141,7 +141,11 @@ package struct SynapseCore: Sendable {
             }
         case .discoveryUnavailable(let id, let why): withFeed(id, at: now) { view, _ in view.becameDark(why) }
         case .discoveryCompacted(let id): withFeed(id, at: now) { view, _ in view.compacted() }
-        case .socketReplies(let job, let replies): control.socketReplies(job, replies, at: now, &effects)
+        case .socketReplies(let job, let replies):
+            // What HAProxy is told next follows from all that is known, also from what came while it answered: a server
+            // that has returned meanwhile is not taken away first.
+            recomputeAll(at: now)
+            control.socketReplies(job, replies, at: now, &effects)
         case .socketFailed(let job, let why): control.socketFailed(job, why, at: now, &effects)
         case .configurationWritten(let job, let result): control.configurationWritten(job, result, at: now, &effects)
         case .reloadFinished(let job, let succeeded, let output):
