@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 
 /// What a run came to; printed as one line of JSON.
 struct Summary: Sendable, Encodable {

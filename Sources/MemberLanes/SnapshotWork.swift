@@ -106,6 +106,8 @@ package final class SnapshotWork {
         } catch {
             // Without room it cannot be taken in now: the sender tries again.
             guard error.kind == .invalidSnapshot || error.kind == .full else { throw error }
+            // What is not what it claims to be would be taken up again as complete, and refused again, for ever.
+            if error.kind == .invalidSnapshot { try opened().discard() }
             receiver = nil
             results.events.append(.snapshotRejected(identity, sender: sender))
         }

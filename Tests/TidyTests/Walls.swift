@@ -73,6 +73,7 @@ struct Wall {
                 "RegistryModel", "Primitives", "DequeModule",
             ]),
         Wall("simulate", .program, ["Simulator", "Primitives", "ArgumentParser"]),
+        Wall("etcdload", .program, ["GRPC", "ArgumentParser", "NIOCore", "NIOPosix", "DequeModule"]),
         Wall(
             "fuzz", .program,
             [

@@ -84,9 +84,7 @@ extension World {
         var isServed = try runUntil(within: options.election * 20, areDone)
         // Disks have room again, but a leader believes that only after some seconds without a report, however short the
         // election timeout: writes are rightly refused until then.
-        if !isServed, let leader = coreLeader, let replica = members[index(leader)].process?.replica,
-            replica.store.isRaised(.noSpace)
-        {
+        if !isServed, liveness.core.contains(where: { isShortOfSpace($0) }) {
             isServed = try runUntil(within: MemberReplica.noSpaceLingers, areDone)
         }
         if !isServed, try askAgain() { isServed = try runUntil(within: options.election * 20, areDone) }
@@ -103,6 +101,11 @@ extension World {
         {
             try failed("m\(leader.number) led term \(term.number) and was unseated, with nobody in the core failing")
         }
+    }
+
+    /// As far as this member knows: it refuses writes for it, also some moments longer than others do.
+    private func isShortOfSpace(_ id: MemberID) -> Bool {
+        members[index(id)].process?.withReplica { $0.store.isRaised(.noSpace) } ?? false
     }
 
     /// Whom a change of the configuration removed answers nobody any more, and who died forgot what it was asked: their
@@ -290,7 +293,8 @@ extension World {
         var others = members.filter { !liveness.favours($0.id) && $0.process != nil && !$0.isAbsent }
         // What one of the others goes by may ask for fewer than all that the core knows: it must not lead with that.
         let theirs = others.compactMap { $0.process?.replica.raft.configuration }
-        let voters = (coreConfigurations + theirs).map { $0.voters.count }.min() ?? 1
+        // A removal may be on its way.
+        let voters = max(1, ((coreConfigurations + theirs).map { $0.voters.count }.min() ?? 1) - 1)
         let quorum = voters / 2 + 1
         let linksKept = max(0, quorum - 1 - others.count)
         liveness.draws.shuffle(&others)

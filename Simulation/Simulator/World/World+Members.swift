@@ -342,22 +342,6 @@ extension World {
         try startSnapshotWork(member)
     }
 
-    /// What the lane does while nobody wants anything of it. The server waits for a fifth of a second of rest; here it is
-    /// now and then done at once, so that it meets everything else.
-    func restStateWork(_ member: SimulatedMember) throws(Violation) {
-        guard let process = member.process, !process.isStateBusy, process.stateJobs.isEmpty, !process.state.isFull,
-            diskDraws.chance(1, in: 16)
-        else { return }
-        process.isStateBusy = true
-        let results: StateWork.Results
-        do throws(StorageError) {
-            results = try process.state.quiet().results
-        } catch {
-            return try diskStopped(member, error)
-        }
-        queue.add(.stateDone(member.id, life: member.life, results.events), at: now + latency(member))
-    }
-
     func startSnapshotWork(_ member: SimulatedMember) throws(Violation) {
         guard let process = member.process, !process.isSnapshotBusy, !process.snapshotJobs.isEmpty else { return }
         try meanwhile(member, process)

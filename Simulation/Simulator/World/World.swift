@@ -216,7 +216,6 @@ package final class World {
             process.isStateBusy = false
             if !events.isEmpty { try step(member, process, events) }
             try startStateWork(member)
-            try restStateWork(member)
         case .snapshotDone(let id, let life, let events):
             guard let (member, process) = running(id, life) else { return }
             process.isSnapshotBusy = false
