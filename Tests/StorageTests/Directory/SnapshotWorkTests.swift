@@ -40,6 +40,6 @@ struct SnapshotWorkTests {
         #expect(try stored(bytes) == identity.bytes)
         #expect(try work.perform(.install(identity, sender: sender)).installs.count == 1)
         work.close()
-        try stores.state.close()
+        stores.state.close()
     }
 }
