@@ -27,6 +27,8 @@ final class SimulatedMember {
         var isLogBusy = false
         var isStateBusy = false
         var isSnapshotBusy = false
+        /// When the latest report of the state lane arrives.
+        var stateReportedAt = Instant.zero
         var watch = DiskWatch(wanted: 0)
         var isRetryPlanned = false
         /// The newest life heard of each sender: as on a connection, nothing of an earlier one arrives after it.

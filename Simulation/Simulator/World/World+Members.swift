@@ -338,7 +338,9 @@ extension World {
         for job in results.reads { events.append(.readFinished(job.id, process.reads.perform(job.work))) }
         if let damage = process.reads.damage { process.stateJobs.append(.damaged(damage)) }
         process.snapshotJobs += results.snapshots
-        queue.add(.stateDone(member.id, life: member.life, events), at: now + latency(member))
+        // A lane reports in the order of its work, also of what it began beside a snapshot.
+        process.stateReportedAt = max(process.stateReportedAt, now + latency(member))
+        queue.add(.stateDone(member.id, life: member.life, events), at: process.stateReportedAt)
         try startSnapshotWork(member)
     }
 
