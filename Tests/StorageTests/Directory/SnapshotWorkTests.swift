@@ -9,7 +9,7 @@ import Testing
 
 @Suite("The snapshot lane's work")
 struct SnapshotWorkTests {
-    @Test("A received snapshot whose bytes are not what they claim is forgotten, so that the next transfer brings them anew")
+    @Test("A received snapshot that is not what it claims is forgotten, so that the next transfer brings it anew")
     func refusedIsForgotten() throws {
         let bench = try MemberBench("refused")
         defer { bench.vfs.unregister() }
