@@ -58,4 +58,42 @@ struct LaneTests {
         #expect(calls.place(of: 1) == 1)
         lane.finish()
     }
+
+    @Test("With a pace, jobs gather between two calls; one that hurries takes the others along")
+    func gathers() async throws {
+        let batches = Mutex<[[Int]]>([])
+        let lane = Lane<Int>(name: "test", pace: .seconds(20)) { jobs in
+            batches.withLock { $0.append(jobs) }
+            return false
+        }
+        let started = ContinuousClock.now
+        lane.put(0, hurries: false)
+        while batches.withLock({ $0.isEmpty }) { await Task.yield() }
+        lane.put(1, hurries: false)
+        lane.put(2, hurries: false)
+        try await Task.sleep(for: .milliseconds(50))
+        #expect(batches.withLock { $0 } == [[0]])
+        lane.put(3)
+        while batches.withLock({ $0.count < 2 }) { await Task.yield() }
+        lane.put(4, hurries: false)
+        lane.finish()
+        #expect(batches.withLock { $0 } == [[0], [1, 2, 3], [4]])
+        #expect(ContinuousClock.now - started < .seconds(10))
+    }
+
+    @Test("A paced lane takes what has gathered when its time has come")
+    func pace() async throws {
+        let batches = Mutex<[[Int]]>([])
+        let lane = Lane<Int>(name: "test", pace: .milliseconds(30)) { jobs in
+            batches.withLock { $0.append(jobs) }
+            return false
+        }
+        lane.put(0, hurries: false)
+        while batches.withLock({ $0.isEmpty }) { await Task.yield() }
+        lane.put(1, hurries: false)
+        lane.put(2, hurries: false)
+        while batches.withLock({ $0.joined().count < 3 }) { await Task.yield() }
+        #expect(batches.withLock { $0 } == [[0], [1, 2]])
+        lane.finish()
+    }
 }

@@ -54,7 +54,7 @@ final class Lanes: Sendable {
     ///   - inbox: takes what the lanes report.
     ///   - failed: called when the storage can no longer be used.
     init(
-        stores: OpenedStores, directory: MemberDirectory, inbox: Mailbox<ReplicaEvent>, metrics: MemberMetrics,
+        stores: OpenedStores, directory: MemberDirectory, inbox: StepInbox<ReplicaEvent>, metrics: MemberMetrics,
         logger: Logger, failed: @escaping @Sendable (String) -> Void
     ) {
         // What the disk holds is known before the first write is judged by it.
@@ -106,7 +106,11 @@ final class Lanes: Sendable {
         snapshotsLane.set(snapshotLane)
         let forward: @Sendable (StateWork.Results) -> Void = { results in
             if results.replaced { reads.put(.reopen) }
-            inbox.put(contentsOf: results.events)
+            if results.events.allSatisfy({ $0.mayWait }) {
+                inbox.leave(results.events)
+            } else {
+                inbox.put(contentsOf: results.events)
+            }
             for job in results.reads { (job.work.isHash ? hashes : reads).put(.read(job)) }
             snapshotLane.put(contentsOf: results.snapshots.map { .perform($0) })
         }
@@ -134,7 +138,7 @@ final class Lanes: Sendable {
 
     func take(_ orders: LaneOrders) {
         log.put(contentsOf: orders.log)
-        state.put(contentsOf: orders.state)
+        state.put(contentsOf: orders.state, hurries: orders.state.contains { $0.hurries })
         for job in orders.reads { reads.put(.read(job)) }
         snapshots.put(contentsOf: orders.snapshots.map { .perform($0) })
     }
@@ -156,7 +160,7 @@ final class Lanes: Sendable {
     }
 
     private static func readLane(
-        _ reader: Confined<ReadWork>, inbox: Mailbox<ReplicaEvent>,
+        _ reader: Confined<ReadWork>, inbox: StepInbox<ReplicaEvent>,
         damaged: @escaping @Sendable (StorageError) -> Void, reopened: @escaping @Sendable () -> Void
     ) -> Lane<ReadOrder> {
         Lane(name: "reader") { orders in
@@ -176,7 +180,7 @@ final class Lanes: Sendable {
 
     /// Checksums over the history have their own lane: each may take minutes, and ranges and watches do not wait for it.
     private static func hashLane(
-        _ reader: Confined<ReadWork>, inbox: Mailbox<ReplicaEvent>, metrics: MemberMetrics,
+        _ reader: Confined<ReadWork>, inbox: StepInbox<ReplicaEvent>, metrics: MemberMetrics,
         damaged: @escaping @Sendable (StorageError) -> Void, reopened: @escaping @Sendable () -> Void
     ) -> Lane<ReadOrder> {
         Lane(name: "hashes", mayLag: true) { orders in
@@ -198,7 +202,7 @@ final class Lanes: Sendable {
     }
 
     private static func logLane(
-        _ log: Confined<LogWork>, inbox: Mailbox<ReplicaEvent>, metrics: MemberMetrics, waiting: Waiting,
+        _ log: Confined<LogWork>, inbox: StepInbox<ReplicaEvent>, metrics: MemberMetrics, waiting: Waiting,
         failed: @escaping @Sendable (String) -> Void
     ) -> Lane<LogJob> {
         let broken = Mutex(false)
@@ -212,8 +216,13 @@ final class Lanes: Sendable {
                 }
                 let started = MonotonicClock.now()
                 if let durable = try log.work.perform(jobs) {
-                    inbox.put(.logDurable(durable))
                     metrics.recordLogWrite(took: MonotonicClock.now() - started)
+                    // With much to apply the next write does not wait for it.
+                    if jobs.entryCount <= 8 {
+                        inbox.stepWith(.logDurable(durable))
+                    } else {
+                        inbox.put(.logDurable(durable))
+                    }
                 }
                 waiting.note(log: log.work.isFull)
             } catch {
@@ -230,8 +239,9 @@ final class Lanes: Sendable {
         failed: @escaping @Sendable (String) -> Void
     ) -> Lane<StateJob> {
         let broken = Mutex(false)
-        // The log holds everything that this lane has not written yet: answers and heartbeats come first.
-        return Lane(name: "state", idle: .milliseconds(200), mayLag: true) { jobs in
+        // The log holds everything that this lane has not written yet: answers and heartbeats come first, and what comes
+        // within 10 ms is one transaction.
+        return Lane(name: "state", idle: .milliseconds(200), pace: .milliseconds(10), mayLag: true) { jobs in
             guard !broken.withLock({ $0 }) else { return false }
             do throws(StorageError) {
                 if !jobs.isEmpty {
@@ -263,6 +273,32 @@ extension StateWork.Results {
             case .stateWritten, .stateDurable: true
             default: false
             }
+        }
+    }
+}
+
+extension [LogJob] {
+    fileprivate var entryCount: Int {
+        reduce(0) { count, job in if case .write(let batch) = job { count + batch.entries.count } else { count } }
+    }
+}
+
+extension StateJob {
+    /// Whether somebody waits for it.
+    fileprivate var hurries: Bool {
+        switch self {
+        case .apply, .makeDurable: false
+        case .read, .snapshot, .activate, .markForRebuild, .damaged, .retry: true
+        }
+    }
+}
+
+extension ReplicaEvent {
+    /// How far the state has got is of use at the next step, and does not call for one.
+    fileprivate var mayWait: Bool {
+        switch self {
+        case .stateWritten, .stateSizes: true
+        default: false
         }
     }
 }

@@ -4,12 +4,16 @@ import Primitives
 /// A queue with many writers and one reader that takes everything at once, so that a batch costs one lock and one
 /// wake-up.
 final class Mailbox<Element: Sendable>: @unchecked Sendable {
-    // Safe: `elements`, `isClosed` and `isWaiting` are touched under `lock` only.
+    // Safe: every property below is touched under `lock` only.
     private let lock: UnsafeMutablePointer<pthread_mutex_t>
     private let filled: UnsafeMutablePointer<pthread_cond_t>
     private var elements: [Element] = []
     private var isClosed = false
+    /// The reader waits for the first element.
     private var isWaiting = false
+    /// The reader lets elements gather, unless one of them hurries.
+    private var isGathering = false
+    private var hurries = false
 
     init() {
         lock = .allocate(capacity: 1)
@@ -30,21 +34,20 @@ final class Mailbox<Element: Sendable>: @unchecked Sendable {
     }
 
     /// Dropped once the mailbox is closed.
-    func put(_ element: Element) {
-        pthread_mutex_lock(lock)
-        let wake = isWaiting && !isClosed
-        if !isClosed { elements.append(element) }
-        pthread_mutex_unlock(lock)
-        if wake { pthread_cond_signal(filled) }
-    }
+    ///
+    /// - Parameter hurries: whether a reader that lets elements gather is woken for it.
+    func put(_ element: Element, hurries: Bool = true) { put(contentsOf: CollectionOfOne(element), hurries: hurries) }
 
-    func put(contentsOf batch: [Element]) {
+    func put(contentsOf batch: some Collection<Element>, hurries: Bool = true) {
         guard !batch.isEmpty else { return }
         pthread_mutex_lock(lock)
-        let wake = isWaiting && !isClosed
-        if !isClosed { elements.append(contentsOf: batch) }
+        let wakes = !isClosed && (isWaiting || isGathering && hurries)
+        if !isClosed {
+            elements.append(contentsOf: batch)
+            self.hurries = self.hurries || hurries
+        }
         pthread_mutex_unlock(lock)
-        if wake { pthread_cond_signal(filled) }
+        if wakes { pthread_cond_signal(filled) }
     }
 
     /// Nothing more is taken in; the reader gets what is there, then nil.
@@ -57,22 +60,35 @@ final class Mailbox<Element: Sendable>: @unchecked Sendable {
 
     /// Waits for elements until `deadline` and moves all of them into `batch`, which must be empty.
     ///
+    /// - Parameter gatherUntil: before this, only an element that hurries ends the wait.
     /// - Returns: false when the mailbox is closed and empty.
-    func take(into batch: inout [Element], until deadline: Instant = .distantFuture) -> Bool {
+    func take(
+        into batch: inout [Element], until deadline: Instant = .distantFuture, gatherUntil: Instant = .zero
+    ) -> Bool {
         pthread_mutex_lock(lock)
         defer { pthread_mutex_unlock(lock) }
-        while elements.isEmpty, !isClosed {
-            isWaiting = true
-            defer { isWaiting = false }
-            if deadline == .distantFuture {
-                pthread_cond_wait(filled, lock)
-                continue
-            }
-            var until = MonotonicClock.waitable(deadline)
-            if pthread_cond_timedwait(filled, lock, &until) == ETIMEDOUT { return true }
+        if gatherUntil > .zero {
+            isGathering = true
+            while !hurries, !isClosed, !wait(until: gatherUntil) {}
+            isGathering = false
         }
+        isWaiting = true
+        var isDue = false
+        while elements.isEmpty, !isClosed, !isDue { isDue = wait(until: deadline) }
+        isWaiting = false
+        hurries = false
         swap(&elements, &batch)
         return !(batch.isEmpty && isClosed)
+    }
+
+    /// - Returns: whether `deadline` has come.
+    private func wait(until deadline: Instant) -> Bool {
+        guard deadline != .distantFuture else {
+            pthread_cond_wait(filled, lock)
+            return false
+        }
+        var until = MonotonicClock.waitable(deadline)
+        return pthread_cond_timedwait(filled, lock, &until) == ETIMEDOUT
     }
 }
 
@@ -131,32 +147,38 @@ final class Lane<Job: Sendable>: Sendable {
 
     /// - Parameters:
     ///   - idle: when set, `work` is also called with no jobs after this much quiet following some work.
+    ///   - pace: jobs that do not hurry gather for this long between one call and the next.
     ///   - mayLag: others go first while the machine is busy.
     ///   - work: called on the lane's thread only; returns whether it wants to be called again at once, with what has come
     ///     meanwhile or with nothing.
     init(
-        name: String, idle: TimeSpan? = nil, mayLag: Bool = false, _ work: @escaping @Sendable ([Job]) -> Bool
+        name: String, idle: TimeSpan? = nil, pace: TimeSpan = .zero, mayLag: Bool = false,
+        _ work: @escaping @Sendable ([Job]) -> Bool
     ) {
         let mailbox = mailbox
         thread = NamedThread(name: name, niceness: mayLag ? 5 : 0) {
             var batch: [Job] = []
             var quietAt = Instant.distantFuture
-            while mailbox.take(into: &batch, until: quietAt) {
+            var gatherUntil = Instant.zero
+            while mailbox.take(into: &batch, until: quietAt, gatherUntil: gatherUntil) {
+                let started = pace > .zero ? MonotonicClock.now() : .zero
+                gatherUntil = .zero
                 if work(batch) {
                     quietAt = .zero
                 } else if batch.isEmpty {
                     quietAt = .distantFuture
-                } else if let idle {
-                    quietAt = MonotonicClock.now() + idle
+                } else {
+                    if let idle { quietAt = MonotonicClock.now() + idle }
+                    if pace > .zero { gatherUntil = started + pace }
                 }
                 batch.removeAll(keepingCapacity: true)
             }
         }
     }
 
-    func put(_ job: Job) { mailbox.put(job) }
+    func put(_ job: Job, hurries: Bool = true) { mailbox.put(job, hurries: hurries) }
 
-    func put(contentsOf jobs: [Job]) { mailbox.put(contentsOf: jobs) }
+    func put(contentsOf jobs: [Job], hurries: Bool = true) { mailbox.put(contentsOf: jobs, hurries: hurries) }
 
     /// Finishes what was put, then ends the thread.
     func finish() {

@@ -12,10 +12,12 @@ import Transport
 /// One member's loop: drains the inbox in batches, steps the replica, hands its effects to the lanes. Front doors talk
 /// to it through `RegistryService`.
 ///
-/// The loop has its own thread; log, state, reads, checksums and snapshots have one each. Nothing on the request path waits for
-/// a task, a continuation or a lock of its own: one lock a batch at the inbox and at each lane.
+/// The loop has its own thread; log, state, reads, checksums and snapshots have one each. Where little is to do, whoever
+/// brings an event takes the step (`StepInbox`). Nothing on the request path waits for a task, a continuation or a lock of
+/// its own: one lock a batch at the inbox and at each lane.
 final class MemberCore: RegistryService, @unchecked Sendable {
-    // Safe: `replica`, `effects` and the slow steps are touched by the core's thread only; everything else is immutable or a Mutex.
+    // Safe: `replica`, `effects`, the slow steps and `fatal` are touched only by who has the inbox's right to step; everything
+    // else is immutable or a Mutex.
     let clusterID: ClusterID
     let memberID: MemberID
     let metrics: MemberMetrics
@@ -30,7 +32,12 @@ final class MemberCore: RegistryService, @unchecked Sendable {
         var hasEnded = false
     }
 
-    private let inbox = Mailbox<ReplicaEvent>()
+    /// With more entries than these under way, and for a spell after it, events are worth gathering: what they cost together
+    /// counts for more than a wake-up.
+    private static let entriesOneByOne: UInt64 = 8
+    private static let busySpell = TimeSpan.milliseconds(5)
+
+    private let inbox = StepInbox<ReplicaEvent>()
     private let sinks = Mutex(Sinks())
     private let end = Mutex(End())
     private let lanes: Lanes
@@ -46,6 +53,9 @@ final class MemberCore: RegistryService, @unchecked Sendable {
     /// Since the last line about them.
     private var slowSteps = 0
     private var slowStepSaidAt = Instant.zero
+    private var busyUntil = Instant.zero
+    /// Why the member cannot go on; the core's thread ends it.
+    private var fatal: String?
     private let thread = Mutex<NamedThread?>(nil)
     /// The latest leadership, for those who wait for a hand-over.
     private let leadership = Mutex<Leadership?>(nil)
@@ -78,6 +88,7 @@ final class MemberCore: RegistryService, @unchecked Sendable {
     }
 
     func start() {
+        inbox.mayStep { [weak self] in self?.stepHere() }
         thread.withLock { $0 = NamedThread(name: "core") { [self] in run() } }
     }
 
@@ -99,7 +110,7 @@ final class MemberCore: RegistryService, @unchecked Sendable {
     }
 
     func submit(_ request: Request, token: RequestToken, context: RequestContext) {
-        inbox.put(.request(request, token, context))
+        inbox.offer(.request(request, token, context))
     }
 
     func openBackup(_ receive: @escaping @Sendable (BackupEvent) -> Void) -> any BackupTransfer {
@@ -133,22 +144,36 @@ final class MemberCore: RegistryService, @unchecked Sendable {
     // MARK: The loop
 
     private func run() {
-        var events: [ReplicaEvent] = []
-        var deadline = Instant.zero
-        while inbox.take(into: &events, until: deadline) {
-            let started = MonotonicClock.now()
-            let moment = Moment(now: started, wallMilliseconds: MonotonicClock.wallMilliseconds())
-            replica.step(events, at: moment, into: &effects)
-            dispatch()
-            let took = MonotonicClock.now() - started
-            let isSlow = slowStep > .zero && took > slowStep
-            metrics.recordStep(events: events.count, took: took, isSlow: isSlow, replica: replica)
-            if isSlow { reportSlowStep(events: events.count, took: took, at: started) }
-            events.removeAll(keepingCapacity: true)
-            if let reason = effects.fatal { return stopBecause(reason) }
-            effects.reset()
-            deadline = replica.nextDeadline
+        while let events = inbox.take() {
+            if let fatal { return stopBecause(fatal) }
+            step(consume events)
         }
+    }
+
+    /// On any thread: a step with what waits, unless somebody else steps or too much waits.
+    private func stepHere() {
+        guard let events = inbox.begin() else { return }
+        guard fatal == nil else { return inbox.end(events, deadline: .zero) }
+        step(consume events)
+    }
+
+    /// With the right to step, which is given back.
+    private func step(_ events: consuming [ReplicaEvent]) {
+        let started = MonotonicClock.now()
+        let moment = Moment(now: started, wallMilliseconds: MonotonicClock.wallMilliseconds())
+        replica.step(events, at: moment, into: &effects)
+        dispatch()
+        let took = MonotonicClock.now() - started
+        let isSlow = slowStep > .zero && took > slowStep
+        metrics.recordStep(events: events.count, took: took, isSlow: isSlow, replica: replica)
+        if isSlow { reportSlowStep(events: events.count, took: took, at: started) }
+        fatal = effects.fatal
+        effects.reset()
+        if replica.raft.lastIndex.number > replica.raft.commitIndex.number + MemberCore.entriesOneByOne {
+            busyUntil = started + MemberCore.busySpell
+        }
+        inbox.end(
+            events, deadline: fatal == nil ? replica.nextDeadline : .zero, isBusy: started < busyUntil)
     }
 
     /// At most one line a second: a machine that is too slow is not helped by more of them.
@@ -229,7 +254,7 @@ final class MemberCore: RegistryService, @unchecked Sendable {
     }
 
     /// Runs on the transport's loop; false when frames cannot be read.
-    private static func report(_ event: TransportEvent, to inbox: Mailbox<ReplicaEvent>, logger: Logger) -> Bool {
+    private static func report(_ event: TransportEvent, to inbox: StepInbox<ReplicaEvent>, logger: Logger) -> Bool {
         switch event {
         case .up(let member): inbox.put(.linkUp(member))
         case .closed(let member): inbox.put(.linkClosed(member))
@@ -249,7 +274,7 @@ final class MemberCore: RegistryService, @unchecked Sendable {
                         "a message cannot be read: \(error)", metadata: ["from": "\(String(member.number, radix: 16))"])
                 }
             }
-            inbox.put(contentsOf: events)
+            inbox.offer(contentsOf: events)
             return isReadable
         }
         return true

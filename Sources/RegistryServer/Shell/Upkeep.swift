@@ -26,7 +26,7 @@ final class Upkeep: Sendable {
     ///   - waiting: asked often; set by the lanes.
     ///   - retry: has both lanes try again.
     init(
-        directory: MemberDirectory, inbox: Mailbox<ReplicaEvent>, metrics: MemberMetrics, logger: Logger,
+        directory: MemberDirectory, inbox: StepInbox<ReplicaEvent>, metrics: MemberMetrics, logger: Logger,
         waiting: @escaping @Sendable () -> Waiting, retry: @escaping @Sendable () -> Void
     ) {
         let mailbox = mailbox
@@ -71,7 +71,7 @@ final class Upkeep: Sendable {
 
     private final class Work {
         private let directory: MemberDirectory
-        private let inbox: Mailbox<ReplicaEvent>
+        private let inbox: StepInbox<ReplicaEvent>
         private let metrics: MemberMetrics
         private let logger: Logger
         private let scrub: StorageScrub
@@ -80,7 +80,7 @@ final class Upkeep: Sendable {
         private var owed: Int64 = 0
         private var lookAgainAt = Instant.zero
 
-        init(directory: MemberDirectory, inbox: Mailbox<ReplicaEvent>, metrics: MemberMetrics, logger: Logger) {
+        init(directory: MemberDirectory, inbox: StepInbox<ReplicaEvent>, metrics: MemberMetrics, logger: Logger) {
             self.directory = directory
             self.inbox = inbox
             self.metrics = metrics
