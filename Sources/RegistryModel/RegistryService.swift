@@ -250,7 +250,7 @@ package enum Delivery: Sendable {
 
 /// A front door's end of the line: one object an event loop, so that a batch costs one wake-up.
 package protocol ReplySink: AnyObject, Sendable {
-    /// Called on the core's thread, once for each batch that concerns the sink. Must not block.
+    /// Called on whatever thread takes the member's step, once for each batch that concerns the sink. Must not block.
     func deliver(_ deliveries: [Delivery])
 }
 

@@ -92,7 +92,8 @@ public final class RegistryMember: Sendable {
         let peerLoop = group.next()
         var made: PeerTransport?
         let core = MemberCore(
-            replica: foundation.replica, stores: foundation.stores, directory: foundation.directory, logger: logger,
+            replica: foundation.replica, stores: foundation.stores, directory: foundation.directory, loops: group,
+            logger: logger,
             makeTransport: { report in
                 let transport = PeerTransport(
                     cluster: settings.cluster, member: settings.member, incarnation: settings.incarnation,

@@ -26,8 +26,8 @@ struct StepInboxTests {
         private let noted = Mutex<[Step]>([])
         private let core = Mutex<NamedThread?>(nil)
 
-        init(elementsMax: Int = 16) {
-            inbox = StepInbox(elementsMax: elementsMax)
+        init(loops: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, elementsMax: Int = 16) {
+            inbox = StepInbox(loops: loops, elementsMax: elementsMax)
             inbox.mayStep { [self] in
                 if let events = inbox.begin() { step(events) }
             }
@@ -111,6 +111,46 @@ struct StepInboxTests {
         stepper.stop()
     }
 
+    @Test("What is put is the core's, with all that waits, also when a loop has promised to look at it")
+    func putIsForCore() async throws {
+        let stepper = Stepper()
+        let loop = MultiThreadedEventLoopGroup.singleton.any()
+        try await loop.submit {
+            stepper.inbox.offer(1)
+            stepper.inbox.put(2)
+            stepper.inbox.stepWith(3)
+        }.get()
+        // Behind the turn's end.
+        try await loop.submit {}.get()
+        #expect(stepper.steps.isEmpty)
+        stepper.run()
+        await stepper.waitFor(3)
+        #expect(stepper.steps.map(\.events) == [[1, 2, 3]])
+        // The next ones are anybody's again.
+        let thread = try await loop.submit {
+            stepper.inbox.offer(4)
+            return UInt(pthread_self())
+        }.get()
+        await stepper.waitFor(4)
+        #expect(stepper.steps.last == .init(events: [4], thread: thread))
+        stepper.stop()
+    }
+
+    @Test("The loops of an application do not step")
+    func foreignLoop() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let stepper = Stepper(loops: group)
+        let loop = MultiThreadedEventLoopGroup.singleton.any()
+        try await loop.submit { stepper.inbox.offer(1) }.get()
+        // Behind the turn's end.
+        try await loop.submit {}.get()
+        #expect(stepper.steps.isEmpty)
+        stepper.run()
+        await stepper.waitFor(1)
+        stepper.stop()
+        try await group.shutdownGracefully()
+    }
+
     @Test("A thread that steps at once takes what a loop has promised to look at")
     func stepsAtOnce() async throws {
         let stepper = Stepper()
@@ -175,10 +215,10 @@ struct StepInboxTests {
 
     @Test("Many threads at once: one step at a time, nothing is lost, and what one thread brings stays in order")
     func manyThreads() async throws {
-        let stepper = Stepper()
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+        let stepper = Stepper(loops: group)
         await stepper.start()
         let perThread = 5_000
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             for (number, loop) in Array(group.makeIterator()).enumerated() {
                 tasks.addTask {

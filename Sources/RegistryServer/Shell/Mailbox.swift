@@ -4,9 +4,8 @@ import Primitives
 /// A queue with many writers and one reader that takes everything at once, so that a batch costs one lock and one
 /// wake-up.
 final class Mailbox<Element: Sendable>: @unchecked Sendable {
-    // Safe: every property below is touched under `lock` only.
-    private let lock: UnsafeMutablePointer<pthread_mutex_t>
-    private let filled: UnsafeMutablePointer<pthread_cond_t>
+    // Safe: every property below is touched under the monitor's lock only.
+    private let monitor = Monitor()
     private var elements: [Element] = []
     private var isClosed = false
     /// The reader waits for the first element.
@@ -15,24 +14,6 @@ final class Mailbox<Element: Sendable>: @unchecked Sendable {
     private var isGathering = false
     private var hurries = false
 
-    init() {
-        lock = .allocate(capacity: 1)
-        filled = .allocate(capacity: 1)
-        pthread_mutex_init(lock, nil)
-        var attributes = pthread_condattr_t()
-        pthread_condattr_init(&attributes)
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
-        pthread_cond_init(filled, &attributes)
-        pthread_condattr_destroy(&attributes)
-    }
-
-    deinit {
-        pthread_cond_destroy(filled)
-        pthread_mutex_destroy(lock)
-        filled.deallocate()
-        lock.deallocate()
-    }
-
     /// Dropped once the mailbox is closed.
     ///
     /// - Parameter hurries: whether a reader that lets elements gather is woken for it.
@@ -40,22 +21,19 @@ final class Mailbox<Element: Sendable>: @unchecked Sendable {
 
     func put(contentsOf batch: some Collection<Element>, hurries: Bool = true) {
         guard !batch.isEmpty else { return }
-        pthread_mutex_lock(lock)
-        let wakes = !isClosed && (isWaiting || isGathering && hurries)
-        if !isClosed {
+        let wakes = monitor.locked {
+            guard !isClosed else { return false }
             elements.append(contentsOf: batch)
             self.hurries = self.hurries || hurries
+            return isWaiting || isGathering && hurries
         }
-        pthread_mutex_unlock(lock)
-        if wakes { pthread_cond_signal(filled) }
+        if wakes { monitor.signal() }
     }
 
     /// Nothing more is taken in; the reader gets what is there, then nil.
     func close() {
-        pthread_mutex_lock(lock)
-        isClosed = true
-        pthread_mutex_unlock(lock)
-        pthread_cond_broadcast(filled)
+        monitor.locked { isClosed = true }
+        monitor.broadcast()
     }
 
     /// Waits for elements until `deadline` and moves all of them into `batch`, which must be empty.
@@ -65,30 +43,19 @@ final class Mailbox<Element: Sendable>: @unchecked Sendable {
     func take(
         into batch: inout [Element], until deadline: Instant = .distantFuture, gatherUntil: Instant = .zero
     ) -> Bool {
-        pthread_mutex_lock(lock)
-        defer { pthread_mutex_unlock(lock) }
-        if gatherUntil > .zero {
-            isGathering = true
-            while !hurries, !isClosed, !wait(until: gatherUntil) {}
-            isGathering = false
+        monitor.locked {
+            if gatherUntil > .zero {
+                isGathering = true
+                while !hurries, !isClosed, !monitor.wait(until: gatherUntil) {}
+                isGathering = false
+            }
+            isWaiting = true
+            while elements.isEmpty, !isClosed, !monitor.wait(until: deadline) {}
+            isWaiting = false
+            hurries = false
+            swap(&elements, &batch)
+            return !(batch.isEmpty && isClosed)
         }
-        isWaiting = true
-        var isDue = false
-        while elements.isEmpty, !isClosed, !isDue { isDue = wait(until: deadline) }
-        isWaiting = false
-        hurries = false
-        swap(&elements, &batch)
-        return !(batch.isEmpty && isClosed)
-    }
-
-    /// - Returns: whether `deadline` has come.
-    private func wait(until deadline: Instant) -> Bool {
-        guard deadline != .distantFuture else {
-            pthread_cond_wait(filled, lock)
-            return false
-        }
-        var until = MonotonicClock.waitable(deadline)
-        return pthread_cond_timedwait(filled, lock, &until) == ETIMEDOUT
     }
 }
 

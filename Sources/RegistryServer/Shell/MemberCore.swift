@@ -16,8 +16,8 @@ import Transport
 /// brings an event takes the step (`StepInbox`). Nothing on the request path waits for a task, a continuation or a lock of
 /// its own: one lock a batch at the inbox and at each lane.
 final class MemberCore: RegistryService, @unchecked Sendable {
-    // Safe: `replica`, `effects`, the slow steps and `fatal` are touched only by who has the inbox's right to step; everything
-    // else is immutable or a Mutex.
+    // Safe: `replica`, `effects`, `busyUntil` and the slow steps are touched only by who has the inbox's right to step;
+    // everything else is immutable or a Mutex.
     let clusterID: ClusterID
     let memberID: MemberID
     let metrics: MemberMetrics
@@ -37,7 +37,7 @@ final class MemberCore: RegistryService, @unchecked Sendable {
     private static let entriesOneByOne: UInt64 = 8
     private static let busySpell = TimeSpan.milliseconds(5)
 
-    private let inbox = StepInbox<ReplicaEvent>()
+    private let inbox: StepInbox<ReplicaEvent>
     private let sinks = Mutex(Sinks())
     private let end = Mutex(End())
     private let lanes: Lanes
@@ -54,20 +54,20 @@ final class MemberCore: RegistryService, @unchecked Sendable {
     private var slowSteps = 0
     private var slowStepSaidAt = Instant.zero
     private var busyUntil = Instant.zero
-    /// Why the member cannot go on; the core's thread ends it.
-    private var fatal: String?
     private let thread = Mutex<NamedThread?>(nil)
     /// The latest leadership, for those who wait for a hand-over.
     private let leadership = Mutex<Leadership?>(nil)
 
     /// - Parameters:
+    ///   - loops: of the front doors and the transport.
     ///   - transport: given by a closure because it reports into this core.
     ///   - slowStep: a step that takes longer is logged; zero: none is.
     ///   - failed: called once, on any thread, when the member cannot go on.
     ///   - removed: called when this member's own log says that it is no longer one; more than once.
     init(
-        replica: MemberReplica, stores: OpenedStores, directory: MemberDirectory, logger: Logger,
-        makeTransport: (@escaping @Sendable (TransportEvent) -> Bool) -> PeerTransport, slowStep: TimeSpan,
+        replica: MemberReplica, stores: OpenedStores, directory: MemberDirectory, loops: any EventLoopGroup,
+        logger: Logger, makeTransport: (@escaping @Sendable (TransportEvent) -> Bool) -> PeerTransport,
+        slowStep: TimeSpan,
         failed: @escaping @Sendable (String) -> Void, removed: @escaping @Sendable () -> Void
     ) {
         self.replica = replica
@@ -78,7 +78,8 @@ final class MemberCore: RegistryService, @unchecked Sendable {
         clusterID = replica.configuration.cluster
         memberID = replica.configuration.member
         metrics = MemberMetrics()
-        let inbox = inbox
+        let inbox = StepInbox<ReplicaEvent>(loops: loops)
+        self.inbox = inbox
         let logger = logger
         transport = makeTransport { event in MemberCore.report(event, to: inbox, logger: logger) }
         peers = PeerDirectory(transport: transport, logger: logger)
@@ -145,7 +146,8 @@ final class MemberCore: RegistryService, @unchecked Sendable {
 
     private func run() {
         while let events = inbox.take() {
-            if let fatal { return stopBecause(fatal) }
+            // Another thread's step may have found it.
+            if let reason = effects.fatal { return stopBecause(reason) }
             step(consume events)
         }
     }
@@ -153,7 +155,7 @@ final class MemberCore: RegistryService, @unchecked Sendable {
     /// On any thread: a step with what waits, unless somebody else steps or too much waits.
     private func stepHere() {
         guard let events = inbox.begin() else { return }
-        guard fatal == nil else { return inbox.end(events, deadline: .zero) }
+        guard effects.fatal == nil else { return inbox.end(events, deadline: .zero) }
         step(consume events)
     }
 
@@ -167,13 +169,13 @@ final class MemberCore: RegistryService, @unchecked Sendable {
         let isSlow = slowStep > .zero && took > slowStep
         metrics.recordStep(events: events.count, took: took, isSlow: isSlow, replica: replica)
         if isSlow { reportSlowStep(events: events.count, took: took, at: started) }
-        fatal = effects.fatal
+        // What is fatal stays, for the core's thread, which ends the member.
+        guard effects.fatal == nil else { return inbox.end(events, deadline: .zero) }
         effects.reset()
         if replica.raft.lastIndex.number > replica.raft.commitIndex.number + MemberCore.entriesOneByOne {
             busyUntil = started + MemberCore.busySpell
         }
-        inbox.end(
-            events, deadline: fatal == nil ? replica.nextDeadline : .zero, isBusy: started < busyUntil)
+        inbox.end(events, deadline: replica.nextDeadline, isBusy: started < busyUntil)
     }
 
     /// At most one line a second: a machine that is too slow is not helped by more of them.

@@ -1,4 +1,3 @@
-import Glibc
 import NIOCore
 import NIOPosix
 import Primitives
@@ -9,10 +8,8 @@ import Primitives
 /// nobody steps, the thread that brings an event takes the step itself: an event loop at the end of its turn, with what
 /// else came in it; the log's thread at once. Where much waits, the core's own thread steps while the others go on.
 final class StepInbox<Element: Sendable>: @unchecked Sendable {
-    // Safe: every property below is touched under `lock` only, except `elements` by whoever has the right to step, who
-    // has been given them as a value.
-    private let lock: UnsafeMutablePointer<pthread_mutex_t>
-    private let filled: UnsafeMutablePointer<pthread_cond_t>
+    // Safe: every property below is touched under the monitor's lock only.
+    private let monitor = Monitor()
     private var elements: [Element] = []
     /// What calls for no step.
     private var left: [Element] = []
@@ -31,95 +28,80 @@ final class StepInbox<Element: Sendable>: @unchecked Sendable {
     private var stepper: (@Sendable () -> Void)?
     /// So much is under way that batches are worth more than a wake-up less.
     private var isBusy = false
+    /// Something waits that `put` brought.
+    private var isForCore = false
+    private let loops: [ObjectIdentifier]
     private let elementsMax: Int
 
-    /// - Parameter elementsMax: more than these are left to the core's thread.
-    init(elementsMax: Int = 16) {
+    /// - Parameters:
+    ///   - loops: may step. An application's own loops may not: what they do next is not ours to know.
+    ///   - elementsMax: more than these are left to the core's thread.
+    init(loops: any EventLoopGroup, elementsMax: Int = 16) {
+        self.loops = loops.makeIterator().map { ObjectIdentifier($0) }
         self.elementsMax = elementsMax
-        lock = .allocate(capacity: 1)
-        filled = .allocate(capacity: 1)
-        pthread_mutex_init(lock, nil)
-        var attributes = pthread_condattr_t()
-        pthread_condattr_init(&attributes)
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
-        pthread_cond_init(filled, &attributes)
-        pthread_condattr_destroy(&attributes)
-    }
-
-    deinit {
-        pthread_cond_destroy(filled)
-        pthread_mutex_destroy(lock)
-        filled.deallocate()
-        lock.deallocate()
     }
 
     /// From now on threads that bring events may step by this: `begin`, a step, `end`; nothing when `begin` says so.
     func mayStep(by stepper: @escaping @Sendable () -> Void) {
-        locked { self.stepper = stepper }
-    }
-
-    private func locked<Result>(_ body: () -> Result) -> Result {
-        pthread_mutex_lock(lock)
-        defer { pthread_mutex_unlock(lock) }
-        return body()
+        monitor.locked { self.stepper = stepper }
     }
 
     // MARK: Bringing events
 
-    /// For the core's thread, which is woken. Dropped once the inbox is closed, as everything.
+    /// For the core's thread, which is woken: for what is rare or may take long, which would hold up an event loop's
+    /// connections. Dropped once the inbox is closed, as everything.
     func put(_ element: Element) { put(contentsOf: CollectionOfOne(element)) }
 
     func put(contentsOf batch: some Collection<Element>) {
         guard !batch.isEmpty else { return }
-        let wakes = locked {
+        let wakes = monitor.locked {
             guard !isClosed else { return false }
             elements.append(contentsOf: batch)
+            isForCore = true
             return isWaiting && !isStepping
         }
-        if wakes { pthread_cond_signal(filled) }
+        if wakes { monitor.signal() }
     }
 
     /// For the next step, whenever that is.
     func leave(_ batch: some Collection<Element>) {
-        locked { if !isClosed { left.append(contentsOf: batch) } }
+        monitor.locked { if !isClosed { left.append(contentsOf: batch) } }
     }
 
-    /// On an event loop: for a step at the end of its turn, or by the core's thread. Elsewhere the same as `put`.
+    /// On one of the loops: for a step at the end of its turn, or by the core's thread. Elsewhere the same as `put`.
     func offer(_ element: Element) { offer(contentsOf: CollectionOfOne(element)) }
 
     func offer(contentsOf batch: some Collection<Element>) {
-        guard let loop = MultiThreadedEventLoopGroup.currentEventLoop else { return put(contentsOf: batch) }
-        let (promised, wakes) = locked { () -> ((@Sendable () -> Void)?, Bool) in
+        guard let loop = MultiThreadedEventLoopGroup.currentEventLoop, loops.contains(ObjectIdentifier(loop)) else {
+            return put(contentsOf: batch)
+        }
+        let (promised, wakes) = monitor.locked { () -> ((@Sendable () -> Void)?, Bool) in
             guard !isClosed, !batch.isEmpty else { return (nil, false) }
             elements.append(contentsOf: batch)
-            guard !isStepping, !isBusy, elements.count <= elementsMax, let stepper else {
+            guard !isStepping, !isLeftToCore, let stepper else {
                 return (nil, isWaiting && !isStepping)
             }
             defer { isPromised = true }
             return (isPromised ? nil : stepper, false)
         }
         if let promised { loop.execute(promised) }
-        if wakes { pthread_cond_signal(filled) }
+        if wakes { monitor.signal() }
     }
 
     /// Steps at once where nobody does, on this thread.
     func stepWith(_ element: Element) {
-        let stepper = locked { () -> (@Sendable () -> Void)? in
+        let stepper = monitor.locked { () -> (@Sendable () -> Void)? in
             guard !isClosed else { return nil }
             elements.append(element)
-            return isBusy ? nil : self.stepper
+            return self.stepper
         }
-        if let stepper { stepper() } else { wake() }
+        stepper?()
     }
 
     /// Nothing more is taken in; the core's thread gets what is there, then nil.
     func close() {
-        locked { isClosed = true }
-        pthread_cond_broadcast(filled)
-    }
-
-    private func wake() {
-        if locked({ isWaiting && !isStepping }) { pthread_cond_signal(filled) }
+        monitor.locked { isClosed = true }
+        monitor.broadcast()
     }
 
     // MARK: Stepping
@@ -128,13 +110,13 @@ final class StepInbox<Element: Sendable>: @unchecked Sendable {
     ///
     /// - Returns: nil when somebody else steps, there is nothing, or so much that the core's thread does it.
     func begin() -> [Element]? {
-        let (batch, wakes) = locked { () -> ([Element]?, Bool) in
+        let (batch, wakes) = monitor.locked { () -> ([Element]?, Bool) in
             isPromised = false
             guard !isStepping, !isClosed, !elements.isEmpty else { return (nil, false) }
-            guard !isBusy, elements.count <= elementsMax else { return (nil, isWaiting) }
+            guard !isLeftToCore else { return (nil, isWaiting) }
             return (taken(), false)
         }
-        if wakes { pthread_cond_signal(filled) }
+        if wakes { monitor.signal() }
         return batch
     }
 
@@ -146,48 +128,47 @@ final class StepInbox<Element: Sendable>: @unchecked Sendable {
     ///   - isBusy: until the next step, events are left to the core's thread.
     func end(_ batch: consuming [Element], deadline: Instant, isBusy: Bool = false) {
         batch.removeAll(keepingCapacity: true)
-        let wakes = locked {
+        let wakes = monitor.locked {
             spare = batch
             isStepping = false
             self.deadline = deadline
             self.isBusy = isBusy
-            return isWaiting && (isClosed || deadline < armed || !elements.isEmpty && (!isPromised || isBusy))
+            return isWaiting && (isClosed || deadline < armed || isCoreDue)
         }
-        if wakes { pthread_cond_signal(filled) }
+        if wakes { monitor.signal() }
     }
 
     /// On the core's thread: waits for elements or the deadline, and for the right to step.
     ///
     /// - Returns: nil when the inbox is closed and empty.
     func take() -> [Element]? {
-        locked {
+        monitor.locked {
             while true {
                 if !isStepping {
                     if isClosed { return elements.isEmpty ? nil : taken() }
-                    if !elements.isEmpty, !isPromised || isBusy || elements.count > elementsMax { return taken() }
+                    if isCoreDue { return taken() }
                 }
                 isWaiting = true
                 armed = isStepping ? .distantFuture : deadline
-                let isDue = wait()
+                let isDue = monitor.wait(until: armed)
                 isWaiting = false
                 if isDue, !isStepping, deadline <= armed { return taken() }
             }
         }
     }
 
-    /// - Returns: whether `armed` has come.
-    private func wait() -> Bool {
-        guard armed != .distantFuture else {
-            pthread_cond_wait(filled, lock)
-            return false
-        }
-        var until = MonotonicClock.waitable(armed)
-        return pthread_cond_timedwait(filled, lock, &until) == ETIMEDOUT
-    }
+    // With the lock.
+
+    /// No other thread may step with what waits.
+    private var isLeftToCore: Bool { isBusy || isForCore || elements.count > elementsMax }
+
+    /// Something waits, and no event loop has promised to see to it.
+    private var isCoreDue: Bool { !elements.isEmpty && (!isPromised || isLeftToCore) }
 
     private func taken() -> [Element] {
         isStepping = true
         isPromised = false
+        isForCore = false
         var batch = elements
         elements = spare
         spare = []
