@@ -31,6 +31,11 @@ struct LeaseCalls: Sendable {
 
     var count: Int { queue.count + sent.reduce(0) { $0 + $1.calls.count } }
 
+    /// Nobody in the queue waits for anything but a renewal.
+    var areRenewals: Bool {
+        queue.allSatisfy { call in if case .renew = call.work { true } else { false } }
+    }
+
     mutating func add(_ call: LeaseCall) {
         queue.append(call)
     }

@@ -58,7 +58,8 @@ struct HintRounds: Sendable {
         var startedAt: Instant
     }
 
-    private var last: UInt64 = 0
+    /// The number of the latest round; from 1.
+    private(set) var last: UInt64 = 0
     /// Rounds up to here began in an earlier reign: whether they were heard is no longer known.
     private var voidThrough: UInt64 = 0
     private(set) var open: [Round] = []

@@ -19,7 +19,7 @@ extension MemberReplica {
         raft.configuration.voters.filter { $0 != configuration.member }
     }
 
-    private func isMajority(_ members: [MemberID]) -> Bool {
+    func isMajority(_ members: [MemberID]) -> Bool {
         JointQuorum(raft.configuration).outcome { members.contains($0) ? true : nil } == .won
     }
 

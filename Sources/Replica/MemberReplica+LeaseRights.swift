@@ -13,6 +13,7 @@ extension MemberReplica {
         guard raft.role == .leader else {
             return effects.sends.append(PeerSend(to: member, message: .leaseRefused(name)))
         }
+        for lease in leases { renewalGathering.arrived(lease, at: moment.now) }
         let work = PendingRead.Work.renewForMember(member, name, leases, arrivedAt: moment.now)
         var read = PendingRead(work: work, deadline: deadline, holders: holders)
         if store.isAuthEnabled {

@@ -23,8 +23,13 @@ extension MemberReplica {
         guard !leaseCalls.queue.isEmpty, leaseCalls.heldUntil <= moment.now else { return }
         leaseCalls.heldUntil = .zero
         if raft.role == .leader {
+            // They are gathered for the round, with those of other members.
             serveLocally(leaseCalls.takeQueue(), into: &effects)
         } else if let leader = raft.leader, leader != configuration.member {
+            renewalsDue = renewalGathering.waitsUntil(at: moment.now)
+            if renewalsDue != nil, leaseCalls.areRenewals { return }
+            renewalsDue = nil
+            renewalGathering.left()
             forward(leaseCalls.takeQueue(), to: leader, into: &effects)
         }
     }

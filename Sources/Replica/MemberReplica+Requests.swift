@@ -95,6 +95,7 @@ extension MemberReplica {
         if let refusal = store.authRefusal(of: .anyUser, by: identity) {
             return reply(.failure(refusal), to: token, into: &effects)
         }
+        if case .renew(let lease) = work { renewalGathering.arrived(lease, at: moment.now) }
         leaseCalls.add(LeaseCall(work: work, token: token, deadline: deadline, holder: identity))
     }
 

@@ -37,6 +37,9 @@ package struct MemberReplica: Sendable {
     var forwards = ForwardMemory()
     var reads = PendingReads()
     var leaseCalls = LeaseCalls()
+    var renewalGathering: RenewalGathering
+    /// Renewals are gathered, here or for the leader's next round, until then.
+    var renewalsDue: Instant?
     var tokens = SimpleTokens()
     /// In order of arrival; nearly always empty.
     var held: [HeldRequest] = []
@@ -151,6 +154,7 @@ package struct MemberReplica: Sendable {
             seed: configuration.seed, now: moment.now)
         revisionClock = RevisionClock(
             retention: configuration.retention, bytesMax: configuration.historyBytesMax)
+        renewalGathering = RenewalGathering(memory: configuration.renewalsBeforeGathering)
         hints = LeaseHints(since: moment.now)
         space = SpaceGauge(quotaBytes: configuration.quotaBytes)
         stateWritten = state.header.applied.index
@@ -163,6 +167,7 @@ package struct MemberReplica: Sendable {
         var next = min(raft.nextDeadline, hub.nextDeadline)
         next = min(next, min(writes.nextDeadline, reads.nextDeadline))
         next = min(next, min(leaseCalls.nextDeadline, snapshots.nextDeadline))
+        if let renewalsDue { next = min(next, renewalsDue) }
         if !held.isEmpty { next = min(next, heldDeadline) }
         if !committed.isEmpty, !snapshots.isInstalling { return moment.now }
         if mayExpireLeases {
@@ -196,6 +201,7 @@ package struct MemberReplica: Sendable {
         flushWrites(into: &effects)
         // Behind this step's puts.
         expireLeases()
+        renewalsDue = nil
         repeat {
             flushWrites(into: &effects)
             flushLeaseCalls(into: &effects)

@@ -63,6 +63,16 @@ struct PendingReads: Sendable {
     private(set) var abortedRounds: UInt64 = 0
     private(set) var overdueRounds: UInt64 = 0
 
+    /// The next round is for nothing but renewals.
+    var areRenewals: Bool {
+        fresh.allSatisfy { read in
+            switch read.work {
+            case .renew, .renewForMember: true
+            default: false
+            }
+        }
+    }
+
     mutating func add(_ read: PendingRead) {
         fresh.append(read)
         count += 1

@@ -48,6 +48,8 @@ package struct ReplicaConfiguration: Sendable {
     package var learnersMax = 1
     /// Requests in flight at this member; more are refused.
     package var requestsMax = 100_000
+    /// So many renewals in a row, close together and of different leases, and those that follow are gathered; above 0.
+    package var renewalsBeforeGathering = 16
     /// How long a token of a login lives without being used (etcd's `--auth-token-ttl`).
     package var tokenLifetime = TimeSpan.seconds(300)
     /// How often members compare the digests of their states, when anything has changed; zero: never.

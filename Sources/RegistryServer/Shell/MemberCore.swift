@@ -167,15 +167,24 @@ final class MemberCore: RegistryService, @unchecked Sendable {
         dispatch()
         let took = MonotonicClock.now() - started
         let isSlow = slowStep > .zero && took > slowStep
-        metrics.recordStep(events: events.count, took: took, isSlow: isSlow, replica: replica)
+        let state = MemberCore.look(at: &replica)
+        metrics.recordStep(events: events.count, took: took, isSlow: isSlow, gauges: state.gauges)
         if isSlow { reportSlowStep(events: events.count, took: took, at: started) }
         // What is fatal stays, for the core's thread, which ends the member.
         guard effects.fatal == nil else { return inbox.end(events, deadline: .zero) }
         effects.reset()
-        if replica.raft.lastIndex.number > replica.raft.commitIndex.number + MemberCore.entriesOneByOne {
-            busyUntil = started + MemberCore.busySpell
-        }
-        inbox.end(events, deadline: replica.nextDeadline, isBusy: started < busyUntil)
+        if state.hasManyUncommitted { busyUntil = started + MemberCore.busySpell }
+        inbox.end(events, deadline: state.deadline, isBusy: started < busyUntil)
+    }
+
+    /// By reference: reading through the property would copy the replica, with a retain for everything it has.
+    private static func look(
+        at replica: inout MemberReplica
+    ) -> (gauges: ReplicaGauges, deadline: Instant, hasManyUncommitted: Bool) {
+        (
+            replica.gauges, replica.nextDeadline,
+            replica.raft.lastIndex.number > replica.raft.commitIndex.number + MemberCore.entriesOneByOne
+        )
     }
 
     /// At most one line a second: a machine that is too slow is not helped by more of them.

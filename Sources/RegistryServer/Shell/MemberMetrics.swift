@@ -73,8 +73,7 @@ final class MemberMetrics: Sendable {
     var snapshot: Values { values.withLock { $0 } }
 
     /// - Parameter isSlow: whether it took longer than the operator finds right.
-    func recordStep(events: Int, took: TimeSpan, isSlow: Bool, replica: borrowing MemberReplica) {
-        let gauges = replica.gauges
+    func recordStep(events: Int, took: TimeSpan, isSlow: Bool, gauges: ReplicaGauges) {
         values.withLock { values in
             values.steps += 1
             values.events += UInt64(events)
