@@ -12,7 +12,8 @@ final class KeepAliveStream: ServerCallHandler, EndableStream {
     private static let unsentBytesMax = 256 * 1024
 
     private let call: ServerCall
-    private unowned let door: EtcdFrontDoor
+    /// Held while the call lives, which the door forgets when it closes: an unowned one costs at every renewal.
+    private let door: EtcdFrontDoor
     private let counters: MethodCounters
     private var context: RequestContext
 

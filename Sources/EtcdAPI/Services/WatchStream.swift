@@ -15,7 +15,8 @@ final class WatchStream: ServerCallHandler, EndableStream {
     private static let copiedBytesMax = 1024
 
     private let call: ServerCall
-    private unowned let door: EtcdFrontDoor
+    /// Held while the call lives, which the door forgets when it closes: an unowned one costs at every delivery.
+    private let door: EtcdFrontDoor
     private let counters: MethodCounters
     /// The stream's number in the door's slab; set right after insertion.
     var number: UInt64 = 0
@@ -213,10 +214,10 @@ final class WatchStream: ServerCallHandler, EndableStream {
     func settle() {
         isUnsettled = false
         guard call.bufferedBytes <= call.drainMark else { return }
-        let options = door.options
-        if unreportedEvents >= options.consumedEventsBatch || unreportedBytes >= options.consumedBytesBatch {
-            reportConsumed()
-        }
+        guard
+            unreportedEvents >= door.options.consumedEventsBatch || unreportedBytes >= door.options.consumedBytesBatch
+        else { return }
+        reportConsumed()
     }
 
     func drained(_ call: ServerCall) {
