@@ -53,3 +53,5 @@ class File(unittest.TestCase):
             Thresholds(self.path, "x86_64")
 
 
+if __name__ == "__main__":
+    unittest.main()
