@@ -32,7 +32,6 @@ struct SoleMember {
             now = max(now, replica.nextDeadline)
             take([])
         }
-        // Its own entry in the list of members is written by now.
         guard replica.raft.isEstablishedLeader else { throw MicroFailure("the only member does not lead") }
     }
 

@@ -51,8 +51,8 @@ def verdict(options, thresholds, benchmarks, counts, failures):
     rows, worse, better = compare(thresholds.instructions, counts)
     print(f"{'benchmark':20} {'instructions':>12} {'recorded':>12}")
     print("\n".join(rows), flush=True)
-    if not options.only:
-        failures = failures + unmatched(thresholds.instructions, [one.name for one in benchmarks], SHOWN)
+    chosen = [name for name in thresholds.instructions if options.only in name]
+    failures = failures + unmatched(chosen, [one.name for one in benchmarks], SHOWN)
     for text in better:
         complain(f"better: {text}; bin/micro --record keeps it so")
     for text in failures + worse:

@@ -4,8 +4,8 @@ import json
 
 from counting import Failure
 
-# Run to run nothing changes; another place of the working copy moves a figure by up to half a percent, and a change
-# elsewhere that the compiler inlines differently by one or two.
+# The same program counts the same to a tenth of a percent. The rest is room for what the compiler decides otherwise
+# because of a change elsewhere.
 TOLERANCE = 0.05
 
 

@@ -27,9 +27,9 @@ class Verdict(unittest.TestCase):
         self.assertIn("-10.0%", better[0])
 
     def test_names_must_match_both_ways(self):
-        self.assertEqual(unmatched({"a": 1}, ["a"], "file"), [])
-        self.assertIn("b: not in file", unmatched({"a": 1}, ["a", "b"], "file")[0])
-        self.assertIn("a: in file", unmatched({"a": 1}, [], "file")[0])
+        self.assertEqual(unmatched(["a"], ["a"], "file"), [])
+        self.assertIn("b: not in file", unmatched(["a"], ["a", "b"], "file")[0])
+        self.assertIn("a: in file", unmatched(["a"], [], "file")[0])
 
 
 class File(unittest.TestCase):
