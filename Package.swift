@@ -6,6 +6,9 @@ let fuzzing = Context.environment["GANGLION_FUZZ"] ?? ""
 /// What tells libFuzzer which branches of our modules an input has reached.
 let coverage: [SwiftSetting] = fuzzing == "guided" ? [.unsafeFlags(["-sanitize=fuzzer"]), .define("GUIDED")] : []
 
+/// Set by bin/micro alone: whether the micro benchmarks are among the targets (docs/benchmarks/README.md).
+let hasMicroBenchmarks = Context.environment["GANGLION_MICRO"] != nil
+
 /// What every target is compiled with: Swift 6 mode is the default at this tools version.
 let strict: [SwiftSetting] =
     coverage + [
@@ -273,4 +276,18 @@ if !fuzzing.isEmpty {
             ],
             path: "Fuzzing", exclude: ["Corpus", "README.md", "CFuzzing"], swiftSettings: strict),
     ]
+}
+
+// It looks into modules, which only builds with -enable-testing allow.
+if hasMicroBenchmarks {
+    package.targets.append(
+        .executableTarget(
+            name: "microbench",
+            dependencies: [
+                "GRPC", "EtcdAPI", "EtcdProto", "Transport", "Storage", "Replica", "Raft", "KVStore", "Watch",
+                "RegistryModel", "Primitives", arguments, nio, nioEmbedded, protobuf,
+            ],
+            path: "Benchmarks/Micro", exclude: ["Runner", "thresholds.json"], swiftSettings: strict,
+            // Debian 12's valgrind cannot read the toolchain's debug information.
+            linkerSettings: programLinking + [.unsafeFlags(["-Xlinker", "--strip-debug"])]))
 }

@@ -75,6 +75,12 @@ struct Wall {
         Wall("simulate", .program, ["Simulator", "Primitives", "ArgumentParser"]),
         Wall("etcdload", .program, ["GRPC", "ArgumentParser", "NIOCore", "NIOPosix", "DequeModule"]),
         Wall(
+            "microbench", .program,
+            [
+                "GRPC", "EtcdAPI", "EtcdProto", "Transport", "Storage", "Replica", "Raft", "KVStore", "Watch",
+                "RegistryModel", "Primitives", "ArgumentParser", "NIOCore", "NIOEmbedded", "SwiftProtobuf",
+            ]),
+        Wall(
             "fuzz", .program,
             [
                 "GRPC", "EtcdAPI", "EtcdProto", "Transport", "Replica", "Raft", "KVStore", "Watch", "AgentShell",
