@@ -97,7 +97,6 @@ final class ReadyMember: RegistryService, @unchecked Sendable {
     /// In the order of their creation.
     private(set) var watches: [StreamID] = []
     private(set) var putBytes = 0
-    private(set) var consumed = 0
 
     func attach(_ sink: any ReplySink) -> UInt32 {
         self.sink = sink
@@ -117,9 +116,6 @@ final class ReadyMember: RegistryService, @unchecked Sendable {
         case .watchCreate(let stream, _):
             watches.append(stream)
             body = .watchCreated(watchID: 0)
-        case .watchConsumed(_, let events):
-            consumed += events
-            return
         default: return
         }
         let reply = Reply(outcome: .success(body), revision: Revision(123_456), term: Term(7))

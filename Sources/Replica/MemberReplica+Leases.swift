@@ -26,10 +26,7 @@ extension MemberReplica {
             // They are gathered for the round, with those of other members.
             serveLocally(leaseCalls.takeQueue(), into: &effects)
         } else if let leader = raft.leader, leader != configuration.member {
-            renewalsDue = renewalGathering.waitsUntil(at: moment.now)
-            if renewalsDue != nil, leaseCalls.areRenewals { return }
-            renewalsDue = nil
-            renewalGathering.left()
+            if holdsRenewals(if: leaseCalls.areRenewals) { return }
             forward(leaseCalls.takeQueue(), to: leader, into: &effects)
         }
     }

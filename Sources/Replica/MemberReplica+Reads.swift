@@ -21,13 +21,8 @@ extension MemberReplica {
     /// Everything that arrived in this step shares one round.
     mutating func startReadRound(into effects: inout ReplicaEffects) {
         guard !reads.fresh.isEmpty else { return }
-        if raft.role == .leader {
-            renewalsDue = renewalGathering.waitsUntil(at: moment.now)
-            // A round with anything else in it, or one that asks nobody, begins at once.
-            if renewalsDue != nil, reads.areRenewals, !isMajority([configuration.member]) { return }
-            renewalsDue = nil
-            renewalGathering.left()
-        }
+        // A round with anything else in it, or one that asks nobody, begins at once.
+        if raft.role == .leader, holdsRenewals(if: reads.areRenewals && !isMajority([configuration.member])) { return }
         let hintRound = announceRenewals(reads.fresh.flatMap(\.renewed), into: &effects)
         reads.startRound(raft.requestRead(at: moment.now, into: &raftEffects), hintRound: hintRound)
     }

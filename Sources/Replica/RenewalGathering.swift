@@ -54,3 +54,14 @@ struct RenewalGathering: Sendable {
         return since + RenewalGathering.span
     }
 }
+
+extension MemberReplica {
+    /// Whether the renewals that wait here go on waiting; if not, they count as on their way.
+    mutating func holdsRenewals(if mayWait: Bool) -> Bool {
+        renewalsDue = renewalGathering.waitsUntil(at: moment.now)
+        if mayWait, renewalsDue != nil { return true }
+        renewalsDue = nil
+        renewalGathering.left()
+        return false
+    }
+}

@@ -20,8 +20,14 @@ class Thresholds:
             self.machines = {}
         except ValueError as error:
             raise Failure(f"{path}: {error}")
-        own = self.machines.get(machine, {})
-        self.instructions, self.tools = own.get("instructions", {}), own.get("tools", {})
+        try:
+            own = self.machines.get(machine, {})
+            self.instructions, self.tools = own.get("instructions", {}), own.get("tools", {})
+            strange = [name for name, figure in self.instructions.items() if type(figure) is not int or figure < 1]
+        except AttributeError:
+            raise Failure(f"{path}: not figures by machine, as bin/micro --record writes them")
+        if strange:
+            raise Failure(f"{path}: {', '.join(strange)}: not a whole number above 0")
 
     def record(self, counts, tools):
         figures = {name: round(count) for name, count in sorted(counts.items())}

@@ -52,6 +52,16 @@ class File(unittest.TestCase):
         with self.assertRaisesRegex(Failure, "thresholds.json"):
             Thresholds(self.path, "x86_64")
 
+    def test_what_has_another_shape_is_named(self):
+        for text, says in [
+                ("[]", "by machine"), ('{"x86_64": 1}', "by machine"), ('{"x86_64": {"instructions": []}}', "by machine"),
+                ('{"x86_64": {"instructions": {"put": 0}}}', "put: not"),
+                ('{"x86_64": {"instructions": {"put": "1"}}}', "put: not")]:
+            with open(self.path, "w") as file:
+                file.write(text)
+            with self.assertRaisesRegex(Failure, f"thresholds.json.*{says}"):
+                Thresholds(self.path, "x86_64")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -91,6 +91,7 @@ struct ScenarioOption {
             number("snapshot-count", \.snapshotCount), number("trailing-entries", \.trailingEntries),
             number("clients", \.clients), span("pause-mean", \.pauseMean), number("keys", \.keys),
             number("value-bytes-max", \.valueBytesMax), number("lease-ttl-ms", \.leaseTTLMilliseconds),
+            number("renewals-before-gathering", \.renewalsBeforeGathering),
             every("membership-every", \.membershipEvery), span("digest-interval", \.digestInterval),
             number("rot", \.rot), every("full-disk-every", \.fullDiskEvery),
             every("pause-every", \.pauseEvery), span("pause-max", \.pauseMax), every("hang-every", \.hangEvery),
@@ -153,6 +154,7 @@ extension SimulationOptions {
         options.snapshotCount = draw.within(60...150)
         options.trailingEntries = Int(draw.within(20...60))
         options.leaseTTLMilliseconds = 2_000
+        options.renewalsBeforeGathering = 16
         options.digestInterval = .seconds(1)
         options.rare.clear()
         return options

@@ -50,6 +50,8 @@ package struct SimulationOptions: Sendable {
     package var keys: Int
     package var valueBytesMax: Int
     package var leaseTTLMilliseconds: Int64
+    /// Renewals of different leases in a row, after which members gather them.
+    package var renewalsBeforeGathering: Int
     /// Mean time between changes of the membership; nil: none.
     package var membershipEvery: TimeSpan?
     /// How often members compare their states.
@@ -130,6 +132,8 @@ package struct SimulationOptions: Sendable {
         keys = Int(draw.within(1...40))
         valueBytesMax = Int(draw.within(16...2_000))
         leaseTTLMilliseconds = draw.within(500...4_000)
+        // There are not as many leases here as where gathering pays; it must hold all the same.
+        renewalsBeforeGathering = seed % 3 == 0 ? 1 : 16
         membershipEvery = draw.chance(1, in: 2) ? span(500_000, 6_000_000) : nil
         digestInterval = span(200_000, 3_000_000)
         rot = draw.chance(1, in: 2) && members >= 3 ? draw.below(257) : 0
@@ -198,7 +202,7 @@ extension SimulationOptions: CustomStringConvertible {
             restart<=\(text(restartAfterMax)) powerLoss=\(powerLoss)/256 midWrite=\(midWrite)/256 mass=\(massCrashes) \
             disk=\(text(diskLatencyMin))+\(text(diskLatencyMean)) drift<=\(clockDriftMax)ppm segment=\(segmentBytes) \
             snapshot=\(snapshotCount) trailing=\(trailingEntries) clients=\(clients) pause=\(text(pauseMean)) \
-            keys=\(keys) value<=\(valueBytesMax) ttl=\(leaseTTLMilliseconds)ms \
+            keys=\(keys) value<=\(valueBytesMax) ttl=\(leaseTTLMilliseconds)ms gather>=\(renewalsBeforeGathering) \
             membership=\(text(membershipEvery)) digests=\(text(digestInterval)) rot=\(rot)/256 \
             full=\(text(fullDiskEvery)) leaseReads=\(leaseReads) pauses=\(text(pauseEvery))x\(text(pauseMax)) \
             hangs=\(text(hangEvery))x\(text(hangMax)) slow=\(text(slowLinkEvery)) failedSyncs=\(text(failedSyncEvery)) \

@@ -113,8 +113,7 @@ extension World {
             configuration.snapshotCount = options.snapshotCount
             configuration.minLeaseTTLMilliseconds = 100
             configuration.digestInterval = options.digestInterval
-            // There are not as many leases here as where gathering pays; it must hold all the same.
-            configuration.renewalsBeforeGathering = options.seed % 3 == 0 ? 1 : 16
+            configuration.renewalsBeforeGathering = options.renewalsBeforeGathering
             configuration.watchLimits = options.load.watchLimits
             configuration.storeLimits.windowRevisionsMax = options.load.windowRevisionsMax
             configuration.storeLimits.largeKeys = options.load.largeKeys
