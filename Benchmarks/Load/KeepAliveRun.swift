@@ -10,6 +10,8 @@ final class KeepAliveRun {
         /// Renewals a second over all streams; nil: the windows stay full.
         var rate: Double?
         var leases = 288
+        /// Id of the first lease, where they have been granted already.
+        var firstLease: UInt64?
         var ttlSeconds = 60
         var warmup = TimeAmount.seconds(1)
         var duration = TimeAmount.seconds(5)
@@ -37,6 +39,20 @@ final class KeepAliveRun {
     }
 
     static func run(_ fleet: Fleet, _ plan: Plan) async throws -> Summary {
+        let leases: [UInt64]
+        if let first = plan.firstLease {
+            leases = Array(first..<first + UInt64(plan.leases))
+        } else {
+            leases = try await grant(fleet, plan)
+        }
+        return try await fleet.loop.flatSubmit { [leases] in
+            let run = KeepAliveRun(fleet, plan, leases: leases)
+            run.start()
+            return run.promise.futureResult
+        }.get()
+    }
+
+    private static func grant(_ fleet: Fleet, _ plan: Plan) async throws -> [UInt64] {
         var leases: [UInt64] = []
         for start in stride(from: 0, to: plan.leases, by: 256) {
             let calls = (start..<min(start + 256, plan.leases)).map { number in
@@ -54,11 +70,7 @@ final class KeepAliveRun {
             }
         }
         guard leases.count == plan.leases else { throw LoadFailure("a lease was granted without an id") }
-        return try await fleet.loop.flatSubmit { [leases] in
-            let run = KeepAliveRun(fleet, plan, leases: leases)
-            run.start()
-            return run.promise.futureResult
-        }.get()
+        return leases
     }
 
     private func start() {
@@ -92,8 +104,9 @@ final class KeepAliveRun {
         sent += 1
     }
 
-    private func answered(_ stream: Stream) {
+    private func answered(_ stream: Stream, _ message: [UInt8]) {
         guard let due = stream.pending.popFirst() else { return }
+        if !Messages.isAlive(message) { errors["a lease has ended", default: 0] += 1 }
         let now = fleet.loop.now
         renewed += 1
         if measured.contains(due) { latencies.record(now - due) }
@@ -121,7 +134,7 @@ final class KeepAliveRun {
 
         init(_ run: KeepAliveRun) { self.run = run }
 
-        func messageReceived(_ message: [UInt8], _ call: ClientCall) { run?.answered(self) }
+        func messageReceived(_ message: [UInt8], _ call: ClientCall) { run?.answered(self, message) }
 
         func ended(_ status: GRPCStatus, _ trailers: Metadata, _ call: ClientCall) {
             run?.errors["stream ended, \(status.code): \(status.message)", default: 0] += 1

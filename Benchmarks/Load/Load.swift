@@ -14,7 +14,10 @@ struct LoadFailure: Error, CustomStringConvertible {
         abstract: "Puts load on any etcd v3 endpoints and prints what it came to, as one line of JSON.",
         discussion:
             "Times are in microseconds. One thread: a generator that takes more than the members is measured itself.",
-        subcommands: [PutCommand.self, RangeCommand.self, KeepAliveCommand.self, WatchCommand.self])
+        subcommands: [
+            PutCommand.self, RangeCommand.self, KeepAliveCommand.self, WatchCommand.self, FillCommand.self,
+            GrantCommand.self,
+        ])
 }
 
 struct UnaryOptions: ParsableArguments {
@@ -35,12 +38,17 @@ struct UnaryOptions: ParsableArguments {
         if let rate, rate <= 0 { throw ValidationError("--rate must be above 0") }
     }
 
-    func run(_ kind: MessageSource.Kind) async throws {
+    /// - Parameter watches: watches elsewhere that are open meanwhile.
+    func run(_ kind: MessageSource.Kind, watches: Int = 0) async throws {
         var plan = UnaryRun.Plan()
         (plan.window, plan.rate) = (window, rate)
         (plan.warmup, plan.duration) = (fleet.warmup.amount, fleet.seconds.amount)
         let connected = try await Fleet.connect(fleet)
-        print(try await UnaryRun.run(connected, plan, MessageSource(kind, keys: keys)).printed())
+        let source = MessageSource(kind, keys: keys)
+        print(
+            try await Bystanders.beside(
+                { [plan] in try await UnaryRun.run(connected, plan, source) }, count: watches, fleet
+            ).printed())
     }
 }
 
@@ -52,13 +60,17 @@ struct PutCommand: AsyncParsableCommand {
     @Option(help: "Bytes of each value.")
     var valueBytes = 256
 
+    @Option(help: "Watches of keys that are not put, open meanwhile on connections of their own.")
+    var watches = 0
+
     func validate() throws {
         guard (0...10_000_000).contains(valueBytes) else {
             throw ValidationError("--value-bytes must be 0 to 10000000")
         }
+        guard (0...1_000_000).contains(watches) else { throw ValidationError("--watches must be 0 to 1000000") }
     }
 
-    func run() async throws { try await options.run(.put(valueBytes: valueBytes)) }
+    func run() async throws { try await options.run(.put(valueBytes: valueBytes), watches: watches) }
 }
 
 struct RangeCommand: AsyncParsableCommand {
@@ -90,7 +102,10 @@ struct KeepAliveCommand: AsyncParsableCommand {
     @Option(help: "Leases, renewed in turn.")
     var leases = 288
 
-    @Option(help: "Seconds that each lease lives.")
+    @Option(help: "Id of the first lease, where grant has granted them; otherwise they are granted first.")
+    var first: UInt32?
+
+    @Option(help: "Seconds that each lease lives that is granted here.")
     var ttl = 60
 
     func validate() throws {
@@ -102,8 +117,8 @@ struct KeepAliveCommand: AsyncParsableCommand {
 
     func run() async throws {
         let plan = KeepAliveRun.Plan(
-            streams: streams, window: window, rate: rate, leases: leases, ttlSeconds: ttl,
-            warmup: fleet.warmup.amount, duration: fleet.seconds.amount)
+            streams: streams, window: window, rate: rate, leases: leases, firstLease: first.map(UInt64.init),
+            ttlSeconds: ttl, warmup: fleet.warmup.amount, duration: fleet.seconds.amount)
         print(try await KeepAliveRun.run(try await Fleet.connect(fleet), plan).printed())
     }
 }

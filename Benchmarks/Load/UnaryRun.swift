@@ -17,7 +17,7 @@ struct MessageSource: Sendable {
         self.kind = kind
         self.keys = keys
         if case .put(let count) = kind {
-            value = (0..<count).map { UInt8(ascii: "a") &+ UInt8(truncatingIfNeeded: $0 % 26) }
+            value = MessageSource.value(bytes: count)
         } else {
             value = []
         }
@@ -26,6 +26,10 @@ struct MessageSource: Sendable {
     var path: String {
         if case .put = kind { return Messages.put }
         return Messages.range
+    }
+
+    static func value(bytes count: Int) -> [UInt8] {
+        (0..<count).map { UInt8(ascii: "a") + UInt8($0 % 26) }
     }
 
     static func key(_ number: Int) -> [UInt8] {
