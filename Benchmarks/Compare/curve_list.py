@@ -15,7 +15,7 @@ class Curve:
     def __init__(self, name, quantity, points, works, about, prepare=None, size=lambda x: 3, unit=str):
         self.name, self.quantity, self.points, self.works, self.about = name, quantity, points, works, about
         self.prepare, self.size, self.unit = prepare, size, unit
-        """`prepare(tools, side, x)` comes before the work of a point; `size(x)`: members; `unit(x)`: x as one reads it."""
+        """`prepare(tools, side, x)` comes before the work of a point; `size(x)`: members; `unit(x)`: x in words."""
 
 
 class Work:
@@ -112,9 +112,9 @@ def keys(full):
             Work("put", puts("--keys", same, "--value-bytes", str(KEY_VALUE_BYTES))),
             Work("range", ranges("--keys", same)),
         ],
-        f"Single-key puts and linearizable ranges of random keys with values of {KEY_VALUE_BYTES} B, 9 connections × 32 "
-        "in flight. Store: the largest member once the keys are there, before the work of the point; etcd's files "
-        "have room beyond what is used, and its history grows with all puts before.",
+        f"Single-key puts and linearizable ranges of random keys with values of {KEY_VALUE_BYTES} B, 9 connections × "
+        "32 in flight. Store: the largest member once the keys are there, before the work of the point; both have log "
+        "files beyond what is used, and the history of all puts before.",
         prepare=prepare, unit=grouped)
 
 

@@ -65,7 +65,10 @@ def series(entry, work, kind, name):
 
 def table(curve, entry, work):
     names = figures_of(work)
-    heads = [f"{said}: {FIGURES[name]}" if name == names[0] else FIGURES[name] for said in SIDES.values() for name in names]
+    heads = [
+        f"{said}: {FIGURES[name]}" if name == names[0] else FIGURES[name]
+        for said in SIDES.values() for name in names
+    ]
     lines = [f"| {curve.quantity} | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     columns = [dict(series(entry, work, kind, name)) for kind in SIDES for name in names]
     for point in entry["points"]:
@@ -75,10 +78,12 @@ def table(curve, entry, work):
 
 
 def section(curve, entry, knees=""):
-    parts = [f"## {curve.quantity[0].upper()}{curve.quantity[1:]}", curve.about, f"{entry['about']}; median (lowest–highest)."]
-    parts.append(f"![{curve.quantity}]({curve_plot.file_name(curve)})")
+    parts = [
+        f"## {capital(curve.quantity)}", curve.about, f"{entry['about']}; median (lowest–highest).",
+        f"![{curve.quantity}]({curve_plot.file_name(curve)})",
+    ]
     for work in curve.works:
-        parts += [f"**{work.name[0].upper()}{work.name[1:]}**", table(curve, entry, work)]
+        parts += [f"**{capital(work.name)}**", table(curve, entry, work)]
     gaps = [line for kind in SIDES for line in missing(curve, entry, kind)]
     if gaps:
         parts.append("Missing, with the reason:\n\n" + "\n".join(f"- `{line}`" for line in gaps))
@@ -87,12 +92,17 @@ def section(curve, entry, knees=""):
     return "\n\n".join(parts) + "\n"
 
 
+def capital(text):
+    return text[0].upper() + text[1:]
+
+
 # Files
 
 HEAD = """# Scaling curves
 
 Written by `make bench-curves`; what explains the knees is written by people in [knees.md](knees.md) and copied here.
-Both axes are logarithmic; bands are from the lowest to the highest round. How it is measured: [README.md](README.md).
+Both axes are logarithmic; the bands are from the lowest to the highest round. How it is measured:
+[README.md](README.md).
 """
 
 
@@ -123,6 +133,7 @@ def write(folder, curves, record):
         file.write("\n")
     known = [curve for curve in curves if curve.name in record]
     with open(os.path.join(folder, "curves.md"), "w") as file:
-        file.write("\n".join([HEAD, *(section(curve, record[curve.name], knees.get(curve.name, "")) for curve in known)]))
+        file.write("\n".join([HEAD] + [
+            section(curve, record[curve.name], knees.get(curve.name, "")) for curve in known]))
     for curve in known:
         curve_plot.plot(curve, record[curve.name], os.path.join(folder, curve_plot.file_name(curve)))

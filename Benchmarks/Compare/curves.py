@@ -19,9 +19,9 @@ SIDES = {"etcd": "etcd", "ganglion": "Ganglion"}
 def arguments():
     names = ", ".join(curve.name for curve in curves())
     parser = argparse.ArgumentParser(prog="bin/bench curves", description=(
-        "Starts members of Debian's etcd and as many of ours on loopback for each curve and round, and measures both in "
-        f"turn at each point. Curves: {names}. What is reported is the median of the rounds."))
-    parser.add_argument("--rounds", type=int, default=3, help="fresh members each round (default 3)")
+        "Starts members of Debian's etcd and as many of ours on loopback for each curve and round, and measures both "
+        f"in turn at each point. Curves: {names}. What is reported is the median of the rounds."))
+    parser.add_argument("--rounds", type=int, default=2, help="fresh members each round (default 2)")
     parser.add_argument("--seconds", type=float, default=2, help="of load for each side and point (default 2)")
     parser.add_argument("--only", default="", help="curves whose name contains this")
     parser.add_argument("--at", default="", help="only these points of each curve, separated by commas")

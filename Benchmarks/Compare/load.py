@@ -3,10 +3,15 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
+import threading
 
 from cluster import Failure, Refused
+
+
+SECONDS_MAX = 300
 
 
 class Outcome:
@@ -23,20 +28,30 @@ class Outcome:
 
 def etcdload(program, cluster, arguments, endpoints=None, is_write=False, is_complete=False):
     """`is_complete`: less than what was offered is a failure."""
-    before, revision = cluster.processor_seconds(), cluster.revision()
-    words = [program, *arguments, "--endpoints", endpoints or cluster.endpoints]
-    try:
-        ended = subprocess.run(words, capture_output=True, text=True, timeout=300)
-    except subprocess.TimeoutExpired:
-        raise Refused(f"{cluster.kind}: {' '.join(arguments)}: no end within 300 s") from None
-    spent = cluster.processor_seconds() - before
-    if ended.returncode != 0:
+    words = [program, *arguments, "--wait", "--endpoints", endpoints or cluster.endpoints]
+    with subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        timer = threading.Timer(SECONDS_MAX, process.kill)
+        timer.start()
+        try:
+            # Connections, watches and leases are there then: they are not what processor time is measured for.
+            process.stdout.readline()
+            revision = cluster.revision()
+            before = cluster.processor_seconds()
+            output, errors = process.communicate("\n")
+            spent = cluster.processor_seconds() - before
+        finally:
+            timer.cancel()
+            process.kill()
+    if process.returncode == -signal.SIGKILL:
+        raise Refused(f"{cluster.kind}: {' '.join(arguments)}: no end within {SECONDS_MAX} s")
+    if process.returncode != 0:
         # 1: the run could not be made; anything else is the generator's own trouble.
-        kind = Refused if ended.returncode == 1 else Failure
-        raise kind(f"{' '.join(words)}: {ended.stderr.strip()}")
-    result = json.loads(ended.stdout)
+        kind = Refused if process.returncode == 1 else Failure
+        raise kind(f"{cluster.kind}: {' '.join(words)}: {errors.strip()}")
+    result = json.loads(output)
     if result["errors"] or is_complete and result["done"] < result["expected"] * 0.99:
-        raise Refused(f"{cluster.kind}: {' '.join(arguments)}: {ended.stdout.strip()}")
+        raise Refused(f"{cluster.kind}: {' '.join(arguments)}: {output.strip()}")
     if is_write:
         demand_revisions(cluster, revision, result["operations"])
     return Outcome(
@@ -85,7 +100,7 @@ BODIES = {
 
 
 def h2load(program, cluster, call, requests, connections=9, window=32):
-    """One generator for each member, all at once, with its share of the connections. `requests` is a multiple of those."""
+    """One generator for each member, all at once, with its share of the connections (`requests`: a multiple of them)."""
     path, body = BODIES[call]
     with tempfile.TemporaryDirectory() as scratch:
         message = os.path.join(scratch, "message")

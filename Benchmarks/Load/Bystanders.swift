@@ -22,7 +22,8 @@ final class Bystanders {
     }
 
     /// Does `work` while `count` watches are open; what went wrong with them is among its errors.
-    static func beside(_ work: () async throws -> Summary, count: Int, _ options: FleetOptions) async throws -> Summary {
+    static func beside(_ work: () async throws -> Summary, count: Int, _ options: FleetOptions) async throws -> Summary
+    {
         guard count > 0 else { return try await work() }
         var own = options
         own.connections = (count + streamsPerConnection - 1) / streamsPerConnection

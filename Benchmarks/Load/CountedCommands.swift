@@ -1,24 +1,13 @@
 import ArgumentParser
 
 struct CountedOptions: ParsableArguments {
-    @Option(help: "HOST:PORT of the members, separated by commas; connections go to them in turn.")
-    var endpoints: String
-
-    @Option(help: "Connections, 1 to 20000.")
-    var connections = 9
+    @OptionGroup var fleet: FleetOptions
 
     @Option(help: "Calls that each connection keeps open.")
     var window = 8
 
     func validate() throws {
         guard (1...100_000).contains(window) else { throw ValidationError("--window must be 1 to 100000") }
-        try fleet().validate()
-    }
-
-    func fleet() -> FleetOptions {
-        var options = FleetOptions()
-        (options.endpoints, options.connections, options.seconds, options.warmup) = (endpoints, connections, 1, 0)
-        return options
     }
 }
 
@@ -40,7 +29,9 @@ struct FillCommand: AsyncParsableCommand {
     var valueBytes = 256
 
     func validate() throws {
-        guard first >= 0, keys > first else { throw ValidationError("--keys must be above --first, and that 0 or more") }
+        guard first >= 0, keys > first else {
+            throw ValidationError("--keys must be above --first, and that 0 or more")
+        }
         guard (0...1_500_000).contains(valueBytes) else {
             throw ValidationError("--value-bytes must be 0 to 1500000")
         }
@@ -57,7 +48,7 @@ struct FillCommand: AsyncParsableCommand {
             return Messages.txn(
                 puts: (start..<min(start + batch, keys)).map { Messages.put(key: MessageSource.key($0), value: value) })
         }
-        print(try await CountedRun.run(try await Fleet.connect(options.fleet()), plan).printed())
+        print(try await CountedRun.run(try await Fleet.connect(options.fleet), plan).printed())
     }
 }
 
@@ -77,7 +68,9 @@ struct GrantCommand: AsyncParsableCommand {
     var ttl = 60
 
     func validate() throws {
-        guard first > 0, leases > 0, ttl > 0 else { throw ValidationError("--first, --leases and --ttl must be above 0") }
+        guard first > 0, leases > 0, ttl > 0 else {
+            throw ValidationError("--first, --leases and --ttl must be above 0")
+        }
     }
 
     func run() async throws {
@@ -85,6 +78,6 @@ struct GrantCommand: AsyncParsableCommand {
         let plan = CountedRun.Plan(path: Messages.leaseGrant, count: leases, window: options.window) { number in
             Messages.leaseGrant(ttlSeconds: ttl, id: first + UInt64(number))
         }
-        print(try await CountedRun.run(try await Fleet.connect(options.fleet()), plan).printed())
+        print(try await CountedRun.run(try await Fleet.connect(options.fleet), plan).printed())
     }
 }

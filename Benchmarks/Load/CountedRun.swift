@@ -29,7 +29,8 @@ final class CountedRun {
 
     /// The summary's `operations` are the calls that succeeded, and `expected` all of them.
     static func run(_ fleet: Fleet, _ plan: Plan) async throws -> Summary {
-        try await fleet.loop.flatSubmit {
+        fleet.ready()
+        return try await fleet.loop.flatSubmit {
             let run = CountedRun(fleet, plan)
             run.start()
             return run.promise.futureResult

@@ -45,6 +45,7 @@ final class KeepAliveRun {
         } else {
             leases = try await grant(fleet, plan)
         }
+        fleet.ready()
         return try await fleet.loop.flatSubmit { [leases] in
             let run = KeepAliveRun(fleet, plan, leases: leases)
             run.start()
@@ -91,7 +92,8 @@ final class KeepAliveRun {
     private func tick() {
         let now = fleet.loop.now
         guard now < measured.upperBound, let rate = plan.rate else { return }
-        let due = Int(Double(now - begin) * rate / 1e9)
+        // The first one is due at once.
+        let due = Int(Double(now - begin) * rate / 1e9) + 1
         while sent < due {
             renew(streams[sent % streams.count], due: begin + .nanoseconds(Int64(Double(sent) * 1e9 / rate)))
         }

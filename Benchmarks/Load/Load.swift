@@ -22,6 +22,7 @@ struct LoadFailure: Error, CustomStringConvertible {
 
 struct UnaryOptions: ParsableArguments {
     @OptionGroup var fleet: FleetOptions
+    @OptionGroup var times: TimeOptions
 
     @Option(help: "Calls that each connection keeps open.")
     var window = 32
@@ -42,7 +43,7 @@ struct UnaryOptions: ParsableArguments {
     func run(_ kind: MessageSource.Kind, watches: Int = 0) async throws {
         var plan = UnaryRun.Plan()
         (plan.window, plan.rate) = (window, rate)
-        (plan.warmup, plan.duration) = (fleet.warmup.amount, fleet.seconds.amount)
+        (plan.warmup, plan.duration) = (times.warmup.amount, times.seconds.amount)
         let connected = try await Fleet.connect(fleet)
         let source = MessageSource(kind, keys: keys)
         print(
@@ -89,6 +90,7 @@ struct KeepAliveCommand: AsyncParsableCommand {
         commandName: "keepalive", abstract: "Renewals of leases over streams.")
 
     @OptionGroup var fleet: FleetOptions
+    @OptionGroup var times: TimeOptions
 
     @Option(help: "Streams.")
     var streams = 9
@@ -118,7 +120,7 @@ struct KeepAliveCommand: AsyncParsableCommand {
     func run() async throws {
         let plan = KeepAliveRun.Plan(
             streams: streams, window: window, rate: rate, leases: leases, firstLease: first.map(UInt64.init),
-            ttlSeconds: ttl, warmup: fleet.warmup.amount, duration: fleet.seconds.amount)
+            ttlSeconds: ttl, warmup: times.warmup.amount, duration: times.seconds.amount)
         print(try await KeepAliveRun.run(try await Fleet.connect(fleet), plan).printed())
     }
 }
@@ -129,6 +131,7 @@ struct WatchCommand: AsyncParsableCommand {
         abstract: "Streams that watch one prefix, and a writer below it; what is timed is put to event.")
 
     @OptionGroup var fleet: FleetOptions
+    @OptionGroup var times: TimeOptions
 
     @Option(help: "Streams with a watch each.")
     var streams = 900
@@ -151,8 +154,8 @@ struct WatchCommand: AsyncParsableCommand {
 
     func run() async throws {
         let plan = WatchRun.Plan(
-            streams: streams, rate: rate, window: window, valueBytes: valueBytes, warmup: fleet.warmup.amount,
-            duration: fleet.seconds.amount)
+            streams: streams, rate: rate, window: window, valueBytes: valueBytes, warmup: times.warmup.amount,
+            duration: times.seconds.amount)
         print(try await WatchRun.run(try await Fleet.connect(fleet), plan).printed())
     }
 }

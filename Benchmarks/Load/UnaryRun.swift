@@ -89,7 +89,8 @@ final class UnaryRun {
     }
 
     static func run(_ fleet: Fleet, _ plan: Plan, _ source: MessageSource) async throws -> Summary {
-        try await fleet.loop.flatSubmit {
+        fleet.ready()
+        return try await fleet.loop.flatSubmit {
             let run = UnaryRun(fleet, plan, source)
             run.start()
             return run.promise.futureResult
@@ -112,7 +113,8 @@ final class UnaryRun {
     private func tick() {
         let now = fleet.loop.now
         guard now < measured.upperBound, let rate = plan.rate else { return finishIfIdle() }
-        let due = Int(Double(now - begin) * rate / 1e9)
+        // The first one is due at once.
+        let due = Int(Double(now - begin) * rate / 1e9) + 1
         while sent < due {
             let at = begin + .nanoseconds(Int64(Double(sent) * 1e9 / rate))
             guard open < plan.openMax else {
