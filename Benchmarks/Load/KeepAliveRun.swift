@@ -90,13 +90,14 @@ final class KeepAliveRun {
     }
 
     private func tick() {
+        guard let rate = plan.rate else { return }
         let now = fleet.loop.now
-        guard now < measured.upperBound, let rate = plan.rate else { return }
-        // The first one is due at once.
-        let due = Int(Double(now - begin) * rate / 1e9) + 1
+        // The first one is due at once, and the last ones are sent, too, by a tick that comes late.
+        let due = Int(Double(min(now, measured.upperBound) - begin) * rate / 1e9) + 1
         while sent < due {
             renew(streams[sent % streams.count], due: begin + .nanoseconds(Int64(Double(sent) * 1e9 / rate)))
         }
+        guard now < measured.upperBound else { return }
         fleet.loop.assumeIsolated().scheduleTask(in: .milliseconds(1)) { self.tick() }
     }
 

@@ -111,10 +111,10 @@ final class UnaryRun {
     }
 
     private func tick() {
+        guard let rate = plan.rate else { return }
         let now = fleet.loop.now
-        guard now < measured.upperBound, let rate = plan.rate else { return finishIfIdle() }
-        // The first one is due at once.
-        let due = Int(Double(now - begin) * rate / 1e9) + 1
+        // The first one is due at once, and the last ones are sent, too, by a tick that comes late.
+        let due = Int(Double(min(now, measured.upperBound) - begin) * rate / 1e9) + 1
         while sent < due {
             let at = begin + .nanoseconds(Int64(Double(sent) * 1e9 / rate))
             guard open < plan.openMax else {
@@ -124,6 +124,7 @@ final class UnaryRun {
             }
             call(fleet.connections[sent % fleet.connections.count], due: at) { self.finishIfIdle() }
         }
+        guard now < measured.upperBound else { return finishIfIdle() }
         fleet.loop.assumeIsolated().scheduleTask(in: .microseconds(500)) { self.tick() }
     }
 

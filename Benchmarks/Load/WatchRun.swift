@@ -96,13 +96,14 @@ final class WatchRun {
     // MARK: The writer
 
     private func tick() {
+        guard let rate = plan.rate else { return }
         let now = fleet.loop.now
-        guard now < measured.upperBound, let rate = plan.rate else { return finishIfDone() }
-        // The first one is due at once.
-        let due = Int(Double(now - begin) * rate / 1e9) + 1
+        // The first one is due at once, and the last ones are sent, too, by a tick that comes late.
+        let due = Int(Double(min(now, measured.upperBound) - begin) * rate / 1e9) + 1
         while sent < due {
             put(due: begin + .nanoseconds(Int64(Double(sent) * 1e9 / rate))) { self.finishIfDone() }
         }
+        guard now < measured.upperBound else { return finishIfDone() }
         fleet.loop.assumeIsolated().scheduleTask(in: .microseconds(500)) { self.tick() }
     }
 
