@@ -10,7 +10,7 @@ SECONDS_A_DOOR ?= 300
 DOORS ?=
 ROUNDS ?= 5
 
-.PHONY: help setup build test bench micro demo lint format fuzz sim sim-long sim-seed sim-hashes mutants protos check-deploy clean
+.PHONY: help setup build test bench bench-curves micro demo lint format fuzz sim sim-long sim-seed sim-hashes mutants protos check-deploy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,9 @@ demo: ## the whole stack on loopback, with failures and measured times; KEEP=1 l
 
 bench: ## compare with Debian's etcd under the same load: ROUNDS=5; report in docs/benchmarks
 	@bin/bench --rounds '$(ROUNDS)' --out docs/benchmarks
+
+bench-curves: ## the same sides as one quantity after the other grows: about 15 minutes; ROUNDS=2; report in docs/benchmarks
+	@bin/bench curves $(if $(filter command environment,$(firstword $(origin ROUNDS))),--rounds '$(ROUNDS)') --out docs/benchmarks
 
 micro: ## count the instructions of small pieces of the server and compare them with what was recorded
 	@bin/micro

@@ -2,13 +2,12 @@
 
 import argparse
 import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
 
 import report
+import setting
 from cluster import Cluster, Failure, end_on_signals
 from rows import Tools, rows
 
@@ -28,12 +27,6 @@ def arguments():
     if chosen.rounds < 1 or chosen.seconds <= 0:
         parser.error("--rounds and --seconds must be above 0")
     return chosen
-
-
-def machine():
-    with open("/proc/cpuinfo") as info:
-        model = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), platform.machine())
-    return f"{os.cpu_count()} × {model}, Linux {platform.release().split('-')[0]}"
 
 
 def measure(options, chosen):
@@ -75,9 +68,8 @@ def main():
         results, memory = measure(options, chosen)
     except Failure as failure:
         sys.exit(f"** ERROR: {failure}")
-    version = subprocess.run(["etcd", "--version"], capture_output=True, text=True).stdout.splitlines()[0]
     text = (
-        f"{machine()}; {version.lower()}; three members each; {options.rounds} rounds of {options.seconds:g} s; "
+        f"{setting.machine()}; {setting.etcd()}; three members each; {options.rounds} rounds of {options.seconds:g} s; "
         f"median (lowest–highest)" + (f"; Ganglion at {options.commit}" if options.commit else "") + ".\n\n"
         + report.table(chosen, results, memory) + "\n")
     print(text)

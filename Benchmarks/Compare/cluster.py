@@ -1,5 +1,7 @@
 """Three members of one kind as processes on loopback, with the same flags for both kinds."""
 
+import base64
+import contextlib
 import json
 import os
 import shutil
@@ -11,6 +13,10 @@ import urllib.request
 
 class Failure(Exception):
     """What could not be measured, in words for the one who reads the terminal."""
+
+
+class Refused(Failure):
+    """One side would not do it, or not in time: the work can go on without it, where that is said."""
 
 
 class Member:
@@ -48,6 +54,15 @@ class Member:
                 if line.startswith("VmRSS:"):
                     return int(line.split()[1]) / 1024
         raise Failure(f"{self.endpoint} has ended; see {self.log.name}")
+
+    def disk_mib(self):
+        """What its files take up."""
+        total = 0
+        for folder, _, names in os.walk(self.folder):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    total += os.stat(os.path.join(folder, name)).st_blocks * 512
+        return total / 2**20
 
     def stop(self):
         self.process.kill()
@@ -100,11 +115,16 @@ class Cluster:
                     if member.process.poll() is not None:
                         raise Failure(f"{member.kind} on {member.endpoint} has ended; see {member.log.name}")
             if time.monotonic() > end:
-                raise Failure(f"{self.kind}: no leader within {seconds} s; see {self.members[0].log.name}")
+                raise Refused(f"{self.kind}: no leader within {seconds} s; see {self.members[0].log.name}")
             time.sleep(0.05)
 
     def revision(self):
         return int(self.leader().status()["header"]["revision"])
+
+    def put(self, key, value):
+        """Bytes, in one call at the leader."""
+        self.leader().ask(
+            "/v3/kv/put", {"key": base64.b64encode(key).decode(), "value": base64.b64encode(value).decode()})
 
     def processor_seconds(self):
         return sum(member.processor_seconds() for member in self.members)
@@ -112,6 +132,10 @@ class Cluster:
     def resident_mib(self):
         """Of the largest member."""
         return max(member.resident_mib() for member in self.members)
+
+    def disk_mib(self):
+        """Of the largest member."""
+        return max(member.disk_mib() for member in self.members)
 
 
 def end_on_signals():

@@ -2,10 +2,16 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import tempfile
+import threading
 
-from cluster import Failure
+from cluster import Failure, Refused
+
+
+SECONDS_MAX = 300
 
 
 class Outcome:
@@ -22,15 +28,30 @@ class Outcome:
 
 def etcdload(program, cluster, arguments, endpoints=None, is_write=False, is_complete=False):
     """`is_complete`: less than what was offered is a failure."""
-    before, revision = cluster.processor_seconds(), cluster.revision()
-    words = [program, *arguments, "--endpoints", endpoints or cluster.endpoints]
-    ended = subprocess.run(words, capture_output=True, text=True, timeout=300)
-    spent = cluster.processor_seconds() - before
-    if ended.returncode != 0:
-        raise Failure(f"{' '.join(words)}: {ended.stderr.strip()}")
-    result = json.loads(ended.stdout)
+    words = [program, *arguments, "--wait", "--endpoints", endpoints or cluster.endpoints]
+    with subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        timer = threading.Timer(SECONDS_MAX, process.kill)
+        timer.start()
+        try:
+            # Connections, watches and leases are there then: they are not what processor time is measured for.
+            process.stdout.readline()
+            revision = cluster.revision()
+            before = cluster.processor_seconds()
+            output, errors = process.communicate("\n")
+            spent = cluster.processor_seconds() - before
+        finally:
+            timer.cancel()
+            process.kill()
+    if process.returncode == -signal.SIGKILL:
+        raise Refused(f"{cluster.kind}: {' '.join(arguments)}: no end within {SECONDS_MAX} s")
+    if process.returncode != 0:
+        # 1: the run could not be made; anything else is the generator's own trouble.
+        kind = Refused if process.returncode == 1 else Failure
+        raise kind(f"{cluster.kind}: {' '.join(words)}: {errors.strip()}")
+    result = json.loads(output)
     if result["errors"] or is_complete and result["done"] < result["expected"] * 0.99:
-        raise Failure(f"{cluster.kind}: {' '.join(arguments)}: {ended.stdout.strip()}")
+        raise Refused(f"{cluster.kind}: {' '.join(arguments)}: {output.strip()}")
     if is_write:
         demand_revisions(cluster, revision, result["operations"])
     return Outcome(
@@ -42,6 +63,13 @@ def demand_revisions(cluster, before, count):
     made = cluster.revision() - before
     if made != count:
         raise Failure(f"{cluster.kind}: {count} puts made {made} revisions")
+
+
+def demand_values(cluster, text, count):
+    """To h2load a call that failed is a good HTTP answer, only without a value in it."""
+    received = re.search(r"\((\d+)\) data", text)
+    if not received or int(received[1]) < count * len(VALUE):
+        raise Refused(f"{cluster.kind}: not every one of {count} ranges found the value: {text}")
 
 
 def varint(value):
@@ -63,37 +91,44 @@ def framed(message):
 
 
 KEY = b"bench/0000000000"
+VALUE = b"v" * 256
 BODIES = {
-    "put": ("/etcdserverpb.KV/Put", framed(field(1, KEY) + field(2, b"v" * 256))),
+    "put": ("/etcdserverpb.KV/Put", framed(field(1, KEY) + field(2, VALUE))),
     "range": ("/etcdserverpb.KV/Range", framed(field(1, KEY))),
     "serializable range": ("/etcdserverpb.KV/Range", framed(field(1, KEY) + field(7, 1))),
 }
 
 
 def h2load(program, cluster, call, requests, connections=9, window=32):
-    """One generator for each member, all at once. A put comes first, so that ranges find something."""
+    """One generator for each member, all at once, with its share of the connections (`requests`: a multiple of them)."""
     path, body = BODIES[call]
     with tempfile.TemporaryDirectory() as scratch:
         message = os.path.join(scratch, "message")
         with open(message, "wb") as file:
             file.write(body)
-        share = requests // len(cluster.members)
-        clients = connections // len(cluster.members)
+        count = len(cluster.members)
+        clients = [connections // count + (number < connections % count) for number in range(count)]
+        shares = [requests // connections * share for share in clients]
+        if call != "put":
+            cluster.put(KEY, VALUE)
         before, revision = cluster.processor_seconds(), cluster.revision()
         running = [
             subprocess.Popen(
-                [program, f"--requests={share}", f"--clients={clients}", f"--max-concurrent-streams={window}",
-                 "--threads=1", f"--data={message}", "--header=content-type: application/grpc",
-                 "--header=te: trailers", f"--log-file={scratch}/{number}", f"http://{member.endpoint}{path}"],
+                [program, f"--requests={shares[number]}", f"--clients={clients[number]}",
+                 f"--max-concurrent-streams={window}", "--threads=1", f"--data={message}",
+                 "--header=content-type: application/grpc", "--header=te: trailers",
+                 f"--log-file={scratch}/{number}", f"http://{member.endpoint}{path}"],
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             for number, member in enumerate(cluster.members)
         ]
         texts = [process.communicate(timeout=300)[0] for process in running]
         spent = cluster.processor_seconds() - before
-        for process, text in zip(running, texts):
+        for process, text, share in zip(running, texts, shares):
             if process.returncode != 0 or f" {share} succeeded" not in text:
-                raise Failure(f"{cluster.kind}: h2load {path}: {text}")
-        done = share * len(running)
+                raise Refused(f"{cluster.kind}: h2load {path}: {text}")
+            if call != "put":
+                demand_values(cluster, text, share)
+        done = sum(shares)
         if call == "put":
             demand_revisions(cluster, revision, done)
         begun, ended, times = read_logs(scratch, len(running))

@@ -12,11 +12,11 @@ class Row:
 
 
 class Tools:
-    def __init__(self, etcdload, h2load, seconds):
-        self.etcdload, self.h2load, self.seconds = etcdload, h2load, seconds
+    def __init__(self, etcdload, h2load, seconds, warmup=1):
+        self.etcdload, self.h2load, self.seconds, self.warmup = etcdload, h2load, seconds, warmup
 
     def own(self, cluster, *arguments, **options):
-        times = ["--seconds", str(self.seconds), "--warmup", "1"]
+        times = ["--seconds", str(self.seconds), "--warmup", str(self.warmup)]
         return etcdload(self.etcdload, cluster, [*arguments, *times], **options)
 
     def unary(self, cluster, call, rate):

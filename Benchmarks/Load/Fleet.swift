@@ -1,5 +1,6 @@
 import ArgumentParser
 import GRPC
+import Glibc
 import NIOCore
 import NIOPosix
 
@@ -10,16 +11,11 @@ struct FleetOptions: ParsableArguments {
     @Option(help: "Connections, 1 to 20000.")
     var connections = 9
 
-    @Option(help: "Seconds that are measured.")
-    var seconds = 5.0
-
-    @Option(help: "Seconds of the same load before that.")
-    var warmup = 1.0
+    @Flag(help: "Print 'ready' when all is there that the load needs, and begin at the next line of input.")
+    var wait = false
 
     func validate() throws {
         guard (1...20_000).contains(connections) else { throw ValidationError("--connections must be 1 to 20000") }
-        guard seconds > 0, seconds <= 86_400 else { throw ValidationError("--seconds must be above 0, at most 86400") }
-        guard warmup >= 0, warmup <= 3_600 else { throw ValidationError("--warmup must be 0 to 3600") }
         _ = try addresses()
     }
 
@@ -32,10 +28,24 @@ struct FleetOptions: ParsableArguments {
     }
 }
 
+struct TimeOptions: ParsableArguments {
+    @Option(help: "Seconds that are measured.")
+    var seconds = 5.0
+
+    @Option(help: "Seconds of the same load before that.")
+    var warmup = 1.0
+
+    func validate() throws {
+        guard seconds > 0, seconds <= 86_400 else { throw ValidationError("--seconds must be above 0, at most 86400") }
+        guard warmup >= 0, warmup <= 3_600 else { throw ValidationError("--warmup must be 0 to 3600") }
+    }
+}
+
 /// The generator's connections, all on one event loop, where everything else of a run happens, too.
 struct Fleet: Sendable {
     let loop: any EventLoop
     let connections: [GRPCClientConnection]
+    private let waits: Bool
 
     static func connect(_ options: FleetOptions) async throws -> Fleet {
         let loop = MultiThreadedEventLoopGroup(numberOfThreads: 1).next()
@@ -55,7 +65,15 @@ struct Fleet: Sendable {
             }
             connections += try await EventLoopFuture.whenAllSucceed(attempts, on: loop).get()
         }
-        return Fleet(loop: loop, connections: connections)
+        return Fleet(loop: loop, connections: connections, waits: options.wait)
+    }
+
+    /// Before the first call that is measured: whoever counts processor time leaves out what came before.
+    func ready() {
+        guard waits else { return }
+        print("ready")
+        fflush(nil)
+        _ = readLine()
     }
 }
 

@@ -10,6 +10,8 @@ final class KeepAliveRun {
         /// Renewals a second over all streams; nil: the windows stay full.
         var rate: Double?
         var leases = 288
+        /// Id of the first lease, where they have been granted already.
+        var firstLease: UInt64?
         var ttlSeconds = 60
         var warmup = TimeAmount.seconds(1)
         var duration = TimeAmount.seconds(5)
@@ -37,6 +39,21 @@ final class KeepAliveRun {
     }
 
     static func run(_ fleet: Fleet, _ plan: Plan) async throws -> Summary {
+        let leases: [UInt64]
+        if let first = plan.firstLease {
+            leases = Array(first..<first + UInt64(plan.leases))
+        } else {
+            leases = try await grant(fleet, plan)
+        }
+        fleet.ready()
+        return try await fleet.loop.flatSubmit { [leases] in
+            let run = KeepAliveRun(fleet, plan, leases: leases)
+            run.start()
+            return run.promise.futureResult
+        }.get()
+    }
+
+    private static func grant(_ fleet: Fleet, _ plan: Plan) async throws -> [UInt64] {
         var leases: [UInt64] = []
         for start in stride(from: 0, to: plan.leases, by: 256) {
             let calls = (start..<min(start + 256, plan.leases)).map { number in
@@ -54,11 +71,7 @@ final class KeepAliveRun {
             }
         }
         guard leases.count == plan.leases else { throw LoadFailure("a lease was granted without an id") }
-        return try await fleet.loop.flatSubmit { [leases] in
-            let run = KeepAliveRun(fleet, plan, leases: leases)
-            run.start()
-            return run.promise.futureResult
-        }.get()
+        return leases
     }
 
     private func start() {
@@ -77,12 +90,14 @@ final class KeepAliveRun {
     }
 
     private func tick() {
+        guard let rate = plan.rate else { return }
         let now = fleet.loop.now
-        guard now < measured.upperBound, let rate = plan.rate else { return }
-        let due = Int(Double(now - begin) * rate / 1e9)
+        // The first one is due at once, and the last ones are sent, too, by a tick that comes late.
+        let due = Int(Double(min(now, measured.upperBound) - begin) * rate / 1e9) + 1
         while sent < due {
             renew(streams[sent % streams.count], due: begin + .nanoseconds(Int64(Double(sent) * 1e9 / rate)))
         }
+        guard now < measured.upperBound else { return }
         fleet.loop.assumeIsolated().scheduleTask(in: .milliseconds(1)) { self.tick() }
     }
 
@@ -92,8 +107,9 @@ final class KeepAliveRun {
         sent += 1
     }
 
-    private func answered(_ stream: Stream) {
+    private func answered(_ stream: Stream, _ message: [UInt8]) {
         guard let due = stream.pending.popFirst() else { return }
+        if !Messages.isAlive(message) { errors["a lease has ended", default: 0] += 1 }
         let now = fleet.loop.now
         renewed += 1
         if measured.contains(due) { latencies.record(now - due) }
@@ -121,7 +137,7 @@ final class KeepAliveRun {
 
         init(_ run: KeepAliveRun) { self.run = run }
 
-        func messageReceived(_ message: [UInt8], _ call: ClientCall) { run?.answered(self) }
+        func messageReceived(_ message: [UInt8], _ call: ClientCall) { run?.answered(self, message) }
 
         func ended(_ status: GRPCStatus, _ trailers: Metadata, _ call: ClientCall) {
             run?.errors["stream ended, \(status.code): \(status.message)", default: 0] += 1

@@ -14,11 +14,15 @@ struct LoadFailure: Error, CustomStringConvertible {
         abstract: "Puts load on any etcd v3 endpoints and prints what it came to, as one line of JSON.",
         discussion:
             "Times are in microseconds. One thread: a generator that takes more than the members is measured itself.",
-        subcommands: [PutCommand.self, RangeCommand.self, KeepAliveCommand.self, WatchCommand.self])
+        subcommands: [
+            PutCommand.self, RangeCommand.self, KeepAliveCommand.self, WatchCommand.self, FillCommand.self,
+            GrantCommand.self,
+        ])
 }
 
 struct UnaryOptions: ParsableArguments {
     @OptionGroup var fleet: FleetOptions
+    @OptionGroup var times: TimeOptions
 
     @Option(help: "Calls that each connection keeps open.")
     var window = 32
@@ -35,12 +39,17 @@ struct UnaryOptions: ParsableArguments {
         if let rate, rate <= 0 { throw ValidationError("--rate must be above 0") }
     }
 
-    func run(_ kind: MessageSource.Kind) async throws {
+    /// - Parameter watches: watches elsewhere that are open meanwhile.
+    func run(_ kind: MessageSource.Kind, watches: Int = 0) async throws {
         var plan = UnaryRun.Plan()
         (plan.window, plan.rate) = (window, rate)
-        (plan.warmup, plan.duration) = (fleet.warmup.amount, fleet.seconds.amount)
+        (plan.warmup, plan.duration) = (times.warmup.amount, times.seconds.amount)
         let connected = try await Fleet.connect(fleet)
-        print(try await UnaryRun.run(connected, plan, MessageSource(kind, keys: keys)).printed())
+        let source = MessageSource(kind, keys: keys)
+        print(
+            try await Bystanders.beside(
+                { [plan] in try await UnaryRun.run(connected, plan, source) }, count: watches, fleet
+            ).printed())
     }
 }
 
@@ -52,13 +61,17 @@ struct PutCommand: AsyncParsableCommand {
     @Option(help: "Bytes of each value.")
     var valueBytes = 256
 
+    @Option(help: "Watches of keys that are not put, open meanwhile on connections of their own.")
+    var watches = 0
+
     func validate() throws {
         guard (0...10_000_000).contains(valueBytes) else {
             throw ValidationError("--value-bytes must be 0 to 10000000")
         }
+        guard (0...1_000_000).contains(watches) else { throw ValidationError("--watches must be 0 to 1000000") }
     }
 
-    func run() async throws { try await options.run(.put(valueBytes: valueBytes)) }
+    func run() async throws { try await options.run(.put(valueBytes: valueBytes), watches: watches) }
 }
 
 struct RangeCommand: AsyncParsableCommand {
@@ -77,6 +90,7 @@ struct KeepAliveCommand: AsyncParsableCommand {
         commandName: "keepalive", abstract: "Renewals of leases over streams.")
 
     @OptionGroup var fleet: FleetOptions
+    @OptionGroup var times: TimeOptions
 
     @Option(help: "Streams.")
     var streams = 9
@@ -90,7 +104,10 @@ struct KeepAliveCommand: AsyncParsableCommand {
     @Option(help: "Leases, renewed in turn.")
     var leases = 288
 
-    @Option(help: "Seconds that each lease lives.")
+    @Option(help: "Id of the first lease, where grant has granted them; otherwise they are granted first.")
+    var first: UInt32?
+
+    @Option(help: "Seconds that each lease lives that is granted here.")
     var ttl = 60
 
     func validate() throws {
@@ -102,8 +119,8 @@ struct KeepAliveCommand: AsyncParsableCommand {
 
     func run() async throws {
         let plan = KeepAliveRun.Plan(
-            streams: streams, window: window, rate: rate, leases: leases, ttlSeconds: ttl,
-            warmup: fleet.warmup.amount, duration: fleet.seconds.amount)
+            streams: streams, window: window, rate: rate, leases: leases, firstLease: first.map(UInt64.init),
+            ttlSeconds: ttl, warmup: times.warmup.amount, duration: times.seconds.amount)
         print(try await KeepAliveRun.run(try await Fleet.connect(fleet), plan).printed())
     }
 }
@@ -114,6 +131,7 @@ struct WatchCommand: AsyncParsableCommand {
         abstract: "Streams that watch one prefix, and a writer below it; what is timed is put to event.")
 
     @OptionGroup var fleet: FleetOptions
+    @OptionGroup var times: TimeOptions
 
     @Option(help: "Streams with a watch each.")
     var streams = 900
@@ -136,8 +154,8 @@ struct WatchCommand: AsyncParsableCommand {
 
     func run() async throws {
         let plan = WatchRun.Plan(
-            streams: streams, rate: rate, window: window, valueBytes: valueBytes, warmup: fleet.warmup.amount,
-            duration: fleet.seconds.amount)
+            streams: streams, rate: rate, window: window, valueBytes: valueBytes, warmup: times.warmup.amount,
+            duration: times.seconds.amount)
         print(try await WatchRun.run(try await Fleet.connect(fleet), plan).printed())
     }
 }

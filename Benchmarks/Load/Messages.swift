@@ -4,6 +4,7 @@
 enum Messages {
     static let put = "/etcdserverpb.KV/Put"
     static let range = "/etcdserverpb.KV/Range"
+    static let txn = "/etcdserverpb.KV/Txn"
     static let leaseGrant = "/etcdserverpb.Lease/LeaseGrant"
     static let keepAlive = "/etcdserverpb.Lease/LeaseKeepAlive"
     static let watch = "/etcdserverpb.Watch/Watch"
@@ -25,9 +26,24 @@ enum Messages {
         return bytes
     }
 
-    static func leaseGrant(ttlSeconds: Int) -> [UInt8] {
+    /// A transaction without conditions.
+    ///
+    /// - Parameter puts: the puts' own messages.
+    static func txn(puts: [[UInt8]]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for put in puts {
+            var operation: [UInt8] = []
+            append(2, put, to: &operation)
+            append(2, operation, to: &bytes)
+        }
+        return bytes
+    }
+
+    /// - Parameter id: 0: the server chooses one.
+    static func leaseGrant(ttlSeconds: Int, id: UInt64 = 0) -> [UInt8] {
         var bytes: [UInt8] = []
         append(1, UInt64(ttlSeconds), to: &bytes)
+        append(2, id, to: &bytes)
         return bytes
     }
 
@@ -53,6 +69,15 @@ enum Messages {
             if field.number == 2 { return field.value }
         }
         return nil
+    }
+
+    /// Whether a LeaseKeepAliveResponse is about a lease that lives: it has a TTL.
+    static func isAlive(_ response: [UInt8]) -> Bool {
+        var fields = Fields(response)
+        while let field = fields.next() {
+            if field.number == 3 { return Int64(bitPattern: field.value) > 0 }
+        }
+        return false
     }
 
     // MARK: Writing

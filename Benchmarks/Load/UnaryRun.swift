@@ -17,7 +17,7 @@ struct MessageSource: Sendable {
         self.kind = kind
         self.keys = keys
         if case .put(let count) = kind {
-            value = (0..<count).map { UInt8(ascii: "a") &+ UInt8(truncatingIfNeeded: $0 % 26) }
+            value = MessageSource.value(bytes: count)
         } else {
             value = []
         }
@@ -26,6 +26,10 @@ struct MessageSource: Sendable {
     var path: String {
         if case .put = kind { return Messages.put }
         return Messages.range
+    }
+
+    static func value(bytes count: Int) -> [UInt8] {
+        (0..<count).map { UInt8(ascii: "a") + UInt8($0 % 26) }
     }
 
     static func key(_ number: Int) -> [UInt8] {
@@ -85,7 +89,8 @@ final class UnaryRun {
     }
 
     static func run(_ fleet: Fleet, _ plan: Plan, _ source: MessageSource) async throws -> Summary {
-        try await fleet.loop.flatSubmit {
+        fleet.ready()
+        return try await fleet.loop.flatSubmit {
             let run = UnaryRun(fleet, plan, source)
             run.start()
             return run.promise.futureResult
@@ -106,9 +111,10 @@ final class UnaryRun {
     }
 
     private func tick() {
+        guard let rate = plan.rate else { return }
         let now = fleet.loop.now
-        guard now < measured.upperBound, let rate = plan.rate else { return finishIfIdle() }
-        let due = Int(Double(now - begin) * rate / 1e9)
+        // The first one is due at once, and the last ones are sent, too, by a tick that comes late.
+        let due = Int(Double(min(now, measured.upperBound) - begin) * rate / 1e9) + 1
         while sent < due {
             let at = begin + .nanoseconds(Int64(Double(sent) * 1e9 / rate))
             guard open < plan.openMax else {
@@ -118,6 +124,7 @@ final class UnaryRun {
             }
             call(fleet.connections[sent % fleet.connections.count], due: at) { self.finishIfIdle() }
         }
+        guard now < measured.upperBound else { return finishIfIdle() }
         fleet.loop.assumeIsolated().scheduleTask(in: .microseconds(500)) { self.tick() }
     }
 

@@ -36,19 +36,27 @@ final class WatchRun {
     private var lastSeen = NIODeadline.uptimeNanoseconds(0)
     private var isOver = false
     private var isLookingAgain = false
+    private let opened: EventLoopPromise<Void>
     private let promise: EventLoopPromise<Summary>
 
     private init(_ fleet: Fleet, _ plan: Plan) {
         self.fleet = fleet
         self.plan = plan
+        opened = fleet.loop.makePromise()
         promise = fleet.loop.makePromise()
     }
 
     static func run(_ fleet: Fleet, _ plan: Plan) async throws -> Summary {
-        try await fleet.loop.flatSubmit {
+        let opened = try await fleet.loop.flatSubmit { () -> EventLoopFuture<NIOLoopBound<WatchRun>> in
             let run = WatchRun(fleet, plan)
             run.openSome()
-            return run.promise.futureResult
+            let bound = NIOLoopBound(run, eventLoop: fleet.loop)
+            return run.opened.futureResult.map { bound }
+        }.get()
+        fleet.ready()
+        return try await fleet.loop.flatSubmit {
+            opened.value.start()
+            return opened.value.promise.futureResult
         }.get()
     }
 
@@ -72,7 +80,10 @@ final class WatchRun {
     private func watchCreated() {
         created += 1
         guard created == streams.count else { return }
-        if streams.count < plan.streams { return openSome() }
+        if streams.count < plan.streams { openSome() } else { opened.succeed(()) }
+    }
+
+    private func start() {
         begin = fleet.loop.now
         measured = (begin + plan.warmup)..<(begin + plan.warmup + plan.duration)
         if plan.rate == nil {
@@ -85,12 +96,14 @@ final class WatchRun {
     // MARK: The writer
 
     private func tick() {
+        guard let rate = plan.rate else { return }
         let now = fleet.loop.now
-        guard now < measured.upperBound, let rate = plan.rate else { return finishIfDone() }
-        let due = Int(Double(now - begin) * rate / 1e9)
+        // The first one is due at once, and the last ones are sent, too, by a tick that comes late.
+        let due = Int(Double(min(now, measured.upperBound) - begin) * rate / 1e9) + 1
         while sent < due {
             put(due: begin + .nanoseconds(Int64(Double(sent) * 1e9 / rate))) { self.finishIfDone() }
         }
+        guard now < measured.upperBound else { return finishIfDone() }
         fleet.loop.assumeIsolated().scheduleTask(in: .microseconds(500)) { self.tick() }
     }
 
@@ -156,9 +169,8 @@ final class WatchRun {
 
     fileprivate func ended(_ status: GRPCStatus) {
         errors["stream ended, \(status.code): \(status.message)", default: 0] += 1
-        guard begin == .distantFuture, !isOver else { return }
-        isOver = true
-        promise.fail(LoadFailure("a watch ended before the load began, \(status.code): \(status.message)"))
+        // Nothing happens where the load has begun: then the error stands in its summary.
+        opened.fail(LoadFailure("a watch ended before the load began, \(status.code): \(status.message)"))
     }
 
     private func finishIfDone() {
